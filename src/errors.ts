@@ -1,0 +1,182 @@
+/**
+ * One table for every error this program raises by itself. docs/errors.md is checked against it.
+ * `reaction` is what the pipeline does: retry in order, make a dead letter, hand the partition over
+ * (drop its memory and take it over again), or stop the process.
+ */
+export type Reaction = 'retry' | 'deadLetter' | 'handOver' | 'stop'
+
+interface ErrorEntry {
+  readonly reaction: Reaction
+  /** Exit code when it ends a command: 1 failure, 2 usage, 3 assertion, 4 unreachable, 5 not authorised, 75 temporary. */
+  readonly exitCode: 1 | 2 | 3 | 4 | 5 | 75
+  readonly meaning: string
+  readonly remedy: string
+}
+
+export const errorTable = {
+  TOPOLOGY_INVALID: {
+    reaction: 'stop',
+    exitCode: 2,
+    meaning: 'The topology file has problems; all are listed with file, line and path.',
+    remedy: 'Correct the listed lines and run `millrace validate FILE`.',
+  },
+  USAGE: {
+    reaction: 'stop',
+    exitCode: 2,
+    meaning: 'The command line is wrong.',
+    remedy: 'See `millrace COMMAND --help`.',
+  },
+  KAFKA_UNREACHABLE: {
+    reaction: 'retry',
+    exitCode: 4,
+    meaning: 'No Kafka broker answers.',
+    remedy: 'Check `kafka.brokers` and that the broker runs; locally: `millrace dev up`.',
+  },
+  KAFKA_UNAUTHORISED: {
+    reaction: 'stop',
+    exitCode: 5,
+    meaning: 'Kafka refuses the credentials or the operation.',
+    remedy: 'Check `kafka.sasl` and the ACLs of topics, group and transactional ids.',
+  },
+  KAFKA_TOPIC_MISSING: {
+    reaction: 'stop',
+    exitCode: 2,
+    meaning: 'A topic the topology names does not exist.',
+    remedy: 'Create it; locally `millrace dev up --topics FILE` creates all topics of a topology.',
+  },
+  KAFKA_TOPIC_COMPACTED: {
+    reaction: 'stop',
+    exitCode: 2,
+    meaning: 'A source topic is compacted: it cannot be replayed, so state could not be rebuilt.',
+    remedy: 'Use a topic with cleanup.policy=delete as source.',
+  },
+  KAFKA_CONSUMER_CRASHED: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'The Kafka consumer stopped for good.',
+    remedy: 'The process ends with code 1 so that a supervisor restarts it; the cause is in the log.',
+  },
+  TRANSACTION_FENCED: {
+    reaction: 'handOver',
+    exitCode: 75,
+    meaning: 'Another owner claimed this partition.',
+    remedy: 'Nothing to do: the partition is dropped and taken over again only while still assigned.',
+  },
+  TRANSACTION_NOT_COMMITTED: {
+    reaction: 'handOver',
+    exitCode: 75,
+    meaning: 'A transaction ended in anything but an acknowledged commit.',
+    remedy: 'Nothing to do: the producer is dropped, the position read again, the slice redone.',
+  },
+  OFFSET_FOREIGN: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'The committed offset was not written by this service, or its log is another one.',
+    remedy: 'Set `store.onForeignOffset: rebuild`, or reset the group to where you want it and say so.',
+  },
+  OFFSET_BELOW_LOG: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'Records after the committed offset were deleted by retention.',
+    remedy: 'Set `store.onLogGone: accept-gap` to go on with flagged predictions, and raise retention.ms.',
+  },
+  OFFSET_LOST: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'Redis remembers this partition but Kafka has no committed offset.',
+    remedy: 'Restore the group offset, or delete the namespace in Redis to start anew.',
+  },
+  COMMIT_LOST: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'Redis is ahead of the committed offset while this process owns the partition.',
+    remedy: 'Kafka lost a commit. Check min.insync.replicas, then delete the namespace in Redis to rebuild.',
+  },
+  STATE_MISMATCH: {
+    reaction: 'handOver',
+    exitCode: 75,
+    meaning: 'A watermark in Redis is not the one this owner wrote (another owner, or Redis went back in time).',
+    remedy: 'Nothing to do: the partition is dropped and taken over again.',
+  },
+  REDIS_UNREACHABLE: {
+    reaction: 'retry',
+    exitCode: 4,
+    meaning: 'Redis does not answer.',
+    remedy: 'Check `store.redis` and that Redis runs; the service waits in order and goes on by itself.',
+  },
+  REDIS_EVICTION: {
+    reaction: 'stop',
+    exitCode: 2,
+    meaning: 'Redis may evict keys (maxmemory-policy is not noeviction), so state could vanish unnoticed.',
+    remedy: 'Set `maxmemory-policy noeviction` in Redis.',
+  },
+  REGISTRY_UNREACHABLE: {
+    reaction: 'retry',
+    exitCode: 4,
+    meaning: 'The schema registry does not answer.',
+    remedy: 'Check `registry.url`; locally `millrace dev up --registry`.',
+  },
+  SCHEMA_UNKNOWN: {
+    reaction: 'retry',
+    exitCode: 4,
+    meaning: 'A record names a schema id that the registry does not know (yet).',
+    remedy: 'Register the schema, or list the id under `giveUpIds` of the codec to dead-letter such records.',
+  },
+  MODEL_INVALID: {
+    reaction: 'stop',
+    exitCode: 2,
+    meaning: 'The model cannot be used as the topology says.',
+    remedy: 'The message names the mismatch and the fix.',
+  },
+  MODEL_RUN_FAILED: {
+    reaction: 'deadLetter',
+    exitCode: 1,
+    meaning: 'The model failed on a row.',
+    remedy: 'The row is found by bisection and dead-lettered with reason INFERENCE.',
+  },
+  MODEL_HANG: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'A model run did not end within its time limit.',
+    remedy: 'Check the model; raise `model.runTimeout` if such runs are normal.',
+  },
+  DEAD_LETTER_SHARE: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'Too large a share of recent records became dead letters.',
+    remedy: 'Look at the dead-letter topic; correct the producer or the schema, or raise `limits.deadLetterShareMax`.',
+  },
+  STACK_UNAVAILABLE: {
+    reaction: 'stop',
+    exitCode: 4,
+    meaning: 'The local stack cannot be started.',
+    remedy: 'The message names what to install, or how to point at an existing Kafka and Redis.',
+  },
+  INTERNAL: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'A broken assumption inside the program.',
+    remedy: 'Please report it with the log lines around it.',
+  },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorTable
+
+/** An error of this program: what happened and where; the code names the reaction and the remedy. */
+export class MillraceError extends Error {
+  readonly code: ErrorCode
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'MillraceError'
+    this.code = code
+  }
+  get reaction(): Reaction {
+    return errorTable[this.code].reaction
+  }
+  get exitCode(): number {
+    return errorTable[this.code].exitCode
+  }
+  get remedy(): string {
+    return errorTable[this.code].remedy
+  }
+}

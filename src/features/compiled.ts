@@ -1,0 +1,63 @@
+import type { Event } from '../record/event.ts'
+
+/** One partition's share of one entity's state, in memory: a log sorted by (time, log order). Opaque outside the features stage. */
+export interface PartLog {
+  /** Approximate bytes held, for the bounded cache. */
+  readonly bytes: number
+  /** Events held. */
+  readonly length: number
+  /** Largest offset inserted since creation or decoding; -1 if none. */
+  readonly lastOffset: number
+}
+
+/** What one partition stores of one entity: fed by events of `source`, read by features over `entity`. */
+export interface Layout {
+  readonly index: number
+  readonly entity: string
+  readonly source: string
+  readonly merge: boolean
+  /** window + delay, the largest over the features that read it, ms. */
+  readonly horizonMs: number
+  /** Stored columns, for describe and the state hash; e.g. ['time', 'amountCents', 'where: fraud']. */
+  readonly columns: readonly string[]
+}
+
+/** Logs of one event's entities while its row is computed. */
+export interface PartView {
+  /** The own partition's log of `layout` for this event's entity. */
+  own(layout: number): PartLog | null
+  /** Other partitions' logs of a merged layout for this event's entity. */
+  foreign(layout: number): readonly PartLog[]
+}
+
+export interface CompiledFeatures {
+  readonly layouts: readonly Layout[]
+  /** Names of a row's columns: values first, then features, in topology order. */
+  readonly names: readonly string[]
+  /** Layouts that events of `source` are inserted into. */
+  layoutsFedBy(source: string): readonly Layout[]
+  /** Merged layouts a scored event reads from other partitions. */
+  readonly mergedReads: readonly Layout[]
+  /** Largest horizon over all layouts, ms; 0 without windows. */
+  readonly horizonMs: number
+  /** The entity key of an event in a layout; null when a key field is missing or null (then nothing is stored or read). */
+  entityKey(layout: Layout, event: Event): string | null
+  newPart(layout: Layout): PartLog
+  /** Inserts at the event's own time, behind events of the same time. */
+  insert(layout: Layout, part: PartLog, event: Event): void
+  /** Drops events at or before `untilMs` (event time), and counts them. */
+  trim(layout: Layout, part: PartLog, untilMs: number): number
+  /** Values and features of one scored event, float64, NaN where missing, in the order of `names`. `capped` when a cap was reached. */
+  row(event: Event, view: PartView): FeatureRow
+  /** Values alone (no state): for decoders and rules of state sources. */
+  encode(layout: Layout, part: PartLog, untilOffset: number): Buffer
+  /** Bytes of the events with offset in [fromOffset, untilOffset), to append behind stored ones. */
+  encodeTail(layout: Layout, part: PartLog, fromOffset: number, untilOffset: number): Buffer
+  /** Accepts `encode` output followed by any number of `encodeTail` outputs. Throws on a damaged or foreign format. */
+  decode(layout: Layout, bytes: Buffer): PartLog
+}
+
+export interface FeatureRow {
+  readonly numbers: Float64Array
+  readonly capped: boolean
+}

@@ -1,0 +1,86 @@
+/**
+ * What the topology asks of the features stage, checked and with expressions compiled.
+ * `compileFeatures(spec)` turns it into CompiledFeatures (compile.ts).
+ */
+import type { Event } from '../record/event.ts'
+
+export interface FeaturesSpec {
+  readonly entities: readonly EntitySpec[]
+  /** Name of the scored source: its events get rows. */
+  readonly scored: string
+  readonly values: readonly ValueSpec[]
+  readonly features: readonly FeatureSpec[]
+  readonly eventsPerEntityMax: number
+}
+
+export interface EntitySpec {
+  readonly name: string
+  /** Event field (or fields, for a pair key) whose text identifies the entity. */
+  readonly keys: readonly string[]
+  readonly merge: boolean
+}
+
+/** An expression over one event. Same `text` means same column. Null: missing. */
+export interface EventExpression {
+  readonly text: string
+  readonly integer: boolean
+  evaluate(event: Event): number | null
+}
+
+export interface EventPredicate {
+  readonly text: string
+  test(event: Event): boolean
+}
+
+export interface ValueSpec {
+  readonly name: string
+  readonly expression: EventExpression
+}
+
+/** Which ends of the window belong to it: `(]` is (t − D − W, t − D]. */
+export type WindowEdges = '(]' | '[)' | '[]' | '()'
+
+export interface WindowSpec {
+  readonly windowMs: number
+  readonly delayMs: number
+  readonly edges: WindowEdges
+  /** Whether the event itself is in its own window (when its time is). */
+  readonly current: boolean
+}
+
+export interface AggregateSpec extends WindowSpec {
+  readonly kind: 'aggregate'
+  readonly name: string
+  readonly over: string
+  readonly from: string
+  readonly aggregate: 'count' | 'sum' | 'mean' | 'last' | 'secondsSinceLast'
+  /** Required for sum, mean, last. */
+  readonly value: EventExpression | null
+  readonly where: EventPredicate | null
+  readonly divideBy: number
+  /** Result for an empty window; null: missing. */
+  readonly default: number | null
+}
+
+/** Share of events that satisfy `where`: (hits + smoothing·prior) / (count + smoothing). */
+export interface RateSpec extends WindowSpec {
+  readonly kind: 'rate'
+  readonly name: string
+  readonly over: string
+  readonly from: string
+  readonly where: EventPredicate
+  readonly smoothing: { readonly weight: number; readonly prior: number }
+  readonly default: number | null
+}
+
+/** Computed from two other features or values of the same row; keeps no state. */
+export interface RatioSpec {
+  readonly kind: 'ratio'
+  readonly name: string
+  readonly of: string
+  readonly to: string
+  /** When `to` is 0 or either is missing. */
+  readonly default: number | null
+}
+
+export type FeatureSpec = AggregateSpec | RateSpec | RatioSpec

@@ -1,0 +1,69 @@
+/**
+ * The feature store: committed prefixes only.
+ *
+ * A *bucket* is a set of entities one script sees whole. Per bucket there is one watermark map W: input name → text.
+ * `flush` is compare-and-set on the text of the own watermark, in the same script as the data, so a stale owner is
+ * refused and a store that went back in time is noticed.
+ */
+export interface FeatureStore {
+  readonly buckets: number
+  bucketOf(entityKey: string): number
+  /** The whole watermark map of a bucket. */
+  watermarks(bucket: number, signal: AbortSignal): Promise<Watermarks>
+  /** Parts and the watermark map of the bucket, read atomically. */
+  load(bucket: number, request: LoadRequest, signal: AbortSignal): Promise<Loaded>
+  /**
+   * Writes changes and moves the own watermark from `expected` to `next`, all or nothing visible:
+   * a script that dies midway leaves the watermark TORN. Not applied: returns the watermark found.
+   */
+  flush(bucket: number, request: FlushRequest, signal: AbortSignal): Promise<FlushResult>
+}
+
+/** Input name (`topic:partition`) → watermark text, or `torn`. */
+export type Watermarks = ReadonlyMap<string, string>
+
+export const torn = 'TORN'
+
+/** Identifies one partition's share of one entity's state. */
+export interface PartKey {
+  readonly layout: number
+  readonly entityKey: string
+}
+
+export interface LoadRequest {
+  readonly inputName: string
+  /** Own parts to load. */
+  readonly own: readonly PartKey[]
+  /** Merged entities: every partition's part is returned. */
+  readonly merged: readonly PartKey[]
+}
+
+export interface Loaded {
+  readonly watermarks: Watermarks
+  /** In the order of the request; null where nothing is stored. */
+  readonly own: readonly (Buffer | null)[]
+  /** In the order of the request: input name → bytes (own share included; use the memory's instead). */
+  readonly merged: readonly ReadonlyMap<string, Buffer>[]
+}
+
+export interface PartChange extends PartKey {
+  /** Bytes of the whole part (`set`), or bytes to put behind what is stored (`append`). */
+  readonly kind: 'set' | 'append'
+  readonly bytes: Buffer
+}
+
+export interface FlushRequest {
+  readonly inputName: string
+  /** Text the own watermark must have now; null: absent. */
+  readonly expected: string | null
+  readonly next: string
+  readonly changes: readonly PartChange[]
+  /** Expiry of every key written, ms from now (garbage collection, never correctness). */
+  readonly ttlMs: number
+}
+
+export interface FlushResult {
+  readonly applied: boolean
+  /** The own watermark after the call; null: absent. */
+  readonly current: string | null
+}

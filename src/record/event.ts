@@ -1,0 +1,47 @@
+import type { RawRecord } from './raw-record.ts'
+
+export type FieldValue = unknown
+
+/** A decoded, valid record. */
+export interface Event {
+  /** Event id as text (numbers are written in decimal). */
+  readonly id: string
+  /** Value of the source's key field as text; equals the record key. */
+  readonly key: string
+  /** Event time, epoch milliseconds, integer. */
+  readonly time: number
+  readonly fields: Readonly<Record<string, FieldValue>>
+  readonly raw: RawRecord
+}
+
+/** Reasons of dead letters; part of the public contract (header `millrace.dlq.reason`). */
+export const rejectReasons = [
+  'DECODE',
+  'SCHEMA',
+  'VALIDATION',
+  'TIMESTAMP',
+  'LATE',
+  'MISSING',
+  'INFERENCE',
+  'OUTPUT',
+  'OVERSIZE',
+  'POISON',
+] as const
+export type RejectReason = (typeof rejectReasons)[number]
+
+export type RejectStage = 'decode' | 'feature' | 'model' | 'sink'
+
+/** A record that yields a dead letter instead of a prediction. Data, not an error. */
+export interface Reject {
+  readonly rejected: true
+  readonly reason: RejectReason
+  readonly stage: RejectStage
+  /** What is wrong, where in the record, what was expected. One line. */
+  readonly message: string
+  readonly schemaId?: number
+  readonly raw: RawRecord
+}
+
+export function isReject(value: Event | Reject): value is Reject {
+  return 'rejected' in value
+}

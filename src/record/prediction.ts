@@ -1,0 +1,53 @@
+export interface ModelIdentity {
+  readonly name: string
+  readonly version: string
+  /** `sha256:` + hex of the model file. */
+  readonly digest: string
+}
+
+/** Flags a prediction may carry. */
+export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap' | 'duplicate-id'
+
+/** One scored event. Published as JSON (schemas/output/prediction.schema.json) or Avro. */
+export interface Prediction {
+  readonly id: string
+  readonly key: string
+  /** Event time, epoch ms. */
+  readonly occurredAt: number
+  /** Wall clock at scoring, epoch ms. */
+  readonly scoredAt: number
+  readonly score: number
+  readonly decision: string
+  readonly model: ModelIdentity
+  readonly flags: readonly PredictionFlag[]
+  readonly position: { readonly topic: string; readonly partition: number; readonly offset: number }
+  /** As computed in float64; null where missing. */
+  readonly features?: Readonly<Record<string, number | null>>
+  readonly values?: Readonly<Record<string, number | null>>
+  /** `topic:partition` → offset below which that partition's share was visible; set when a merged feature was computed. */
+  readonly watermarks?: Readonly<Record<string, number>>
+}
+
+export interface AlertRuleHit {
+  readonly id: string
+  readonly severity: Severity
+}
+
+export const severities = ['info', 'low', 'medium', 'high', 'critical'] as const
+export type Severity = (typeof severities)[number]
+
+/** Why the score is high: replacing `feature` by `baseline` lowers the score by `effect`. */
+export interface Reason {
+  readonly feature: string
+  readonly value: number
+  readonly baseline: number
+  readonly effect: number
+}
+
+export interface Alert extends Prediction {
+  readonly alertId: string
+  readonly severity: Severity
+  readonly rules: readonly AlertRuleHit[]
+  readonly reasons: readonly Reason[]
+  readonly caseKey: string
+}
