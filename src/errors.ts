@@ -98,11 +98,23 @@ export const errorTable = {
     meaning: 'A watermark in Redis is not the one this owner wrote (another owner, or Redis went back in time).',
     remedy: 'Nothing to do: the partition is dropped and taken over again.',
   },
+  STATE_FORMAT: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'Stored feature state is damaged or of a foreign format.',
+    remedy: 'Delete the namespace in Redis; the state is rebuilt from the source log.',
+  },
   REDIS_UNREACHABLE: {
     reaction: 'retry',
     exitCode: 4,
     meaning: 'Redis does not answer.',
     remedy: 'Check `store.redis` and that Redis runs; the service waits in order and goes on by itself.',
+  },
+  REDIS_UNAUTHORISED: {
+    reaction: 'stop',
+    exitCode: 5,
+    meaning: 'Redis refuses the credentials or a command.',
+    remedy: 'Check user and password in `store.redis`, and the ACL (GET, SET, APPEND, HGET, HSET, HGETALL, PEXPIRE, EVAL, INFO).',
   },
   REDIS_EVICTION: {
     reaction: 'stop',

@@ -16,7 +16,10 @@ export interface Layout {
   readonly entity: string
   readonly source: string
   readonly merge: boolean
-  /** window + delay, the largest over the features that read it, ms. */
+  /**
+   * window + delay, the largest over the features that read it, ms; one more for a closed left edge. An event sees
+   * nothing at or before its time − horizonMs.
+   */
   readonly horizonMs: number
   /** Stored columns, for describe and the state hash; e.g. ['time', 'amountCents', 'where: fraud']. */
   readonly columns: readonly string[]
@@ -26,8 +29,16 @@ export interface Layout {
 export interface PartView {
   /** The own partition's log of `layout` for this event's entity. */
   own(layout: number): PartLog | null
-  /** Other partitions' logs of a merged layout for this event's entity. */
+  /**
+   * Other partitions' logs of a merged layout for this event's entity, always in the same order of partitions:
+   * fractional sums and ties of `last` between partitions depend on it.
+   */
   foreign(layout: number): readonly PartLog[]
+  /**
+   * Events older than this are late: event watermark − allowedLateness. Their windows end where trimming may cut
+   * (this − horizon), so that what they see does not depend on when trimming ran. Absent: no event is late.
+   */
+  readonly lateBeforeMs?: number
 }
 
 export interface CompiledFeatures {
@@ -36,7 +47,7 @@ export interface CompiledFeatures {
   readonly names: readonly string[]
   /** Layouts that events of `source` are inserted into. */
   layoutsFedBy(source: string): readonly Layout[]
-  /** Merged layouts a scored event reads from other partitions. */
+  /** Layouts a scored event reads from other partitions: merged ones, and all fed by other sources. */
   readonly mergedReads: readonly Layout[]
   /** Largest horizon over all layouts, ms; 0 without windows. */
   readonly horizonMs: number
@@ -45,15 +56,27 @@ export interface CompiledFeatures {
   newPart(layout: Layout): PartLog
   /** Inserts at the event's own time, behind events of the same time. */
   insert(layout: Layout, part: PartLog, event: Event): void
-  /** Drops events at or before `untilMs` (event time), and counts them. */
-  trim(layout: Layout, part: PartLog, untilMs: number): number
-  /** Values and features of one scored event, float64, NaN where missing, in the order of `names`. `capped` when a cap was reached. */
+  /**
+   * Drops events at or before `untilMs` (event time), and counts them. `untilMs` must come from the event watermark of a
+   * committed position: after a takeover, events behind that position are scored again and need what they saw.
+   * `settledOffset`: events below it are committed, so what the cap hides behind them may be freed; only needed where
+   * `encode` and `encodeTail`, which say the same, are never called (replay).
+   */
+  trim(layout: Layout, part: PartLog, untilMs: number, settledOffset?: number): number
+  /**
+   * Values and features of one scored event, float64, NaN where missing, in the order of `names`.
+   * Called right after the event's insertion; an event that was not inserted is not counted in its own windows.
+   * `capped` when a window reaches events that the cap hides.
+   */
   row(event: Event, view: PartView): FeatureRow
-  /** Values alone (no state): for decoders and rules of state sources. */
+  /**
+   * Bytes of the whole part as it stood before events from `untilOffset` on were inserted. `untilOffset` must be
+   * committed.
+   */
   encode(layout: Layout, part: PartLog, untilOffset: number): Buffer
   /** Bytes of the events with offset in [fromOffset, untilOffset), to append behind stored ones. */
   encodeTail(layout: Layout, part: PartLog, fromOffset: number, untilOffset: number): Buffer
-  /** Accepts `encode` output followed by any number of `encodeTail` outputs. Throws on a damaged or foreign format. */
+  /** Accepts `encode` output followed by any number of `encodeTail` outputs. Throws STATE_FORMAT on damaged or foreign bytes. */
   decode(layout: Layout, bytes: Buffer): PartLog
 }
 

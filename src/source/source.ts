@@ -38,6 +38,8 @@ export interface InputStream {
   heartbeatAccepted(signal: AbortSignal): Promise<void>
   /** Log start and end (high watermark) as the leader says now. */
   logRange(): Promise<LogRange>
+  /** First offset whose record timestamp is at or after `timestampMs`; the end of the log if none. */
+  offsetAt(timestampMs: number): Promise<number>
   /** Last known end of the log (high watermark), from fetches; -1 when unknown. */
   readonly highWatermark: number
   /** Offset of the next record that `take` has not returned yet. */

@@ -1,0 +1,96 @@
+import type { Alert, Prediction, Reason } from '../record/prediction.ts'
+import type { HeaderValue, RawRecord } from '../record/raw-record.ts'
+import { describeReason } from './live-view.ts'
+
+export const tailKinds = ['predictions', 'alerts', 'deadletters'] as const
+export type TailKind = (typeof tailKinds)[number]
+
+/** One line for one record: for people, or JSON with the record's position and headers. */
+export function formatTailed(kind: TailKind, record: RawRecord, output: 'line' | 'json'): string {
+  if (output === 'json') return JSON.stringify(toJson(record))
+  const text = kind === 'deadletters' ? deadLetterLine(record) : scoredLine(record)
+  // Contents come from anywhere: a control character among them must not steer the terminal.
+  return text.replace(/\p{Cc}/gu, '?')
+}
+
+function toJson(record: RawRecord): Record<string, unknown> {
+  return {
+    topic: record.topic,
+    partition: record.partition,
+    offset: record.offset,
+    timestamp: record.timestamp,
+    key: record.key === null ? null : record.key.toString(),
+    headers: Object.fromEntries(Object.keys(record.headers).map((name) => [name, headerText(record, name)])),
+    ...valueFields(record.value),
+  }
+}
+
+/** JSON values as they are; any other bytes in base64, under a name that says so. */
+function valueFields(value: Buffer | null): Record<string, unknown> {
+  if (value === null) return { value: null }
+  const parsed = parseJson(value)
+  return parsed === undefined ? { valueBase64: value.toString('base64') } : { value: parsed }
+}
+
+function parseJson(value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString())
+  } catch {
+    return undefined
+  }
+}
+
+function scoredLine(record: RawRecord): string {
+  const place = placeOf(record)
+  const value = record.value === null ? null : parseJson(record.value)
+  if (!isScored(value)) return `${place}  ${record.value?.length ?? 0} bytes, not JSON (use -o json)`
+  const { alert, flags = [] } = { alert: isAlert(value) ? value : null, flags: value.flags }
+  return [
+    new Date(value.occurredAt).toISOString(),
+    value.score.toFixed(4),
+    alert ? alert.severity : value.decision,
+    `key=${value.key}`,
+    `id=${value.id}`,
+    ...(flags.length > 0 ? [`flags=${flags.join(',')}`] : []),
+    ...(alert ? [`rules=${alert.rules.map(({ id }) => id).join(',')}`] : []),
+    ...(alert && alert.reasons.length > 0 ? [`because ${reasonsText(alert.reasons)}`] : []),
+    place,
+  ].join('  ')
+}
+
+function reasonsText(reasons: readonly Reason[]): string {
+  return reasons.map(describeReason).join(', ')
+}
+
+function deadLetterLine(record: RawRecord): string {
+  const from = (name: string) => headerText(record, `__dlq.errors.${name}`) ?? '?'
+  return [
+    new Date(record.timestamp).toISOString(),
+    headerText(record, 'millrace.dlq.reason') ?? 'UNKNOWN',
+    headerText(record, 'millrace.dlq.stage') ?? '?',
+    `from ${from('topic')}:${from('partition')}@${from('offset')}`,
+    from('message'),
+    placeOf(record),
+  ].join('  ')
+}
+
+function placeOf({ topic, partition, offset }: RawRecord): string {
+  return `${topic}:${partition}@${offset}`
+}
+
+function headerText(record: RawRecord, name: string): string | null {
+  const value = record.headers[name]
+  if (value === undefined) return null
+  const one = (part: HeaderValue) => part.toString()
+  return typeof value === 'string' || Buffer.isBuffer(value) ? one(value) : value.map(one).join(', ')
+}
+
+function isScored(value: unknown): value is Prediction {
+  if (typeof value !== 'object' || value === null) return false
+  const { score, occurredAt } = value as Partial<Prediction>
+  return typeof score === 'number' && Number.isFinite(new Date(occurredAt ?? NaN).getTime())
+}
+
+function isAlert(value: Prediction): value is Alert {
+  return 'alertId' in value && 'rules' in value && 'reasons' in value
+}

@@ -1,0 +1,259 @@
+import type { Producer, Transaction } from 'kafkajs'
+import { MillraceError } from '../errors.ts'
+import type { KafkaClient } from '../kafka/client.ts'
+import type { Compression } from '../kafka/codecs.ts'
+import { isFenced, isProtocolError, kafkaError, textOf } from '../kafka/errors.ts'
+import { nameSeparator } from '../record/input.ts'
+import type { InputPartition } from '../record/input.ts'
+import type { OutputRecord } from '../record/output.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Clock } from '../time/clock.ts'
+import { withTimeout } from '../time/deadline.ts'
+import { coverageGap, produceRequest } from './record-batch.ts'
+import type { Claim, CommittedPosition, TransactionPort } from './transaction.ts'
+
+export interface KafkaTransactionParts {
+  readonly client: KafkaClient
+  /** First part of the transactional ids; the same on every instance. */
+  readonly app: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly compression?: Compression
+}
+
+/** Every earlier owner must have used the same id, so it is made of names that do not change with the instance. */
+export function transactionalIdOf(app: string, group: string, input: InputPartition): string {
+  return [app, group, input.topic, input.partition].join(nameSeparator)
+}
+
+/** A broker that cannot even close a connection in this time is left to its own timeouts. */
+const closeDeadlineMs = 5_000
+
+export function openTransactionPort(parts: KafkaTransactionParts): TransactionPort {
+  const { client, app } = parts
+  return {
+    clusterId: () => client.admin.clusterId(),
+    claim: async (input, signal) => {
+      signal.throwIfAborted()
+      const producer = client.transactionalProducer(transactionalIdOf(app, client.plan.group, input))
+      try {
+        await abortable(fenceOthers(producer), signal)
+      } catch (error) {
+        void closeProducer(producer, parts)
+        if (signal.aborted) throw signal.reason
+        throw claimError(error, input, client.plan.transactionTimeoutMs)
+      }
+      return new KafkaClaim(parts, input, producer)
+    },
+  }
+}
+
+/**
+ * The first transaction sends InitProducerId: the broker ends an open transaction of the id (waiting for one that is
+ * being committed) and refuses its earlier owners from then on. Nothing was added, so the abort sends nothing.
+ */
+async function fenceOthers(producer: Producer): Promise<void> {
+  await producer.connect()
+  const transaction = await producer.transaction()
+  await transaction.abort()
+}
+
+type State = 'ready' | 'running' | 'dead'
+
+/**
+ * One producer, one transaction at a time.
+ *
+ *     ready ──run──► running ──acknowledged──► ready
+ *       │               │
+ *       └────close──────┴──anything else──► dead
+ */
+class KafkaClaim implements Claim {
+  readonly #parts: KafkaTransactionParts
+  readonly #input: InputPartition
+  readonly #producer: Producer
+  #state: State = 'ready'
+  #closing: Promise<void> | null = null
+
+  constructor(parts: KafkaTransactionParts, input: InputPartition, producer: Producer) {
+    this.#parts = parts
+    this.#input = input
+    this.#producer = producer
+  }
+
+  async committed(signal: AbortSignal): Promise<CommittedPosition | null> {
+    const { client } = this.#parts
+    const { topic, partition } = this.#input
+    const { offset, metadata } = await abortable(
+      client.admin.groupOffset(client.plan.group, topic, partition),
+      signal,
+    )
+    if (offset === -1) return null
+    if (offset >= 0) return { offset, metadata }
+    throw new MillraceError(
+      'OFFSET_FOREIGN',
+      `group ${client.plan.group} has offset ${offset} in ${this.#place()}; only −1 means none, so another program wrote it`,
+    )
+  }
+
+  async run(outputs: readonly OutputRecord[], position: CommittedPosition): Promise<void> {
+    if (this.#state === 'running') {
+      throw new MillraceError('INTERNAL', `two transactions at once for ${this.#place()}`)
+    }
+    if (this.#state === 'dead') {
+      throw new MillraceError(
+        'TRANSACTION_NOT_COMMITTED',
+        `the claim of ${this.#place()} has ended; claim again`,
+      )
+    }
+    this.#state = 'running'
+    const { client, clock } = this.#parts
+    const done = new AbortController()
+    let transaction: Transaction | null = null
+    const work = async (): Promise<void> => {
+      transaction = await this.#producer.transaction()
+      await this.#send(transaction, outputs)
+      await this.#sendOffsets(transaction, position, done.signal)
+      // Not after the deadline: by then the caller has been told that nothing was committed by this claim.
+      done.signal.throwIfAborted()
+      await transaction.commit()
+    }
+    try {
+      await withTimeout(work(), client.plan.transactionTimeoutMs, clock, 'the transaction')
+      if (this.#state === 'running') this.#state = 'ready'
+    } catch (error) {
+      this.#state = 'dead'
+      done.abort(error)
+      this.#closing ??= this.#discard(transaction)
+      throw this.#failure(error, position)
+    }
+  }
+
+  close(): Promise<void> {
+    this.#state = 'dead'
+    this.#closing ??= closeProducer(this.#producer, this.#parts)
+    return this.#closing
+  }
+
+  async #send(transaction: Transaction, outputs: readonly OutputRecord[]): Promise<void> {
+    if (outputs.length === 0) return
+    const { client, compression = 'none' } = this.#parts
+    const timeoutMs = Math.ceil(client.plan.transactionTimeoutMs / 2)
+    const acknowledged = await transaction.sendBatch(produceRequest(outputs, compression, timeoutMs))
+    const gap = coverageGap(outputs, acknowledged)
+    if (gap)
+      throw new MillraceError(
+        'TRANSACTION_NOT_COMMITTED',
+        `outputs of ${this.#place()} were not all written: ${gap}`,
+      )
+  }
+
+  /**
+   * kafkajs does not retry the first half of this (AddOffsetsToTxn), which meets CONCURRENT_TRANSACTIONS when nothing
+   * was sent before and the last commit is still being written out. Only clear refusals are tried again: after a
+   * timeout the request may still be on its way.
+   */
+  async #sendOffsets(
+    transaction: Transaction,
+    position: CommittedPosition,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { client, clock } = this.#parts
+    const { topic, partition } = this.#input
+    const { offset, metadata } = position
+    // The types of kafkajs leave `metadata` out; its encoder does not.
+    const partitions = [{ partition, offset: String(offset), metadata }]
+    for (let pauseMs = offsetsPauseMinMs; ; pauseMs = Math.min(pauseMs * 2, offsetsPauseMaxMs)) {
+      try {
+        return await transaction.sendOffsets({
+          consumerGroupId: client.plan.group,
+          topics: [{ topic, partitions }],
+        })
+      } catch (error) {
+        if (!isProtocolError(error, ...refusedForNow)) throw error
+        await clock.sleep(pauseMs, signal)
+      }
+    }
+  }
+
+  /** Lets readers of the outputs go on sooner than the next claim would; where the state is unknown, that does it. */
+  async #discard(transaction: Transaction | null): Promise<void> {
+    const { clock, log } = this.#parts
+    if (transaction?.isActive()) {
+      await withTimeout(transaction.abort(), closeDeadlineMs, clock, 'the abort').catch((error: unknown) => {
+        log.debug({ ...this.#fields(), error: textOf(error) }, 'the transaction is left to the next claim')
+      })
+    }
+    await closeProducer(this.#producer, this.#parts)
+  }
+
+  #failure(error: unknown, { offset }: CommittedPosition): MillraceError {
+    const text = `the transaction of ${this.#place()} up to offset ${offset}`
+    if (isFenced(error)) {
+      return new MillraceError(
+        'TRANSACTION_FENCED',
+        `${text} was refused: the partition has another owner, or the transaction timed out`,
+        { cause: error },
+      )
+    }
+    return new MillraceError(
+      'TRANSACTION_NOT_COMMITTED',
+      `${text} has no acknowledged commit: ${textOf(error)}`,
+      { cause: error },
+    )
+  }
+
+  #place(): string {
+    return `${this.#input.topic}:${this.#input.partition}`
+  }
+
+  #fields(): { readonly topic: string; readonly partition: number } {
+    return { topic: this.#input.topic, partition: this.#input.partition }
+  }
+}
+
+/** A commit is written out within a few milliseconds; a coordinator moves within seconds. */
+const offsetsPauseMinMs = 1
+const offsetsPauseMaxMs = 20
+const refusedForNow = [
+  'CONCURRENT_TRANSACTIONS',
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+]
+
+function claimError(
+  error: unknown,
+  { topic, partition }: InputPartition,
+  transactionTimeoutMs: number,
+): MillraceError {
+  if (isProtocolError(error, 'INVALID_TRANSACTION_TIMEOUT')) {
+    return new MillraceError(
+      'TOPOLOGY_INVALID',
+      `the broker refuses a transaction timeout of ${transactionTimeoutMs} ms; keep it below its transaction.max.timeout.ms`,
+      { cause: error },
+    )
+  }
+  return kafkaError(error, `claiming ${topic}:${partition}`)
+}
+
+async function closeProducer(producer: Producer, { clock, log }: KafkaTransactionParts): Promise<void> {
+  try {
+    await withTimeout(producer.disconnect(), closeDeadlineMs, clock, 'closing the producer')
+  } catch (error) {
+    log.debug({ error: textOf(error) }, 'a producer was left to close by itself')
+  }
+}
+
+/** Settles as `promise` does, or rejects when the signal aborts; the work behind it goes on. */
+async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  promise.catch(() => {}) // somebody may have stopped listening
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = (): void => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,130 @@
+import { MillraceError } from '../errors.ts'
+import type { Event } from '../record/event.ts'
+import { columnNames, planRatios, runRatios } from './columns.ts'
+import type { CompiledFeatures, FeatureRow, Layout, PartLog, PartView } from './compiled.ts'
+import { entityKeyOf } from './entity-key.ts'
+import { finiteOrNaN, insertEvent, planLayouts } from './layout.ts'
+import type { LayoutPlan, WindowedSpec } from './layout.ts'
+import { decodePart, encodePart, encodePartTail } from './part-codec.ts'
+import { Part, dropUntil, forgetHidden } from './part-log.ts'
+import { planReads } from './read-plan.ts'
+import { clear, readPart } from './scan.ts'
+import type { Viewpoint } from './scan.ts'
+import type { FeaturesSpec } from './spec.ts'
+
+// Offsets are -1 (stored) or not negative, so this one matches no event.
+const noOffset = -2
+
+/** Throws TOPOLOGY_INVALID where definitions contradict each other or exceed a limit. */
+export function compileFeatures(spec: FeaturesSpec): CompiledFeatures {
+  checkFeatures(spec)
+  const names = columnNames(spec)
+  const layouts = planLayouts(spec)
+  const fedBy = new Map<string, LayoutPlan[]>()
+  for (const layout of layouts) fedBy.set(layout.source, [...(fedBy.get(layout.source) ?? []), layout])
+  const planOf = (layout: Layout): LayoutPlan => layouts[layout.index]!
+  const none: readonly Layout[] = []
+
+  return Object.freeze({
+    layouts,
+    names,
+    layoutsFedBy: (source: string) => fedBy.get(source) ?? none,
+    mergedReads: layouts.filter((layout) => readsForeign(spec, layout)),
+    horizonMs: Math.max(0, ...layouts.map((layout) => layout.horizonMs)),
+    entityKey: (layout: Layout, event: Event) => entityKeyOf(planOf(layout).keys, event),
+    newPart: (layout: Layout) => new Part(planOf(layout).format.shape),
+    insert: (layout: Layout, part: PartLog, event: Event) => insertEvent(planOf(layout), ours(part), event),
+    trim: (layout: Layout, part: PartLog, untilMs: number, settledOffset = 0) => {
+      const own = ours(part)
+      const dropped = dropUntil(own, untilMs)
+      if (settledOffset > own.settledOffset) {
+        own.settledOffset = settledOffset
+        forgetHidden(own, planOf(layout).format.eventsMax)
+      }
+      return dropped
+    },
+    row: compileRow(spec, names, layouts),
+    encode: (layout: Layout, part: PartLog, untilOffset: number) =>
+      encodePart(planOf(layout).format, ours(part), untilOffset),
+    encodeTail: (layout: Layout, part: PartLog, fromOffset: number, untilOffset: number) =>
+      encodePartTail(planOf(layout).format, ours(part), fromOffset, untilOffset),
+    decode: (layout: Layout, bytes: Buffer) => decodePart(planOf(layout).format, bytes),
+  })
+}
+
+function readsForeign(spec: FeaturesSpec, layout: Layout): boolean {
+  return layout.merge || layout.source !== spec.scored
+}
+
+function compileRow(
+  spec: FeaturesSpec,
+  names: readonly string[],
+  layouts: readonly LayoutPlan[],
+): CompiledFeatures['row'] {
+  const { values } = spec
+  const windowed = spec.features.filter((feature): feature is WindowedSpec => feature.kind !== 'ratio')
+  const windowedColumns = windowed.map((feature) => names.indexOf(feature.name))
+  const { readers, finishes, registers } = planReads(layouts, windowed)
+  const ratios = planRatios(spec.features, names)
+  const reads = layouts.map((layout, index) => ({
+    reader: readers[index]!,
+    own: layout.source === spec.scored,
+    foreign: readsForeign(spec, layout),
+  }))
+
+  return (event: Event, view: PartView): FeatureRow => {
+    const lateBeforeMs = view.lateBeforeMs ?? -Infinity
+    const here: Viewpoint = { timeMs: event.time, ownOffset: event.raw.offset, lateBeforeMs }
+    const elsewhere: Viewpoint = { timeMs: event.time, ownOffset: noOffset, lateBeforeMs }
+    let capped = false
+    clear(registers)
+    for (let layout = 0; layout < reads.length; layout++) {
+      const { reader, own, foreign } = reads[layout]!
+      const part = own ? view.own(layout) : null
+      if (part !== null && readPart(reader, ours(part), here, registers)) capped = true
+      if (!foreign) continue
+      for (const other of view.foreign(layout)) {
+        if (readPart(reader, ours(other), elsewhere, registers)) capped = true
+      }
+    }
+    const numbers = new Float64Array(names.length)
+    for (let i = 0; i < values.length; i++) numbers[i] = finiteOrNaN(values[i]!.expression.evaluate(event))
+    for (let i = 0; i < finishes.length; i++) {
+      numbers[windowedColumns[i]!] = finishes[i]!(registers, event.time)
+    }
+    runRatios(ratios, numbers)
+    return { numbers, capped }
+  }
+}
+
+function ours(part: PartLog): Part {
+  if (part instanceof Part) return part
+  throw new MillraceError(
+    'INTERNAL',
+    'a part log that was not made by newPart or decode was handed to the features stage',
+  )
+}
+
+function checkFeatures(spec: FeaturesSpec): void {
+  if (!(spec.eventsPerEntityMax >= 1)) {
+    throw new MillraceError('TOPOLOGY_INVALID', 'limits.eventsPerEntityMax must be at least 1')
+  }
+  for (const feature of spec.features) {
+    if (feature.kind === 'ratio') continue
+    const { name, windowMs, delayMs } = feature
+    if (!Number.isSafeInteger(windowMs) || windowMs < 1 || !Number.isSafeInteger(delayMs) || delayMs < 0) {
+      throw new MillraceError(
+        'TOPOLOGY_INVALID',
+        `feature ${name}: window must be at least 1 ms and delay not negative, in whole ms`,
+      )
+    }
+    if (feature.kind === 'rate') continue
+    const needsValue = !['count', 'secondsSinceLast'].includes(feature.aggregate)
+    if (needsValue && feature.value === null) {
+      throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: ${feature.aggregate} needs a value`)
+    }
+    if (feature.divideBy === 0 || !Number.isFinite(feature.divideBy)) {
+      throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: divideBy must be a number other than 0`)
+    }
+  }
+}

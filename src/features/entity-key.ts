@@ -1,0 +1,24 @@
+import type { Event, FieldValue } from '../record/event.ts'
+
+/**
+ * The text that identifies an entity; null when a key field is missing. Several fields are joined with the length
+ * in front of all but the last, so that ("ab", "c") and ("a", "bc") stay two entities.
+ */
+export function entityKeyOf(keys: readonly string[], event: Event): string | null {
+  const last = keys.length - 1
+  let joined = ''
+  for (let i = 0; i <= last; i++) {
+    const text = keyText(event.fields[keys[i]!])
+    if (text === null) return null
+    joined += i < last ? `${text.length}:${text}` : text
+  }
+  return joined
+}
+
+function keyText(value: FieldValue): string | null {
+  // A lone surrogate has no UTF-8: made well-formed here, memory and store agree on which entity it is.
+  if (typeof value === 'string') return value.toWellFormed()
+  if (typeof value === 'number') return Number.isNaN(value) ? null : String(value)
+  if (typeof value === 'boolean' || typeof value === 'bigint') return String(value)
+  return null
+}

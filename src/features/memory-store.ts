@@ -1,0 +1,100 @@
+import { torn, type FeatureStore, type FlushResult, type Loaded, type Watermarks } from './store.ts'
+
+interface MemoryBucket {
+  readonly watermarks: Map<string, string>
+  /** `layout|entity` → input name → bytes. */
+  readonly parts: Map<string, Map<string, Buffer>>
+}
+
+/** The feature store in memory: for replay, topology tests and simulation. `tear` lets a flush die midway. */
+export class MemoryStore implements FeatureStore {
+  readonly buckets: number
+  readonly #buckets: MemoryBucket[]
+
+  constructor(buckets = 1) {
+    this.buckets = buckets
+    this.#buckets = Array.from({ length: buckets }, emptyBucket)
+  }
+
+  bucketOf(entityKey: string): number {
+    let hash = 0
+    for (let i = 0; i < entityKey.length; i++) hash = (Math.imul(hash, 31) + entityKey.charCodeAt(i)) >>> 0
+    return hash % this.buckets
+  }
+
+  watermarks(bucket: number): Promise<Watermarks> {
+    return Promise.resolve(new Map(this.#bucket(bucket).watermarks))
+  }
+
+  load(bucket: number, request: Parameters<FeatureStore['load']>[1]): Promise<Loaded> {
+    const { watermarks, parts } = this.#bucket(bucket)
+    const fields = (key: { layout: number; entityKey: string }): Map<string, Buffer> =>
+      new Map(parts.get(`${key.layout}|${key.entityKey}`))
+    return Promise.resolve({
+      watermarks: new Map(watermarks),
+      own: request.own.map((key) => fields(key).get(request.inputName) ?? null),
+      merged: request.merged.map(fields),
+    })
+  }
+
+  flush(bucket: number, request: Parameters<FeatureStore['flush']>[1]): Promise<FlushResult> {
+    return Promise.resolve(this.flushNow(bucket, request))
+  }
+
+  /** The script; `changesMax` lets it die after that many changes. */
+  flushNow(
+    bucket: number,
+    request: Parameters<FeatureStore['flush']>[1],
+    changesMax = Infinity,
+  ): FlushResult {
+    const { watermarks, parts } = this.#bucket(bucket)
+    const current = watermarks.get(request.inputName) ?? null
+    if (current !== request.expected) return { applied: false, current }
+    watermarks.set(request.inputName, torn)
+    let written = 0
+    for (const change of request.changes) {
+      if (written++ >= changesMax) return { applied: false, current: torn }
+      const name = `${change.layout}|${change.entityKey}`
+      const fields = parts.get(name) ?? new Map<string, Buffer>()
+      parts.set(name, fields)
+      const before = change.kind === 'append' ? fields.get(request.inputName) : undefined
+      fields.set(request.inputName, before ? Buffer.concat([before, change.bytes]) : change.bytes)
+    }
+    watermarks.set(request.inputName, request.next)
+    return { applied: true, current: request.next }
+  }
+
+  /** Deep copy, to go back in time. */
+  snapshot(): MemoryStore {
+    const copy = new MemoryStore(this.buckets)
+    copy.restore(this)
+    return copy
+  }
+
+  restore(from: MemoryStore): void {
+    for (const [index, bucket] of from.#buckets.entries()) {
+      this.#buckets[index] = {
+        watermarks: new Map(bucket.watermarks),
+        parts: new Map([...bucket.parts].map(([name, fields]) => [name, new Map(fields)])),
+      }
+    }
+  }
+
+  clear(): void {
+    for (let index = 0; index < this.#buckets.length; index++) this.#buckets[index] = emptyBucket()
+  }
+
+  dropWatermark(bucket: number, inputName: string): void {
+    this.#bucket(bucket).watermarks.delete(inputName)
+  }
+
+  #bucket(index: number): MemoryBucket {
+    const bucket = this.#buckets[index]
+    if (bucket === undefined) throw new Error(`no bucket ${index}`)
+    return bucket
+  }
+}
+
+function emptyBucket(): MemoryBucket {
+  return { watermarks: new Map(), parts: new Map() }
+}

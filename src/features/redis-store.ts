@@ -1,0 +1,178 @@
+import type { RedisClient, Reply } from '../redis/client.ts'
+import type { Layout } from './compiled.ts'
+import type { FeatureStore, FlushRequest, LoadRequest, PartChange, PartKey } from './store.ts'
+
+/**
+ * Layout in Redis, `ns` = namespace, `{b}` = bucket as hash tag (one slot per bucket on a cluster):
+ *   ns:{b}:W                       hash  input name → watermark
+ *   ns:{b}:p:<layout>:<input>:<entity>   string  a part of an entity that only its own partition reads
+ *   ns:{b}:m:<layout>:<entity>     hash  input name → part, for merged entities
+ */
+
+/** KEYS: W, parts, own fields of hashes, hashes. ARGV: own input, number of parts, number of own fields. */
+const loadScript = `
+local parts, fields = tonumber(ARGV[2]), tonumber(ARGV[3])
+local out = { redis.call('HGETALL', KEYS[1]) }
+for i = 2, 1 + parts do out[#out + 1] = redis.call('GET', KEYS[i]) end
+for i = 2 + parts, 1 + parts + fields do out[#out + 1] = redis.call('HGET', KEYS[i], ARGV[1]) end
+for i = 2 + parts + fields, #KEYS do out[#out + 1] = redis.call('HGETALL', KEYS[i]) end
+return out
+`
+
+/**
+ * KEYS: W, one per change. ARGV: own input, expected watermark ('' = absent), next, expiry ms, then kind and bytes
+ * per change. Redis does not roll back a script that fails midway: TORN makes the failure visible.
+ */
+const flushScript = `
+local w = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if w ~= ARGV[2] then return { 0, w } end
+redis.call('HSET', KEYS[1], ARGV[1], 'TORN')
+for i = 2, #KEYS do
+  local kind, bytes = ARGV[1 + 2 * i], ARGV[2 + 2 * i]
+  if kind == 's' then redis.call('SET', KEYS[i], bytes, 'PX', ARGV[4])
+  else
+    if kind == 'a' then redis.call('APPEND', KEYS[i], bytes)
+    elseif kind == 'S' then redis.call('HSET', KEYS[i], ARGV[1], bytes)
+    else redis.call('HSET', KEYS[i], ARGV[1], (redis.call('HGET', KEYS[i], ARGV[1]) or '') .. bytes) end
+    redis.call('PEXPIRE', KEYS[i], ARGV[4])
+  end
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return { 1, ARGV[3] }
+`
+
+const watermarkScript = `return redis.call('HGETALL', KEYS[1])`
+
+export const featureScripts: ReadonlyMap<string, string> = new Map([
+  ['millraceLoad', loadScript],
+  ['millraceFlush', flushScript],
+  ['millraceWatermarks', watermarkScript],
+])
+
+export interface RedisStoreOptions {
+  readonly client: RedisClient
+  readonly namespace: string
+  readonly layouts: readonly Layout[]
+  readonly buckets: number
+}
+
+export function createRedisStore({ client, namespace, layouts, buckets }: RedisStoreOptions): FeatureStore {
+  const watermarkKey = (bucket: number): string => `${namespace}:{${bucket}}:W`
+  const merged = (layout: number): boolean => layouts[layout]?.merge === true
+  const partKey = (bucket: number, key: PartKey, inputName: string): string =>
+    merged(key.layout)
+      ? `${namespace}:{${bucket}}:m:${key.layout}:${key.entityKey}`
+      : `${namespace}:{${bucket}}:p:${key.layout}:${inputName}:${key.entityKey}`
+
+  return {
+    buckets,
+    bucketOf: (entityKey) => (buckets === 1 ? 0 : fnv1a(entityKey) % buckets),
+    async watermarks(bucket, signal) {
+      const reply = await client.run(
+        { script: 'millraceWatermarks', keys: [watermarkKey(bucket)], args: [] },
+        signal,
+      )
+      return texts(reply)
+    },
+    async load(bucket, request, signal) {
+      const { order, keys, parts, fields } = loadKeys(request, (key) => merged(key.layout), (key) =>
+        partKey(bucket, key, request.inputName),
+      )
+      const reply = await client.run(
+        {
+          script: 'millraceLoad',
+          keys: [watermarkKey(bucket), ...keys],
+          args: [request.inputName, String(parts), String(fields)],
+        },
+        signal,
+      )
+      const items = list(reply)
+      const own: (Buffer | null)[] = Array.from({ length: request.own.length }, () => null)
+      for (const [at, index] of order.entries()) own[index] = bytesOrNull(items[1 + at])
+      return {
+        watermarks: texts(items[0] ?? null),
+        own,
+        merged: request.merged.map((_, index) => fieldBytes(items[1 + parts + fields + index] ?? null)),
+      }
+    },
+    async flush(bucket, request, signal) {
+      const reply = list(
+        await client.run(
+          {
+            script: 'millraceFlush',
+            keys: [
+              watermarkKey(bucket),
+              ...request.changes.map((change) => partKey(bucket, change, request.inputName)),
+            ],
+            args: flushArguments(request, (change) => merged(change.layout)),
+          },
+          signal,
+        ),
+      )
+      const current = bytesOrNull(reply[1])?.toString() ?? ''
+      return { applied: reply[0] === 1, current: current === '' ? null : current }
+    },
+  }
+}
+
+function flushArguments(request: FlushRequest, isMerged: (change: PartChange) => boolean): (string | Buffer)[] {
+  const args: (string | Buffer)[] = [
+    request.inputName,
+    request.expected ?? '',
+    request.next,
+    String(request.ttlMs),
+  ]
+  for (const change of request.changes) {
+    const kind = change.kind === 'set' ? 's' : 'a'
+    args.push(isMerged(change) ? kind.toUpperCase() : kind, change.bytes)
+  }
+  return args
+}
+
+/** Own parts that are strings come first, then own fields of hashes: `order` maps back to the request. */
+function loadKeys(
+  request: LoadRequest,
+  isMerged: (key: PartKey) => boolean,
+  keyOf: (key: PartKey) => string,
+): { order: number[]; keys: string[]; parts: number; fields: number } {
+  const strings: number[] = []
+  const hashed: number[] = []
+  for (const [index, key] of request.own.entries()) (isMerged(key) ? hashed : strings).push(index)
+  const order = [...strings, ...hashed]
+  const keys = [
+    ...order.map((index) => keyOf(request.own[index] as PartKey)),
+    ...request.merged.map((key) => keyOf(key)),
+  ]
+  return { order, keys, parts: strings.length, fields: hashed.length }
+}
+
+function list(reply: Reply | undefined): readonly Reply[] {
+  return Array.isArray(reply) ? (reply as readonly Reply[]) : []
+}
+
+function bytesOrNull(reply: Reply | undefined): Buffer | null {
+  return Buffer.isBuffer(reply) ? reply : null
+}
+
+function fieldBytes(reply: Reply): ReadonlyMap<string, Buffer> {
+  const fields = new Map<string, Buffer>()
+  const items = list(reply)
+  for (let i = 0; i + 1 < items.length; i += 2) {
+    const name = bytesOrNull(items[i])
+    const bytes = bytesOrNull(items[i + 1])
+    if (name !== null && bytes !== null) fields.set(name.toString(), bytes)
+  }
+  return fields
+}
+
+function texts(reply: Reply): ReadonlyMap<string, string> {
+  return new Map([...fieldBytes(reply)].map(([name, bytes]) => [name, bytes.toString()]))
+}
+
+/** Bucket of an entity; part of the namespace, so never change it for existing state. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}

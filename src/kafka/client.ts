@@ -1,0 +1,99 @@
+import type { Consumer, ConsumerConfig, Kafka as KafkaClientOfKafkajs, KafkaConfig, Producer } from 'kafkajs'
+import type { Log } from '../telemetry/log.ts'
+import type { Clock } from '../time/clock.ts'
+import { openKafkaAdmin } from './admin.ts'
+import type { KafkaAdmin } from './admin.ts'
+import { installHooks } from './consumer-hooks.ts'
+import type { ConsumerHooks } from './consumer-hooks.ts'
+import type { Cluster } from './internals.ts'
+import { Kafka, PartitionAssigners, Partitioners, logLevel } from './kafkajs.ts'
+import { kafkajsLogCreator } from './log.ts'
+import { transactionRetry } from './patches/claim-back-off.ts'
+import type { KafkaPlan } from './plan.ts'
+
+/** Connections, made as needed, to one Kafka cluster. */
+export interface KafkaClient {
+  readonly plan: KafkaPlan
+  /** Shared; connects with its first call. */
+  readonly admin: KafkaAdmin
+  /** A consumer that reports to `hooks` instead of handing out batches. */
+  consumer(config: ConsumerConfig, hooks: ConsumerHooks): Consumer
+  /** A producer for one transactional id, not connected. */
+  transactionalProducer(transactionalId: string): Producer
+  /** Closes the admin connection; consumers and producers are closed by whoever asked for them. Idempotent. */
+  close(): Promise<void>
+}
+
+export interface KafkaClientOptions {
+  readonly plan: KafkaPlan
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Connections and metadata: 100 ms growing to 2 s, about 15 s in all; then the caller decides. */
+const connectionRetry = {
+  initialRetryTime: 100,
+  maxRetryTime: 2_000,
+  multiplier: 2,
+  factor: 0.2,
+  retries: 10,
+}
+
+/** TLS and SASL over a long way take a few round trips. */
+const connectionTimeoutMs = 5_000
+
+/** A broker that has not answered by then is treated as gone; transactions have a deadline of their own. */
+const requestTimeoutMs = 15_000
+
+/** `overrides` replace settings of kafkajs, such as its retry profile. */
+export function kafkaConfig(plan: KafkaPlan, log: Log, overrides: Partial<KafkaConfig> = {}): KafkaConfig {
+  return {
+    brokers: [...plan.brokers],
+    clientId: plan.clientId,
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    retry: connectionRetry,
+    logLevel: logLevel.INFO,
+    logCreator: kafkajsLogCreator(log),
+    ssl: plan.ssl as NonNullable<KafkaConfig['ssl']>,
+    ...(plan.sasl ? { sasl: plan.sasl as unknown as NonNullable<KafkaConfig['sasl']> } : {}),
+    ...overrides,
+  }
+}
+
+export function openKafkaClient({ plan, clock, log }: KafkaClientOptions): KafkaClient {
+  const config = kafkaConfig(plan, log)
+  // All clients of one Kafka object share a map of committed offsets, which `sendOffsets` fills before the commit
+  // and which a consumer trusts: producers and consumers must not meet in it, nor consumers of one group.
+  const producers: KafkaClientOfKafkajs = new Kafka(config)
+  const admin = openKafkaAdmin(producers, clock)
+  return {
+    plan,
+    admin,
+    consumer: (consumerConfig, hooks) => new Kafka(config).consumer(hooked(consumerConfig, hooks)),
+    transactionalProducer: (transactionalId) =>
+      producers.producer({
+        // `idempotent` beside it would only add a useless InitProducerId.
+        transactionalId,
+        maxInFlightRequests: 1,
+        transactionTimeout: plan.transactionTimeoutMs,
+        allowAutoTopicCreation: false,
+        createPartitioner: Partitioners.DefaultPartitioner,
+        retry: transactionRetry,
+      }),
+    close: () => admin.close(),
+  }
+}
+
+/** The assigner factory is the one place where kafkajs shows a consumer's cluster object to the outside. */
+function hooked(config: ConsumerConfig, hooks: ConsumerHooks): ConsumerConfig {
+  return {
+    ...config,
+    partitionAssigners: [
+      (context) => {
+        installHooks(context.cluster as unknown as Cluster, hooks)
+        return PartitionAssigners.roundRobin(context)
+      },
+    ],
+  }
+}

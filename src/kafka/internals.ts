@@ -1,0 +1,76 @@
+/**
+ * The parts of kafkajs 2.2.4 that the patches touch. Read from its published source (the package ships
+ * types for its public face only); valid for exactly that version.
+ */
+export interface TopicPartitions {
+  readonly topic: string
+  readonly partitions: number[]
+}
+
+export interface Broker {
+  readonly nodeId: number | string
+  isConnected(): boolean
+}
+
+export interface Cluster {
+  readonly brokerPool: { readonly brokers: Readonly<Record<string, Broker>> }
+  findGroupCoordinator(request: CoordinatorRequest): Promise<Broker>
+}
+
+export interface CoordinatorRequest {
+  readonly groupId: string
+  /** 0 or absent: consumer group; 1: transaction. */
+  readonly coordinatorType?: number
+}
+
+/** What the source may do with the group it is a member of. */
+export interface GroupControl {
+  seek(target: { topic: string; partition: number; offset: string }): void
+  pause(topicPartitions: TopicPartitions[]): void
+  resume(topicPartitions: TopicPartitions[]): void
+  heartbeat(options: { interval: number }): Promise<void>
+}
+
+export interface ConsumerGroup extends GroupControl {
+  readonly cluster: Cluster
+  readonly preferredReadReplicasPerTopicPartition: Record<string, Record<number, unknown> | undefined>
+  fetch(nodeId: string): Promise<FetchedBatch[]>
+  joinAndSync(): Promise<void>
+  recoverFromOffsetOutOfRange(error: { topic: string; partition: number }): Promise<void>
+  resolveOffset(target: { topic: string; partition: number; offset: string }): void
+}
+
+export interface FetchedMessage {
+  readonly offset: string
+  readonly timestamp: string
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers?: Readonly<Record<string, Buffer | Buffer[] | undefined>>
+  readonly isControlRecord: boolean
+  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean }
+}
+
+/** One partition's part of a fetch response. */
+export interface FetchedBatch {
+  readonly topic: string
+  readonly partition: number
+  /** The offset that was asked for. */
+  readonly fetchedOffset: string
+  readonly highWatermark: string
+  /** Everything in the response, also control and aborted records and records before `fetchedOffset`. */
+  readonly rawMessages: readonly FetchedMessage[]
+  /** Committed data records at or after `fetchedOffset`. */
+  readonly messages: readonly FetchedMessage[]
+  /** Offset of the last record at or after `fetchedOffset`, filtered ones included. */
+  lastOffset(): string
+}
+
+export interface RequestQueue {
+  readonly pending: readonly unknown[]
+  scheduleCheckPendingRequests(): void
+}
+
+/** A class as the patches see it: only its prototype matters. */
+export interface Patchable<T> {
+  readonly prototype: T
+}

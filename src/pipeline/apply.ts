@@ -1,0 +1,164 @@
+import { lateVerdict } from '../features/lateness.ts'
+import type { FeatureRow, Layout, PartLog, PartView } from '../features/compiled.ts'
+import type { Event, Reject } from '../record/event.ts'
+import type { PredictionFlag } from '../record/prediction.ts'
+import type { SourcePlan } from '../decode/plan.ts'
+import type { Plan } from '../topology/plan.ts'
+import type { HeldPart, PartitionMemory } from './partition-memory.ts'
+import { latenessMs, scoredSource } from './partition-context.ts'
+import { largestTime } from './watermark.ts'
+
+/** A scored event with its features. */
+export interface AppliedRow {
+  readonly event: Event
+  readonly row: FeatureRow
+  readonly flags: readonly PredictionFlag[]
+}
+
+/** How one partition's events change state. Made once per takeover; state transitions are a function of the log alone. */
+export interface Applier {
+  /** Layouts the events of this partition are inserted into. */
+  readonly fed: readonly Layout[]
+  /**
+   * Applies one event to the memory (its parts must be held) and, for a scored source, computes its row.
+   * A late event may be a reject by policy.
+   */
+  apply(event: Event, foreign: ForeignParts | null): AppliedRow | Reject | null
+  /** State only: replay. */
+  replay(event: Event): void
+}
+
+/** Other partitions' parts of this event's merged entities. */
+export interface ForeignParts {
+  of(layout: number, entityKey: string): readonly PartLog[]
+}
+
+export interface ApplierOptions {
+  readonly plan: Plan
+  readonly source: SourcePlan
+  readonly memory: PartitionMemory
+  /** Largest event time of the committed prefix, and of the slowest reader of merged parts; null: do not trim. */
+  readonly committedTime: () => number | null
+  readonly slowestReaderTime: () => number | null
+  /** Events below this offset are in the store already, for this entity's bucket. */
+  readonly storedBelow: (entityKey: string) => number
+  readonly gapUntil: number | null
+}
+
+const noParts: readonly PartLog[] = []
+
+export function createApplier(options: ApplierOptions): Applier {
+  const { plan, source, memory } = options
+  const { features } = plan
+  const fed = features.layoutsFedBy(source.name)
+  const horizonMs = Math.max(0, ...fed.map((layout) => layout.horizonMs))
+  const scored = scoredSource(plan)
+  const trimBehindMs = scored.outOfOrderMs + latenessMs(scored, features.horizonMs)
+
+  const trimUntil = (layout: Layout): number | null => {
+    const own = options.committedTime()
+    if (own === null) return null
+    if (!layout.merge && layout.source === scored.name) return own - trimBehindMs - layout.horizonMs
+    const slowest = options.slowestReaderTime()
+    return slowest === null ? null : Math.min(own, slowest) - trimBehindMs - layout.horizonMs
+  }
+  const verdictOf = (event: Event): ReturnType<typeof lateVerdict> =>
+    lateVerdict({
+      time: event.time,
+      maxTimeBefore: memory.maxTime ?? -Infinity,
+      outOfOrderMs: source.outOfOrderMs,
+      allowedLatenessMs: source.allowedLatenessMs,
+      horizonMs,
+      policy: source.late,
+    })
+  const insert = (event: Event): void => {
+    for (const layout of fed) {
+      const key = features.entityKey(layout, event)
+      if (key === null || event.raw.offset < options.storedBelow(key)) continue
+      const held = memory.find(layout, key)
+      if (held === null) throw new Error(`part ${layout.entity} was not loaded`)
+      memory.insert(layout, held, event, trimUntil(layout))
+    }
+  }
+  const observeTime = (event: Event): void => {
+    memory.maxTime = largestTime(memory.maxTime, event.time)
+  }
+  const view = new RowView(plan, memory)
+
+  return {
+    fed,
+    replay(event) {
+      if (inserts(verdictOf(event))) insert(event)
+      observeTime(event)
+    },
+    apply(event, foreign) {
+      const verdict = verdictOf(event)
+      const lateBeforeMs =
+        (memory.maxTime ?? -Infinity) - source.outOfOrderMs - latenessMs(source, features.horizonMs)
+      if (inserts(verdict)) insert(event)
+      observeTime(event)
+      if (verdict === 'dead-letter') return lateReject(event, source, lateBeforeMs)
+      if (source.role === 'state') return null
+      view.show(event, foreign, lateBeforeMs)
+      const row = features.row(event, view)
+      const flags: PredictionFlag[] = []
+      if (verdict !== 'on-time') flags.push('late')
+      if (row.capped) flags.push('capped')
+      if (options.gapUntil !== null && event.time <= options.gapUntil) flags.push('gap')
+      return { event, row, flags }
+    },
+  }
+}
+
+function inserts(verdict: ReturnType<typeof lateVerdict>): boolean {
+  return verdict === 'on-time' || verdict === 'late-score-insert'
+}
+
+function lateReject(event: Event, source: SourcePlan, lateBeforeMs: number): Reject {
+  const iso = (ms: number): string => new Date(ms).toISOString()
+  return {
+    rejected: true,
+    reason: 'LATE',
+    stage: 'feature',
+    message: `event time ${iso(event.time)} is before ${iso(lateBeforeMs)} (watermark − allowedLateness of source ${source.name}, late: dead-letter)`,
+    raw: event.raw,
+  }
+}
+
+/** One view reused for every event: rows are computed one after another. */
+class RowView implements PartView {
+  lateBeforeMs = -Infinity
+  readonly #plan: Plan
+  readonly #memory: PartitionMemory
+  #event: Event | null = null
+  #foreign: ForeignParts | null = null
+
+  constructor(plan: Plan, memory: PartitionMemory) {
+    this.#plan = plan
+    this.#memory = memory
+  }
+  show(event: Event, foreign: ForeignParts | null, lateBeforeMs: number): void {
+    this.#event = event
+    this.#foreign = foreign
+    this.lateBeforeMs = lateBeforeMs
+  }
+  own(index: number): PartLog | null {
+    const held = this.#held(index)
+    return held === null ? null : held.log
+  }
+  foreign(index: number): readonly PartLog[] {
+    const key = this.#key(index)
+    return key === null || this.#foreign === null ? noParts : this.#foreign.of(index, key)
+  }
+  #held(index: number): HeldPart | null {
+    const layout = this.#plan.features.layouts[index]
+    const key = this.#key(index)
+    return layout === undefined || key === null ? null : this.#memory.find(layout, key)
+  }
+  #key(index: number): string | null {
+    const layout = this.#plan.features.layouts[index]
+    if (layout === undefined || this.#event === null) return null
+    return this.#plan.features.entityKey(layout, this.#event)
+  }
+}
+

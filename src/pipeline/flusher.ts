@@ -1,0 +1,247 @@
+import { MillraceError } from '../errors.ts'
+import type { FeatureStore } from '../features/store.ts'
+import type { Clock } from '../time/clock.ts'
+import type { BucketPlan } from './takeover-plan.ts'
+import type { PartitionMemory } from './partition-memory.ts'
+import { encodeWatermark, parseWatermark, sameProgress, type Watermark } from './watermark.ts'
+
+export interface FlushTarget {
+  /** Everything below is committed. */
+  readonly offset: number
+  /** Largest event time below it. */
+  readonly maxTime: number | null
+}
+
+export interface FlusherOptions {
+  readonly store: FeatureStore
+  readonly memory: PartitionMemory
+  readonly clock: Clock
+  readonly inputName: string
+  readonly incarnation: string
+  readonly buckets: readonly BucketPlan[]
+  readonly replayFrom: FlushTarget
+  readonly ttlMs: number
+  readonly rowsMax: number
+  readonly ageMaxMs: number
+  /** Wall clock when everything in the log was consumed, 0 when something is left. */
+  readonly caughtUpAt: () => number
+  readonly flushed: (offset: number, changes: number, durationMs: number) => void
+}
+
+/** Commits of a quarter second share one flush: an entity seen twice is written once. */
+const flushIntervalMs = 250
+/** Quiet buckets are advanced as often: it renews expiry and `caughtUpAt`, and notices an emptied store. */
+const quietIntervalMs = 1000
+
+interface Bucket {
+  readonly build: string
+  expected: string | null
+  /** Text of the flush under way; the store may already hold it. */
+  inFlight: string | null
+  offset: number
+  /** False: rebuilt by this owner; what earlier owners stored does not count. */
+  readonly trusted: boolean
+  distanceMin: number | null
+}
+
+/** Moves committed changes of one partition into the store, behind the commit, bucket by bucket. */
+export class Flusher {
+  readonly #options: FlusherOptions
+  readonly #buckets: Bucket[]
+  #target: FlushTarget
+  #rows = 0
+  #oldestUnflushedAt: number | null = null
+  #waiters: (() => void)[] = []
+  #stopped = false
+  #wake: (() => void) | null = null
+
+  constructor(options: FlusherOptions) {
+    this.#options = options
+    this.#target = options.replayFrom
+    this.#buckets = options.buckets.map((bucket) => ({
+      build: bucket.build,
+      expected: bucket.expected,
+      inFlight: null,
+      offset: bucket.offset,
+      trusted: !bucket.rebuild,
+      distanceMin: bucket.distanceMin,
+    }))
+  }
+
+  /** Offset below which the store holds everything. */
+  get flushedOffset(): number {
+    return this.#buckets.reduce((min, bucket) => Math.min(min, bucket.offset), this.#target.offset)
+  }
+  get unflushedRows(): number {
+    return this.#rows
+  }
+
+  build(bucket: number): string {
+    return this.#bucket(bucket).build
+  }
+  /** Events below are already in the store (replay skips them). */
+  bucketOffset(bucket: number): number {
+    return this.#bucket(bucket).offset
+  }
+  /** False in a rebuild: everything of this build was written by this owner, from memory. */
+  trustsStore(bucket: number): boolean {
+    return this.#bucket(bucket).trusted
+  }
+  get target(): FlushTarget {
+    return this.#target
+  }
+
+  /** Whether a watermark read from the store is one this owner knows; otherwise the memory must be dropped. */
+  expects(bucket: number, text: string | null): boolean {
+    const { expected, inFlight } = this.#bucket(bucket)
+    return text === expected || (inFlight !== null && text === inFlight)
+  }
+
+  /** An acknowledged commit (or replayed committed events): `rows` more may be flushed. */
+  committed(target: FlushTarget, rows: number): void {
+    this.#target = target
+    this.#rows += rows
+    this.#oldestUnflushedAt ??= this.#options.clock.monotonic()
+    if (!this.#hasRoom()) this.#wake?.()
+  }
+
+  #hasRoom(): boolean {
+    const { rowsMax, ageMaxMs, clock } = this.#options
+    if (this.#rows >= rowsMax) return false
+    return this.#oldestUnflushedAt === null || clock.monotonic() - this.#oldestUnflushedAt < ageMaxMs
+  }
+
+  /** False: the partition has to pause until `room` resolves. */
+  get hasRoom(): boolean {
+    return this.#hasRoom()
+  }
+
+  async room(signal: AbortSignal): Promise<void> {
+    while (!this.#hasRoom()) {
+      signal.throwIfAborted()
+      await new Promise<void>((resolve, reject) => {
+        const abort = (): void => reject(signal.reason as Error)
+        signal.addEventListener('abort', abort, { once: true })
+        this.#waiters.push(() => {
+          signal.removeEventListener('abort', abort)
+          resolve()
+        })
+      })
+    }
+  }
+
+  /** Flushes until stopped or aborted. Throws STATE_MISMATCH when the store is not as this owner left it. */
+  async run(signal: AbortSignal): Promise<void> {
+    let quietSince = this.#options.clock.monotonic()
+    while (!this.#stopped) {
+      await this.#pause(signal)
+      const behind = this.#buckets.some((bucket) => bucket.offset < this.#target.offset)
+      const quietDue = this.#options.clock.monotonic() - quietSince >= quietIntervalMs
+      if (!behind && !quietDue) continue
+      await this.flushAll(signal)
+      quietSince = this.#options.clock.monotonic()
+    }
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    const woken = new AbortController()
+    this.#wake = (): void => woken.abort()
+    try {
+      await this.#options.clock.sleep(flushIntervalMs, AbortSignal.any([signal, woken.signal]))
+    } catch {
+      signal.throwIfAborted()
+    } finally {
+      this.#wake = null
+    }
+  }
+
+  /** `run` returns after what it is doing. */
+  stop(): void {
+    this.#stopped = true
+    this.#wake?.()
+  }
+
+  /** One pass over all buckets up to the latest commit. */
+  async flushAll(signal: AbortSignal): Promise<void> {
+    const target = this.#target
+    const rows = this.#rows
+    const startedAt = this.#options.clock.monotonic()
+    let changes = 0
+    for (let index = 0; index < this.#buckets.length; index++) {
+      // In a replay a bucket may be ahead of what was read again; its watermark must not go back.
+      if (this.#bucket(index).offset > target.offset) continue
+      changes += await this.#flushBucket(index, target, signal)
+    }
+    this.#rows -= rows
+    this.#oldestUnflushedAt = this.#rows > 0 ? startedAt : null
+    this.#options.flushed(target.offset, changes, this.#options.clock.monotonic() - startedAt)
+    for (const wake of this.#waiters.splice(0)) wake()
+  }
+
+  async #flushBucket(index: number, target: FlushTarget, signal: AbortSignal): Promise<number> {
+    const { store, memory, inputName, ttlMs } = this.#options
+    const bucket = this.#bucket(index)
+    const next = this.#nextWatermark(bucket, target)
+    const text = encodeWatermark(next)
+    const changes = memory.changesBelow(index, target.offset)
+    const build = Buffer.from(bucket.build, 'hex')
+    bucket.inFlight = text
+    const { applied, current } = await store.flush(
+      index,
+      {
+        inputName,
+        expected: bucket.expected,
+        next: text,
+        ttlMs,
+        changes: changes.map((change) =>
+          change.kind === 'set' ? { ...change, bytes: Buffer.concat([build, change.bytes]) } : change,
+        ),
+      },
+      signal,
+    )
+    // Refused although the store is where we wanted it: a resent script had already been applied.
+    if (!applied && !sameProgress(parseWatermark(current), next)) {
+      throw new MillraceError(
+        'STATE_MISMATCH',
+        `${inputName} bucket ${index}: the watermark in Redis is ${current ?? 'absent'}, expected ${bucket.expected ?? 'absent'}`,
+      )
+    }
+    bucket.expected = current
+    bucket.inFlight = null
+    bucket.offset = target.offset
+    bucket.distanceMin = next.distanceMin
+    memory.flushed(index, target.offset)
+    return changes.length
+  }
+
+  #nextWatermark(bucket: Bucket, target: FlushTarget): Watermark {
+    const now = this.#options.clock.now()
+    const { maxTime } = target
+    const distance = maxTime === null ? null : now - maxTime
+    const distanceMin =
+      distance === null || bucket.distanceMin === null
+        ? (distance ?? bucket.distanceMin)
+        : Math.min(distance, bucket.distanceMin)
+    return {
+      incarnation: this.#options.incarnation,
+      build: bucket.build,
+      offset: target.offset,
+      maxTime,
+      flushedAt: now,
+      caughtUpAt: this.#options.caughtUpAt(),
+      distanceMin,
+    }
+  }
+
+  #bucket(index: number): Bucket {
+    const bucket = this.#buckets[index]
+    if (bucket === undefined) throw new Error(`no bucket ${index}`)
+    return bucket
+  }
+}
+
+/** Bytes of a part as stored: 4 bytes of build in front, so that parts of another build count as absent. */
+export function unwrapPart(stored: Buffer | null, build: string): Buffer | null {
+  if (stored === null || stored.length < 4) return null
+  return stored.subarray(0, 4).equals(Buffer.from(build, 'hex')) ? stored.subarray(4) : null
+}

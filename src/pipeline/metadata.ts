@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto'
+import type { RawRecord } from '../record/raw-record.ts'
+
+/** A place where a rebuild may start: no event before `offset` is later than `maxTime`. */
+export interface Anchor {
+  readonly offset: number
+  /** null: nothing before it. */
+  readonly maxTime: number | null
+}
+
+/** Committed with the group offset, in the same transaction as the outputs. JSON, below 3 KB (brokers accept 4096 bytes by default). */
+export interface CommitMetadata {
+  readonly incarnation: string
+  readonly stateHash: string
+  readonly clusterId: string
+  /** Equals the offset it is committed with; another value means somebody else moved the offset. */
+  readonly offset: number
+  /** The last consumed record, to recognise another log under the same name; null before the first. */
+  readonly last: { readonly offset: number; readonly digest: string } | null
+  /** Largest event time below `offset`, epoch ms. */
+  readonly maxTime: number | null
+  /** First offset that yields predictions. */
+  readonly start: number
+  /** First offset that state may be built from. */
+  readonly base: number
+  readonly anchors: readonly Anchor[]
+  /** Offsets that are neither applied nor scored. */
+  readonly quarantine: readonly number[]
+  /** Predictions carry the flag `gap` while the largest event time is at or below this; null: no gap. */
+  readonly gapUntil: number | null
+}
+
+const version = 1
+export const metadataMaxBytes = 3072
+
+export function encodeMetadata(m: CommitMetadata): string {
+  const text = JSON.stringify({
+    v: version,
+    i: m.incarnation,
+    h: m.stateHash,
+    k: m.clusterId,
+    o: m.offset,
+    l: m.last === null ? null : [m.last.offset, m.last.digest],
+    t: m.maxTime,
+    s: m.start,
+    b: m.base,
+    a: m.anchors.map((anchor) => [anchor.offset, anchor.maxTime]),
+    q: m.quarantine,
+    g: m.gapUntil,
+  })
+  return text.length <= metadataMaxBytes ? text : encodeMetadata({ ...m, anchors: thinAnchors(m.anchors) })
+}
+
+/** Null when the text was not written by this program (another tool moved the offset). */
+export function parseMetadata(text: string): CommitMetadata | null {
+  try {
+    const m = JSON.parse(text)
+    if (m?.v !== version || typeof m.i !== 'string' || !Number.isSafeInteger(m.o)) return null
+    return {
+      incarnation: m.i,
+      stateHash: m.h,
+      clusterId: m.k,
+      offset: m.o,
+      last: m.l === null ? null : { offset: m.l[0], digest: m.l[1] },
+      maxTime: m.t,
+      start: m.s,
+      base: m.b,
+      anchors: m.a.map(([offset, maxTime]: [number, number | null]) => ({ offset, maxTime })),
+      quarantine: m.q,
+      gapUntil: m.g,
+    }
+  } catch {
+    return null
+  }
+}
+
+/** Identity of a record's content, 16 hex characters. */
+export function recordDigest(record: RawRecord): string {
+  const hash = createHash('sha1')
+  hash.update(`${record.timestamp}|${record.key?.length ?? -1}|`)
+  if (record.key) hash.update(record.key)
+  if (record.value) hash.update(record.value)
+  return hash.digest('hex').slice(0, 16)
+}
+
+const anchorsPerHorizon = 32
+
+/**
+ * Adds an anchor when event time moved on by a 32nd of the visible span, and forgets those no rebuild needs:
+ * the newest anchor at or before `visibleFrom` is kept, all older ones go.
+ */
+export function advanceAnchors(
+  anchors: readonly Anchor[],
+  candidate: Anchor,
+  visibleFrom: number,
+  visibleSpanMs: number,
+): readonly Anchor[] {
+  const newest = anchors.at(-1)
+  const due =
+    newest === undefined ||
+    (candidate.maxTime !== null &&
+      candidate.maxTime - (newest.maxTime ?? -Infinity) >= visibleSpanMs / anchorsPerHorizon)
+  let kept = anchors
+  if (due && candidate.offset > (newest?.offset ?? -1)) kept = [...anchors, candidate]
+  const firstNeeded = kept.findLastIndex((anchor) => (anchor.maxTime ?? -Infinity) <= visibleFrom)
+  return firstNeeded > 0 ? kept.slice(firstNeeded) : kept
+}
+
+/** Halves the list, keeping the oldest and the newest: rebuilds start earlier than needed, never later. */
+export function thinAnchors(anchors: readonly Anchor[]): readonly Anchor[] {
+  if (anchors.length <= 2) return []
+  return anchors.filter((_, index) => index % 2 === 0 || index === anchors.length - 1)
+}
+
+/** Where a rebuild has to start so that every event later than `visibleFrom` is seen; `base` when no anchor is old enough. */
+export function rebuildAnchor(anchors: readonly Anchor[], visibleFrom: number | null, base: number): Anchor {
+  if (visibleFrom !== null) {
+    const anchor = anchors.findLast((candidate) => (candidate.maxTime ?? -Infinity) <= visibleFrom)
+    if (anchor && anchor.offset >= base) return anchor
+  }
+  return { offset: base, maxTime: null }
+}

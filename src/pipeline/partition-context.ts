@@ -1,0 +1,85 @@
+import type { Decoder } from '../decode/decoder.ts'
+import type { SourcePlan } from '../decode/plan.ts'
+import type { FeatureStore } from '../features/store.ts'
+import type { InputPartition } from '../record/input.ts'
+import type { OutputRecord } from '../record/output.ts'
+import type { Alert, Prediction } from '../record/prediction.ts'
+import type { RawRecord } from '../record/raw-record.ts'
+import type { Reject } from '../record/event.ts'
+import type { Scorer } from '../model/scorer.ts'
+import type { TransactionPort } from '../commit/transaction.ts'
+import type { Clock } from '../time/clock.ts'
+import type { Plan } from '../topology/plan.ts'
+import type { PipelineObserver } from './observer.ts'
+
+/** Rows of several partitions scored together. */
+export interface Batching {
+  /** False: partitions stop taking records until rows were scored. */
+  readonly hasRoom: boolean
+  room(signal: AbortSignal): Promise<void>
+  /** Scores n rows; `failures` names the rows the model failed on. */
+  score(
+    rows: Float32Array,
+    n: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly scores: Float64Array; readonly failures: ReadonlyMap<number, string> | null }>
+}
+
+/** Objects → records with topic and partition; a reject when one cannot be encoded. */
+export interface Outlet {
+  prediction(prediction: Prediction, raw: RawRecord): OutputRecord | Reject
+  alert(alert: Alert, raw: RawRecord): OutputRecord | Reject
+  deadLetter(reject: Reject, attempts: number): OutputRecord
+}
+
+/** What all partition tasks of a process share. */
+export interface Shared {
+  readonly plan: Plan
+  readonly store: FeatureStore
+  readonly transactions: TransactionPort
+  readonly scorer: Scorer
+  readonly batching: Batching
+  readonly outlet: Outlet
+  readonly clock: Clock
+  readonly observer: PipelineObserver
+  readonly clusterId: string
+  /** Partition counts of the source topics, by topic. */
+  readonly partitionCounts: ReadonlyMap<string, number>
+  /** Identities of incarnations and builds: 8 random hex characters. */
+  readonly newIdentity: () => string
+  /** Slices that may be decoded, applied and scored while an earlier one commits. */
+  readonly depth: number
+}
+
+/** What belongs to one input partition. */
+export interface PartitionSetup {
+  readonly shared: Shared
+  readonly source: SourcePlan
+  readonly decoder: Decoder
+  readonly input: InputPartition
+}
+
+export function sourceOf(plan: Plan, name: string): SourcePlan {
+  const source = plan.sources.find((candidate) => candidate.name === name)
+  if (source === undefined) throw new Error(`no source ${name}`)
+  return source
+}
+
+export function scoredSource(plan: Plan): SourcePlan {
+  return sourceOf(plan, plan.featuresSpec.scored)
+}
+
+/** Lateness of a source, ms: how far behind its watermark an event may be and still count. */
+export function latenessMs(source: SourcePlan, horizonMs: number): number {
+  return source.allowedLatenessMs ?? horizonMs
+}
+
+/** outOfOrder + horizon + lateness: what is older than the largest event time by more is invisible to every reader. */
+export function visibleSpanMs(plan: Plan): number {
+  const scored = scoredSource(plan)
+  return (
+    Math.max(...plan.sources.map((source) => source.outOfOrderMs)) +
+    plan.features.horizonMs +
+    latenessMs(scored, plan.features.horizonMs)
+  )
+}

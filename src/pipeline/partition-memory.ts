@@ -1,0 +1,175 @@
+import type { CompiledFeatures, Layout, PartLog } from '../features/compiled.ts'
+import type { PartChange, PartKey } from '../features/store.ts'
+import type { Event } from '../record/event.ts'
+
+/** One entity's part in memory. */
+export interface HeldPart extends PartKey {
+  readonly log: PartLog
+}
+
+interface Entry extends HeldPart {
+  readonly bucket: number
+  /** Smallest offset in the part that is not in the store; -1: all stored. */
+  unflushedFrom: number
+  /** Appends behind the last whole write; -1: nothing stored counts, the next write replaces. */
+  appends: number
+  /** Second-chance bit of the clock eviction. */
+  touched: boolean
+}
+
+/** Above this length a flush appends the new events instead of writing the whole part again. */
+const appendFromEvents = 256
+/** Whole rewrite after as many appends, so that trimmed events do not pile up in the store. */
+const appendsMax = 32
+/** Map entry, key text and object of one part, measured with 100 000 parts on Node 24. */
+const entryOverheadBytes = 250
+
+/**
+ * The state of one input partition in this process: its parts, which of them the store lacks changes of, and the
+ * largest event time. Parts with unflushed changes stay; the others are a bounded cache of the store.
+ */
+export class PartitionMemory {
+  /** Largest event time applied, epoch ms. */
+  maxTime: number | null = null
+  readonly #features: CompiledFeatures
+  readonly #bucketOf: (entityKey: string) => number
+  readonly #byLayout: readonly Map<string, Entry>[]
+  readonly #unflushed: readonly Set<Entry>[]
+  #bytes = 0
+  #hits = 0
+  #lookups = 0
+  #evicted = false
+  #hand: Iterator<Entry> | null = null
+
+  constructor(features: CompiledFeatures, buckets: number, bucketOf: (entityKey: string) => number) {
+    this.#features = features
+    this.#bucketOf = bucketOf
+    this.#byLayout = features.layouts.map(() => new Map<string, Entry>())
+    this.#unflushed = Array.from({ length: buckets }, () => new Set<Entry>())
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+  get parts(): number {
+    return this.#byLayout.reduce((sum, map) => sum + map.size, 0)
+  }
+  get hitRatio(): number {
+    return this.#lookups === 0 ? 1 : this.#hits / this.#lookups
+  }
+  /** True while nothing was ever evicted: what is absent here was then never written in this build. */
+  get complete(): boolean {
+    return !this.#evicted
+  }
+
+  unflushedParts(bucket: number): number {
+    return this.#unflushed[bucket]?.size ?? 0
+  }
+
+  /** The part, or null when it has to be loaded first. */
+  find(layout: Layout, entityKey: string): HeldPart | null {
+    const entry = this.#byLayout[layout.index]?.get(entityKey)
+    this.#lookups++
+    if (entry === undefined) return null
+    this.#hits++
+    entry.touched = true
+    return entry
+  }
+
+  /** Puts a part read from the store (null: the store has none in this build). Keeps one that is already held. */
+  put(layout: Layout, entityKey: string, bytes: Buffer | null): HeldPart {
+    const map = this.#byLayout[layout.index]
+    if (map === undefined) throw new Error(`no layout ${layout.index}`)
+    const held = map.get(entityKey)
+    if (held !== undefined) return held
+    const entry: Entry = {
+      layout: layout.index,
+      entityKey,
+      log: bytes === null ? this.#features.newPart(layout) : this.#features.decode(layout, bytes),
+      bucket: this.#bucketOf(entityKey),
+      unflushedFrom: -1,
+      appends: bytes === null ? -1 : 0,
+      touched: true,
+    }
+    map.set(entityKey, entry)
+    this.#bytes += entry.log.bytes + entryOverheadBytes
+    return entry
+  }
+
+  /** Inserts an event into a held part and trims what no reader can see any more. */
+  insert(layout: Layout, held: HeldPart, event: Event, trimUntil: number | null): void {
+    const entry = held as Entry
+    const before = entry.log.bytes
+    if (trimUntil !== null) this.#features.trim(layout, entry.log, trimUntil)
+    this.#features.insert(layout, entry.log, event)
+    this.#bytes += entry.log.bytes - before
+    if (entry.unflushedFrom < 0) {
+      entry.unflushedFrom = event.raw.offset
+      this.#unflushed[entry.bucket]?.add(entry)
+    }
+  }
+
+  /** Changes of a bucket that a flush up to `offset` has to write. */
+  changesBelow(bucket: number, offset: number): PartChange[] {
+    const changes: PartChange[] = []
+    for (const entry of this.#unflushed[bucket] ?? []) {
+      if (entry.unflushedFrom < offset) changes.push(this.#change(entry, offset))
+    }
+    return changes
+  }
+
+  #change(entry: Entry, offset: number): PartChange {
+    const layout = this.#features.layouts[entry.layout]
+    if (layout === undefined) throw new Error(`no layout ${entry.layout}`)
+    const { log, entityKey } = entry
+    if (entry.appends >= 0 && entry.appends < appendsMax && log.length > appendFromEvents) {
+      entry.appends++
+      const bytes = this.#features.encodeTail(layout, log, entry.unflushedFrom, offset)
+      return { layout: entry.layout, entityKey, kind: 'append', bytes }
+    }
+    entry.appends = 0
+    return {
+      layout: entry.layout,
+      entityKey,
+      kind: 'set',
+      bytes: this.#features.encode(layout, log, offset),
+    }
+  }
+
+  /** The store now holds everything of `bucket` below `offset`. */
+  flushed(bucket: number, offset: number): void {
+    const unflushed = this.#unflushed[bucket]
+    if (unflushed === undefined) return
+    for (const entry of unflushed) {
+      if (entry.unflushedFrom >= offset) continue
+      if (entry.log.lastOffset < offset) {
+        entry.unflushedFrom = -1
+        unflushed.delete(entry)
+      } else {
+        entry.unflushedFrom = offset
+      }
+    }
+  }
+
+  /** Evicts parts without unflushed changes that were not used since the hand last passed, down to `bytesMax`. */
+  evict(bytesMax: number): void {
+    let steps = this.parts * 2
+    while (this.#bytes > bytesMax && steps-- > 0) {
+      this.#hand ??= this.#walk()
+      const next = this.#hand.next()
+      if (next.done === true) this.#hand = null
+      else if (next.value.touched) next.value.touched = false
+      else if (next.value.unflushedFrom < 0) this.#drop(next.value)
+    }
+  }
+
+  *#walk(): Generator<Entry> {
+    for (const map of this.#byLayout) yield* map.values()
+  }
+
+  #drop(entry: Entry): void {
+    this.#byLayout[entry.layout]?.delete(entry.entityKey)
+    this.#bytes -= entry.log.bytes + entryOverheadBytes
+    this.#evicted = true
+  }
+}

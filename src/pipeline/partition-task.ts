@@ -1,0 +1,173 @@
+import { MillraceError } from '../errors.ts'
+import type { Claim } from '../commit/transaction.ts'
+import { inputName } from '../record/input.ts'
+import type { InputStream } from '../source/source.ts'
+import type { PartitionSetup } from './partition-context.ts'
+import { legalMoves, type PartitionStatus } from './partition-status.ts'
+import { serve } from './serve.ts'
+import { own, planOwnership, replay } from './takeover.ts'
+
+const backOffFirstMs = 50
+const backOffMaxMs = 5_000
+
+/**
+ * One input partition in one generation: an ordered loop that owns it, serves it, and on any trouble drops what it
+ * holds and takes over again (R8). States and moves: partition-status.ts.
+ */
+export class PartitionTask {
+  readonly #setup: PartitionSetup
+  readonly #stream: InputStream
+  /** Aborted: stop now. */
+  readonly #abort = new AbortController()
+  /** Aborted: finish what is open, take nothing more. */
+  readonly #drain = new AbortController()
+  #status: PartitionStatus = 'waiting'
+  #foreignLog: string | null = null
+  #done: Promise<void> | null = null
+  #failures = 0
+
+  constructor(setup: PartitionSetup, stream: InputStream) {
+    this.#setup = setup
+    this.#stream = stream
+  }
+
+  get status(): PartitionStatus {
+    return this.#status
+  }
+  get stream(): InputStream {
+    return this.#stream
+  }
+
+  /** Runs until drained, aborted or the generation ends. Rejects only with an error that must stop the process. */
+  run(): Promise<void> {
+    this.#done ??= this.#loop()
+    return this.#done
+  }
+
+  /** Finishes and commits what is open, flushes, releases. Idempotent. */
+  async drain(): Promise<void> {
+    this.#drain.abort()
+    await this.#done?.catch(() => undefined)
+  }
+
+  /** Stops now; an open transaction is left to the next claim. Idempotent. */
+  async abort(): Promise<void> {
+    this.#abort.abort()
+    await this.#done?.catch(() => undefined)
+  }
+
+  async #loop(): Promise<void> {
+    const signal = AbortSignal.any([this.#abort.signal, this.#stream.ended])
+    while (!signal.aborted && !this.#drain.signal.aborted) {
+      try {
+        await this.#ownOnce(signal)
+      } catch (error) {
+        // While draining, the next owner meets the same trouble; this one only leaves.
+        if (signal.aborted || this.#drain.signal.aborted) break
+        await this.#recover(error, signal)
+      }
+    }
+    if (this.#status !== 'failed') this.#moveTo('stopped', '')
+  }
+
+  async #ownOnce(signal: AbortSignal): Promise<void> {
+    const { shared, input } = this.#setup
+    this.#moveTo('claiming', '')
+    const claim = await shared.transactions.claim(input, signal)
+    try {
+      await this.#serveClaim(claim, signal)
+    } finally {
+      await claim.close()
+    }
+  }
+
+  async #serveClaim(claim: Claim, signal: AbortSignal): Promise<void> {
+    const setup = this.#setup
+    const takeover = AbortSignal.any([signal, this.#drain.signal])
+    const { plan, log, readerTime } = await planOwnership(
+      setup,
+      this.#stream,
+      claim,
+      this.#foreignLog,
+      takeover,
+    )
+    this.#foreignLog = null
+    const owned = own(setup, this.#stream, claim, plan, log, readerTime)
+    const working = new AbortController()
+    const workSignal = AbortSignal.any([signal, working.signal])
+    let flushFailure: unknown = null
+    const flushing = owned.flusher.run(workSignal).catch((error: unknown) => {
+      flushFailure = error
+      working.abort(error)
+    })
+    try {
+      if (plan.replayFrom.offset < plan.metadata.offset) {
+        this.#moveTo('replaying', replayDetail(plan))
+      }
+      await replay(setup, this.#stream, owned, plan, log, AbortSignal.any([workSignal, takeover]))
+      this.#moveTo('serving', '')
+      await serve(setup, this.#stream, owned, {
+        signal: workSignal,
+        drain: this.#drain.signal,
+        paused: (reason) => this.#moveTo(reason === null ? 'serving' : 'paused', reason ?? ''),
+        progressed: () => {
+          this.#failures = 0
+        },
+      })
+      this.#moveTo('draining', '')
+      owned.flusher.stop()
+      await flushing
+      if (flushFailure === null) await owned.flusher.flushAll(workSignal)
+    } catch (error) {
+      throw flushFailure ?? error
+    } finally {
+      working.abort()
+      await flushing
+    }
+    if (flushFailure !== null) throw flushFailure
+  }
+
+  /** R6–R8: memory is already dropped; after being fenced wait for a heartbeat accepted in this generation. */
+  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
+    const { shared, input } = this.#setup
+    const code = error instanceof MillraceError ? error.code : 'INTERNAL'
+    shared.observer.trouble(input, error)
+    if (code === 'OFFSET_FOREIGN' && shared.plan.store.onForeignOffset === 'rebuild' && this.#foreignLog === null) {
+      this.#foreignLog = error instanceof Error ? error.message : String(error)
+      this.#moveTo('waiting', 'rebuilding on another log')
+      return
+    }
+    if (!(error instanceof MillraceError) || error.reaction === 'stop') {
+      this.#moveTo('failed', code)
+      throw error
+    }
+    if (code === 'STATE_MISMATCH') shared.observer.rewound(input)
+    if (code === 'TRANSACTION_NOT_COMMITTED') shared.observer.transactionFailed(input, 'aborted')
+    const fenced = code === 'TRANSACTION_FENCED'
+    if (fenced) shared.observer.transactionFailed(input, 'fenced')
+    this.#moveTo(fenced ? 'fenced' : 'waiting', fenced ? 'until a heartbeat is accepted' : code)
+    const waitMs = Math.min(backOffFirstMs * 2 ** this.#failures, backOffMaxMs)
+    this.#failures++
+    const stop = AbortSignal.any([signal, this.#drain.signal])
+    // Both waits end early only when the task has to end, which the loop sees.
+    if (fenced) await this.#stream.heartbeatAccepted(stop).catch(() => undefined)
+    await shared.clock.sleep(waitMs, stop).catch(() => undefined)
+  }
+
+  #moveTo(status: PartitionStatus, detail: string): void {
+    if (status === this.#status) return
+    if (!legalMoves[this.#status].includes(status)) {
+      throw new MillraceError(
+        'INTERNAL',
+        `${inputName(this.#setup.input)}: no move from ${this.#status} to ${status}`,
+      )
+    }
+    this.#status = status
+    this.#setup.shared.observer.status(this.#setup.input, status, detail)
+  }
+}
+
+function replayDetail(plan: { replayFrom: { offset: number }; metadata: { offset: number }; rebuilds: boolean }): string {
+  const what = plan.rebuilds ? 'rebuilding' : 're-applying'
+  return `${what} offsets ${plan.replayFrom.offset} to ${plan.metadata.offset}`
+}

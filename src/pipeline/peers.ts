@@ -1,0 +1,100 @@
+import type { Layout } from '../features/compiled.ts'
+import { parseWatermark, type Watermark } from './watermark.ts'
+import { inputName } from '../record/input.ts'
+import type { Watermarks } from '../features/store.ts'
+import type { Plan } from '../topology/plan.ts'
+import { scoredSource, sourceOf } from './partition-context.ts'
+
+/** An idle partition counts as caught up while its owner says so at least this often (it does every second). */
+const caughtUpForMs = 5_000
+
+/** A merged layout and the partitions that feed it. */
+export interface MergedRead {
+  readonly layout: Layout
+  /** Input names, sorted: the order in which parts are added up. */
+  readonly inputs: readonly string[]
+  readonly outOfOrderMs: number
+  /** Smallest delay of the features that read it, ms; 0: what the others flushed last is good enough. */
+  readonly delayMs: number
+}
+
+export function mergedReads(plan: Plan, partitionCounts: ReadonlyMap<string, number>): readonly MergedRead[] {
+  return plan.features.mergedReads.map((layout) => {
+    const source = sourceOf(plan, layout.source)
+    const count = partitionCounts.get(source.topic) ?? 0
+    const inputs = Array.from({ length: count }, (_, partition) =>
+      inputName({ topic: source.topic, partition }),
+    ).toSorted()
+    const delays = plan.featuresSpec.features.flatMap((feature) =>
+      feature.kind !== 'ratio' && feature.over === layout.entity && feature.from === layout.source
+        ? [feature.delayMs]
+        : [],
+    )
+    return { layout, inputs, outOfOrderMs: source.outOfOrderMs, delayMs: Math.min(...delays) }
+  })
+}
+
+export function parseAll(watermarks: Watermarks): ReadonlyMap<string, Watermark> {
+  const parsed = new Map<string, Watermark>()
+  for (const [input, text] of watermarks) {
+    const watermark = parseWatermark(text)
+    if (watermark !== null) parsed.set(input, watermark)
+  }
+  return parsed
+}
+
+/** Event time up to which every delayed merged read is complete; an event at or before it can be scored. */
+export function alignedUntil(
+  reads: readonly MergedRead[],
+  own: string,
+  watermarks: ReadonlyMap<string, Watermark>,
+  nowMs: number,
+): number {
+  let until = Infinity
+  for (const { inputs, outOfOrderMs, delayMs } of reads) {
+    if (delayMs === 0) continue
+    for (const input of inputs) {
+      if (input === own) continue
+      const watermark = watermarks.get(input)
+      if (watermark === undefined) return -Infinity
+      if (nowMs - watermark.caughtUpAt <= caughtUpForMs) continue
+      until = Math.min(until, (watermark.maxTime ?? -Infinity) - outOfOrderMs + delayMs)
+    }
+  }
+  return until
+}
+
+/** Offsets below which each foreign partition was visible. */
+export function stamp(
+  reads: readonly MergedRead[],
+  own: string,
+  watermarks: ReadonlyMap<string, Watermark>,
+): Readonly<Record<string, number>> {
+  const offsets: Record<string, number> = {}
+  for (const { inputs } of reads) {
+    for (const input of inputs) if (input !== own) offsets[input] = watermarks.get(input)?.offset ?? 0
+  }
+  return offsets
+}
+
+/**
+ * Largest event time of the slowest scored partition, which still sees the oldest events; null while one of them is
+ * unknown. A partition that never had an event and has nothing left to read does not hold the others.
+ */
+export function slowestReader(
+  plan: Plan,
+  partitionCounts: ReadonlyMap<string, number>,
+  watermarks: ReadonlyMap<string, Watermark>,
+  nowMs: number,
+): number | null {
+  const { topic } = scoredSource(plan)
+  let slowest = Infinity
+  for (let partition = 0; partition < (partitionCounts.get(topic) ?? 0); partition++) {
+    const watermark = watermarks.get(inputName({ topic, partition }))
+    if (watermark === undefined) return null
+    if (watermark.maxTime === null) {
+      if (nowMs - watermark.caughtUpAt > caughtUpForMs) return null
+    } else slowest = Math.min(slowest, watermark.maxTime)
+  }
+  return Number.isFinite(slowest) ? slowest : null
+}

@@ -1,0 +1,166 @@
+import type { InputStream } from '../source/source.ts'
+import { commitSlice } from './commit-slice.ts'
+import { createDeadLetterShare } from './dead-letter-share.ts'
+import type { PartitionSetup } from './partition-context.ts'
+import { parseAll, slowestReader } from './peers.ts'
+import { prepareSlice } from './slice.ts'
+import type { Owned } from './takeover.ts'
+
+export interface ServeControl {
+  /** Aborted: stop now. */
+  readonly signal: AbortSignal
+  /** Aborted: take nothing more, finish what is open. */
+  readonly drain: AbortSignal
+  /** Back-pressure: what the partition waits for; null when it goes on. */
+  readonly paused: (reason: string | null) => void
+  /** A slice was committed. */
+  readonly progressed: () => void
+}
+
+/**
+ * The serving loop: slices are decoded, applied and scored while earlier ones commit (at most `depth` at once), and
+ * committed one after another. Returns when drained; throws on any trouble, with everything uncommitted to be dropped.
+ */
+export async function serve(
+  setup: PartitionSetup,
+  stream: InputStream,
+  owned: Owned,
+  control: ServeControl,
+): Promise<void> {
+  const { shared, input } = setup
+  const failed = new AbortController()
+  const signal = AbortSignal.any([control.signal, failed.signal])
+  const pipe = new CommitPipe(shared.depth, (error) => failed.abort(error))
+  const share = createDeadLetterShare(shared.plan.limits.deadLetterShareMax)
+  const commit = (slice: Awaited<ReturnType<typeof score>>): Promise<void> =>
+    commitSlice(setup, owned, slice.prepared, slice.scored, share, signal).then(control.progressed)
+  const score = async (taken: Taken) => {
+    const prepared = await prepareSlice(setup, owned, taken.records, taken.next, signal)
+    const scored = shared.batching.score(prepared.matrix.values, prepared.matrix.rows, signal)
+    scored.catch(() => undefined) // awaited in commitSlice, unless an earlier slice fails first
+    return { prepared, scored }
+  }
+  try {
+    let waiting: Taken | null = null
+    while (!control.drain.aborted) {
+      await backPressure(setup, owned, control, signal)
+      await pipe.room()
+      refreshReader(setup, owned, signal)
+      const taken: Taken | null = waiting ?? (await takeUnlessDrained(setup, stream, control, signal))
+      if (taken === null) break
+      shared.observer.taken(input, taken.records.length)
+      const slice = await score(taken)
+      waiting = remainder(taken, slice.prepared.records.length)
+      pipe.push(() => commit(slice))
+    }
+    await pipe.drained()
+  } catch (error) {
+    throw failed.signal.aborted ? failed.signal.reason : error
+  } finally {
+    failed.abort()
+    await pipe.settled()
+  }
+}
+
+interface Taken {
+  readonly records: Parameters<typeof prepareSlice>[2]
+  readonly next: number
+}
+
+function remainder(taken: Taken, used: number): Taken | null {
+  return used < taken.records.length ? { records: taken.records.slice(used), next: taken.next } : null
+}
+
+async function takeUnlessDrained(
+  setup: PartitionSetup,
+  stream: InputStream,
+  control: ServeControl,
+  signal: AbortSignal,
+): Promise<Taken | null> {
+  try {
+    const rowsMax = setup.shared.plan.limits.rowsPerTransactionMax
+    return await stream.take(rowsMax, AbortSignal.any([signal, control.drain]))
+  } catch (error) {
+    if (control.drain.aborted && !signal.aborted) return null
+    throw error
+  }
+}
+
+async function backPressure(
+  setup: PartitionSetup,
+  owned: Owned,
+  control: ServeControl,
+  signal: AbortSignal,
+): Promise<void> {
+  const { batching } = setup.shared
+  if (owned.flusher.hasRoom && batching.hasRoom) return
+  control.paused(owned.flusher.hasRoom ? 'rows wait for the model' : 'changes wait for Redis')
+  await owned.flusher.room(signal)
+  await batching.room(signal)
+  control.paused(null)
+}
+
+const readerRefreshMs = 1_000
+const refreshedAt = new WeakMap<Owned, number>()
+
+/** Merged parts are trimmed by what their slowest reader sees: look at the watermarks once a second, off the path. */
+function refreshReader(setup: PartitionSetup, owned: Owned, signal: AbortSignal): void {
+  const { shared } = setup
+  if (owned.merged.length === 0) return
+  const now = shared.clock.monotonic()
+  if (now - (refreshedAt.get(owned) ?? -Infinity) < readerRefreshMs) return
+  refreshedAt.set(owned, now)
+  shared.store.watermarks(0, signal).then(
+    (watermarks) => {
+      const nowMs = shared.clock.now()
+      owned.readerTime = slowestReader(shared.plan, shared.partitionCounts, parseAll(watermarks), nowMs)
+    },
+    () => undefined, // the flusher meets the same trouble and reports it
+  )
+}
+
+/** Runs commits one after another; at most `depth` slices are between take and commit. */
+class CommitPipe {
+  readonly #depth: number
+  readonly #failed: (error: unknown) => void
+  #tail: Promise<void> = Promise.resolve()
+  readonly #open: Promise<void>[] = []
+  #failure: { readonly error: unknown } | null = null
+
+  constructor(depth: number, failed: (error: unknown) => void) {
+    this.#depth = depth
+    this.#failed = failed
+  }
+
+  push(commit: () => Promise<void>): void {
+    const done = this.#tail.then(async () => {
+      if (this.#failure === null) await commit()
+    })
+    this.#tail = done.catch((error: unknown) => {
+      this.#failure ??= { error }
+      this.#failed(error)
+    })
+    const settled = this.#tail
+    this.#open.push(settled)
+    void settled.then(() => this.#open.splice(this.#open.indexOf(settled), 1))
+  }
+
+  /** Waits until one more slice may be taken. */
+  async room(): Promise<void> {
+    while (this.#open.length >= this.#depth) await this.#open[0]
+    this.#throwFailure()
+  }
+
+  async drained(): Promise<void> {
+    await this.#tail
+    this.#throwFailure()
+  }
+
+  async settled(): Promise<void> {
+    await this.#tail
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure.error
+  }
+}

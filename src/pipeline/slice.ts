@@ -1,0 +1,143 @@
+import { isReject, type Event, type Reject } from '../record/event.ts'
+import { inputName } from '../record/input.ts'
+import type { RawRecord } from '../record/raw-record.ts'
+import type { AppliedRow } from './apply.ts'
+import type { PartitionSetup } from './partition-context.ts'
+import { loadParts, type LoadedForeign } from './part-loader.ts'
+import { cacheShare, type Owned } from './takeover.ts'
+import { buildMatrix, type Matrix } from './matrix.ts'
+
+/** One item of a slice, in offset order. */
+export type SliceItem =
+  | { readonly kind: 'reject'; readonly reject: Reject }
+  /** `row` is its place in the matrix. */
+  | { readonly kind: 'row'; readonly applied: AppliedRow; readonly row: number }
+
+/** Records decoded and applied to the memory; scoring may be under way. */
+export interface PreparedSlice {
+  readonly records: readonly RawRecord[]
+  readonly items: readonly SliceItem[]
+  /** Position after the slice. */
+  readonly next: number
+  /** Largest event time below `next`. */
+  readonly maxTime: number | null
+  readonly matrix: Matrix
+  /** Copy of the model inputs when alerts may need reasons (the matrix is handed over to the scorer). */
+  readonly inputs: Float32Array
+  readonly stamp: Readonly<Record<string, number>> | null
+  readonly decodeMs: number
+  readonly featureMs: number
+}
+
+const alignPollMs = 50
+
+/**
+ * Decodes records, loads their parts, applies them and computes rows. Returns how many of the records it took: events
+ * that the labels (or other partitions) have not caught up with wait, at most `align`, and are then flagged.
+ */
+export async function prepareSlice(
+  setup: PartitionSetup,
+  owned: Owned,
+  records: readonly RawRecord[],
+  next: number,
+  signal: AbortSignal,
+): Promise<PreparedSlice> {
+  const { shared, decoder } = setup
+  const startedAt = shared.clock.monotonic()
+  await decoder.prepare(records, signal)
+  const decoded = decodeAll(setup, owned, records)
+  const decodedAt = shared.clock.monotonic()
+  const { count, foreign, unalignedAfter } = await loadAligned(setup, owned, decoded, signal)
+  const applied = applyAll(owned, decoded.slice(0, count), foreign, unalignedAfter)
+  const { items, matrix } = buildMatrix(shared, applied)
+  owned.memory.evict(cacheShare(setup))
+  const whole = count === records.length
+  return {
+    records: whole ? records : records.slice(0, count),
+    items,
+    next: whole ? next : (records[count]?.offset ?? next),
+    maxTime: owned.memory.maxTime,
+    matrix,
+    inputs: shared.scorer.baseline === null ? matrix.values : matrix.values.slice(),
+    stamp: foreign?.stamp ?? null,
+    decodeMs: decodedAt - startedAt,
+    featureMs: shared.clock.monotonic() - decodedAt,
+  }
+}
+
+function decodeAll(
+  setup: PartitionSetup,
+  owned: Owned,
+  records: readonly RawRecord[],
+): (Event | Reject)[] {
+  const { quarantine } = owned.metadata
+  const decoded: (Event | Reject)[] = Array.from({ length: records.length })
+  for (let i = 0; i < records.length; i++) {
+    const record = records[i] as RawRecord
+    decoded[i] =
+      quarantine.length > 0 && quarantine.includes(record.offset) ? poisoned(record) : setup.decoder.decode(record)
+  }
+  return decoded
+}
+
+function poisoned(raw: RawRecord): Reject {
+  return {
+    rejected: true,
+    reason: 'POISON',
+    stage: 'model',
+    message: 'this record killed the process repeatedly and is quarantined',
+    raw,
+  }
+}
+
+/** Loads what the events need and, for delayed merged reads, waits until at least the first of them is aligned. */
+async function loadAligned(
+  setup: PartitionSetup,
+  owned: Owned,
+  decoded: readonly (Event | Reject)[],
+  signal: AbortSignal,
+): Promise<{ count: number; foreign: LoadedForeign | null; unalignedAfter: number }> {
+  const { shared, source, input } = setup
+  const events = decoded.filter((item): item is Event => !isReject(item))
+  const options = {
+    shared,
+    inputName: inputName(input),
+    memory: owned.memory,
+    flusher: owned.flusher,
+    fed: owned.applier.fed,
+    merged: owned.merged,
+  }
+  const scored = source.role === 'score'
+  const giveUpAt = shared.clock.monotonic() + source.alignMs
+  for (;;) {
+    const foreign = await loadParts(options, events, scored, signal)
+    const until = foreign?.alignedUntil ?? Infinity
+    const blocked = decoded.findIndex((item) => !isReject(item) && item.time > until)
+    if (blocked < 0) return { count: decoded.length, foreign, unalignedAfter: Infinity }
+    if (blocked > 0) return { count: blocked, foreign, unalignedAfter: Infinity }
+    if (shared.clock.monotonic() >= giveUpAt) {
+      return { count: decoded.length, foreign, unalignedAfter: until }
+    }
+    await shared.clock.sleep(alignPollMs, signal)
+  }
+}
+
+function applyAll(
+  owned: Owned,
+  decoded: readonly (Event | Reject)[],
+  foreign: LoadedForeign | null,
+  unalignedAfter: number,
+): (AppliedRow | Reject)[] {
+  const applied: (AppliedRow | Reject)[] = []
+  for (const item of decoded) {
+    if (isReject(item)) {
+      applied.push(item)
+      continue
+    }
+    const result = owned.applier.apply(item, foreign)
+    if (result === null) continue
+    const unaligned = item.time > unalignedAfter && !('rejected' in result)
+    applied.push(unaligned ? { ...result, flags: [...result.flags, 'unaligned'] } : result)
+  }
+  return applied
+}

@@ -1,0 +1,69 @@
+import { torn } from '../features/store.ts'
+
+/**
+ * W of one input and bucket: everything below `offset` is in the store. Kept as text, compared as text:
+ * flushes are compare-and-set on it.
+ */
+export interface Watermark {
+  readonly incarnation: string
+  /** Names one build of the stored state. Parts of another build count as absent. */
+  readonly build: string
+  readonly offset: number
+  /** Largest event time below `offset`, epoch ms; null before the first event. */
+  readonly maxTime: number | null
+  /** Wall clock of the flush, epoch ms. */
+  readonly flushedAt: number
+  /** Wall clock when `offset` was last seen to be the end of the log; 0: never. */
+  readonly caughtUpAt: number
+  /** Smallest distance (wall clock − largest event time) since the build began, ms; null before the first event. */
+  readonly distanceMin: number | null
+}
+
+export function encodeWatermark(w: Watermark): string {
+  return JSON.stringify([
+    1,
+    w.incarnation,
+    w.build,
+    w.offset,
+    w.maxTime,
+    w.flushedAt,
+    w.caughtUpAt,
+    w.distanceMin,
+  ])
+}
+
+/** Null for absent, TORN or unreadable text: the state below it cannot be trusted. */
+export function parseWatermark(text: string | null | undefined): Watermark | null {
+  if (text === null || text === undefined || text === torn) return null
+  try {
+    const [version, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin] = JSON.parse(text)
+    if (version !== 1 || typeof incarnation !== 'string' || typeof build !== 'string') return null
+    if (!Number.isSafeInteger(offset)) return null
+    return { incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin }
+  } catch {
+    return null
+  }
+}
+
+/** A resent script that was already applied leaves the watermark it was to write. */
+export function sameProgress(a: Watermark | null, b: Watermark): boolean {
+  return a !== null && a.incarnation === b.incarnation && a.build === b.build && a.offset === b.offset
+}
+
+/**
+ * Whether parts may have expired although the windows still see them: wall time ran ahead of event time by
+ * more than `outageMaxMs` since the parts were written (their expiry is horizon + lateness + outageMax).
+ */
+export function outageExceeded(
+  w: Pick<Watermark, 'maxTime' | 'distanceMin'>,
+  nowMs: number,
+  outageMaxMs: number,
+): boolean {
+  if (w.maxTime === null || w.distanceMin === null) return false
+  return nowMs - w.maxTime - w.distanceMin > outageMaxMs
+}
+
+export function largestTime(a: number | null, b: number | null): number | null {
+  if (a === null) return b
+  return b === null ? a : Math.max(a, b)
+}

@@ -1,0 +1,146 @@
+import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import type { SchemaRegistryAPIClientArgs } from '@kafkajs/confluent-schema-registry/dist/api/index.js'
+import { MillraceError } from '../errors.ts'
+
+/** What an id of the registry stands for. Ids are immutable: the answer for a known id never changes. */
+export type RegisteredSchema =
+  | { readonly kind: 'avro'; readonly id: number; readonly schema: string }
+  /** Registered, but nothing Avro records can be read with (another format, or a schema avsc refuses). */
+  | { readonly kind: 'unusable'; readonly id: number; readonly why: string }
+
+/**
+ * Read access to a Confluent-compatible schema registry. Unknown is a value (null), trouble is thrown:
+ * REGISTRY_UNREACHABLE (the caller retries) or REGISTRY_UNAUTHORISED. Nothing is cached here, and nothing is ever
+ * registered: see register-schema.ts for development and tests.
+ */
+export interface Registry {
+  /** Address without credentials, for messages. */
+  readonly url: string
+  writerSchema(id: number, signal: AbortSignal): Promise<RegisteredSchema | null>
+  /** Id of the subject's newest version; null when the subject does not exist. */
+  latestId(subject: string, signal: AbortSignal): Promise<number | null>
+  schemaFor(subject: string, signal: AbortSignal): Promise<RegisteredSchema | null>
+}
+
+export interface RegistryOptions {
+  /** http(s)://user:password@host:port/path; credentials are optional. */
+  readonly url: string
+  readonly requestTimeoutMs?: number
+}
+
+/** A registry answers in milliseconds; one that takes this long is down. */
+const defaultRequestTimeoutMs = 10_000
+
+export function openRegistry(options: RegistryOptions): Registry {
+  const { url, args } = clientArguments(options)
+  const client = new SchemaRegistry(args)
+
+  const ask = async <T>(what: string, signal: AbortSignal, request: () => Promise<T>): Promise<T | null> => {
+    signal.throwIfAborted()
+    try {
+      return await untilAborted(request(), signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      const status = statusOf(error)
+      if (status === 404) return null
+      if (status === null) throw error
+      throw trouble(url, what, status, error)
+    }
+  }
+
+  const writerSchema = async (id: number, signal: AbortSignal): Promise<RegisteredSchema | null> => {
+    try {
+      return await ask(`schema id ${id}`, signal, async () => asRegistered(id, await client.getSchema(id)))
+    } catch (error) {
+      if (error instanceof MillraceError || signal.aborted) throw error
+      // The registry answered; it is the schema itself that could not be parsed.
+      return { kind: 'unusable', id, why: messageOf(error) }
+    } finally {
+      client.cache.clear() // callers keep what they need, bounded; this cache has no bound
+    }
+  }
+
+  const latestId = (subject: string, signal: AbortSignal): Promise<number | null> =>
+    ask(`subject ${subject}`, signal, () => client.getLatestSchemaId(encodeURIComponent(subject)))
+
+  return {
+    url,
+    writerSchema,
+    latestId,
+    async schemaFor(subject, signal) {
+      const id = await latestId(subject, signal)
+      return id === null ? null : writerSchema(id, signal)
+    },
+  }
+}
+
+/** Arguments of the client library: no retries of its own (the caller's clock decides), a time limit per request. */
+export function clientArguments({
+  url: written,
+  requestTimeoutMs = defaultRequestTimeoutMs,
+}: RegistryOptions): { readonly url: string; readonly args: SchemaRegistryAPIClientArgs } {
+  if (!URL.canParse(written)) {
+    throw new MillraceError(
+      'TOPOLOGY_INVALID',
+      'registry.url is not an address; expected e.g. http://127.0.0.1:8081',
+    )
+  }
+  const address = new URL(written)
+  const username = decodeURIComponent(address.username)
+  const password = decodeURIComponent(address.password)
+  address.username = ''
+  address.password = ''
+  const url = address.href.replace(/\/+$/, '')
+  return {
+    url,
+    args: {
+      host: url,
+      retry: { retries: 0 },
+      middlewares: [
+        () => ({ request: (request) => Promise.resolve(request.enhance({ timeout: requestTimeoutMs })) }),
+      ],
+      ...(username === '' ? {} : { auth: { username, password } }),
+    },
+  }
+}
+
+type ClientSchema = Awaited<ReturnType<SchemaRegistry['getSchema']>>
+
+function asRegistered(id: number, schema: ClientSchema): RegisteredSchema {
+  if (!('schema' in schema) || typeof schema.schema !== 'function') {
+    return {
+      kind: 'unusable',
+      id,
+      why: `schema id ${id} is not Avro (${SchemaType.JSON} or ${SchemaType.PROTOBUF})`,
+    }
+  }
+  // With references put in, and with defaults and aliases.
+  return { kind: 'avro', id, schema: JSON.stringify(schema.schema({ exportAttrs: true })) }
+}
+
+function trouble(url: string, what: string, status: number, cause: unknown): MillraceError {
+  const refused = status === 401 || status === 403
+  return new MillraceError(
+    refused ? 'REGISTRY_UNAUTHORISED' : 'REGISTRY_UNREACHABLE',
+    `Registry ${url} ${refused ? 'refuses' : 'did not answer'} the request for ${what}: ${messageOf(cause)}`,
+    { cause },
+  )
+}
+
+/** Status of the client's ResponseError (connection trouble shows as 400); null for any other error. */
+function statusOf(error: unknown): number | null {
+  if (typeof error !== 'object' || error === null || !('status' in error)) return null
+  return typeof error.status === 'number' ? error.status : null
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}

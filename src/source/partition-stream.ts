@@ -1,0 +1,200 @@
+import { MillraceError } from '../errors.ts'
+import type { FetchedBatch, FetchedMessage, GroupControl } from '../kafka/internals.ts'
+import type { InputPartition } from '../record/input.ts'
+import type { RawRecord } from '../record/raw-record.ts'
+import { HeartbeatWaits } from './heartbeat-waits.ts'
+import { RecordQueue } from './record-queue.ts'
+import type { InputStream, LogRange, Taken } from './source.ts'
+
+export interface StreamLimits {
+  readonly queuedRowsMax: number
+  readonly queuedBytesMax: number
+}
+
+export interface StreamParts {
+  readonly input: InputPartition
+  /** The member this stream was assigned to. */
+  readonly group: GroupControl
+  readonly limits: StreamLimits
+  /** Aborted when the generation ends; its reason is what waiting calls reject with. */
+  readonly ended: AbortSignal
+  readonly heartbeats: HeartbeatWaits
+  readonly log: StreamLog
+}
+
+/** Questions about the log that are not answered by fetches. */
+export interface StreamLog {
+  logRange(topic: string, partition: number): Promise<LogRange>
+  offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>
+}
+
+/** What `take` waits for: something queued, or only a moved position. */
+interface Waiting {
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * One partition in one generation. Fetches come in by `accept` and wait in a queue that pauses the partition when
+ * full (at most one fetch above its limits); `take` empties it. A fetch is accepted only when it starts exactly
+ * where the last one ended or where the last seek points, so nothing from before a seek gets through.
+ */
+export class PartitionStream implements InputStream {
+  readonly input: InputPartition
+  readonly ended: AbortSignal
+  highWatermark = -1
+  readonly #parts: StreamParts
+  readonly #queue = new RecordQueue()
+  /** Offset after everything `take` returned; −1 before the first seek. */
+  #position = -1
+  /** Offset the next fetch must start at. */
+  #expected = -1
+  #paused = true
+  #failure: MillraceError | null = null
+  #waiting: Waiting | null = null
+
+  constructor(parts: StreamParts) {
+    this.#parts = parts
+    this.input = parts.input
+    this.ended = parts.ended
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  seek(offset: number): void {
+    this.#queue.clear()
+    this.#failure = null
+    this.#position = offset
+    this.#expected = offset
+    this.#fetchFrom(offset)
+    this.#resume()
+  }
+
+  async take(rowsMax: number, signal: AbortSignal): Promise<Taken> {
+    for (;;) {
+      signal.throwIfAborted()
+      this.ended.throwIfAborted()
+      if (this.#failure) throw this.#failure
+      if (this.#queue.rows > 0 || this.#expected > this.#position) return this.#takeQueued(rowsMax)
+      await this.#arrival(signal)
+    }
+  }
+
+  heartbeatAccepted(signal: AbortSignal): Promise<void> {
+    return this.#parts.heartbeats.accepted(signal)
+  }
+
+  logRange(): Promise<LogRange> {
+    return this.#parts.log.logRange(this.input.topic, this.input.partition)
+  }
+
+  offsetAt(timestampMs: number): Promise<number> {
+    return this.#parts.log.offsetAt(this.input.topic, this.input.partition, timestampMs)
+  }
+
+  /** A fetch arrived. Returns whether it was taken over, so that the caller moves the fetch position on. */
+  accept(batch: FetchedBatch): boolean {
+    if (this.ended.aborted || this.#failure) return false
+    this.highWatermark = Number(batch.highWatermark)
+    if (Number(batch.fetchedOffset) !== this.#expected) {
+      if (this.#expected >= 0) this.#fetchFrom(this.#expected)
+      return false
+    }
+    if (batch.rawMessages.length === 0) return false
+    for (const message of batch.messages) this.#queue.push(rawRecord(this.input, message))
+    this.#expected = Number(batch.lastOffset()) + 1
+    if (this.#isFull()) this.#pause()
+    this.#waiting?.resolve()
+    return true
+  }
+
+  /** The leader has no record at the expected offset; kafkajs has paused the partition. */
+  async outOfRange(): Promise<void> {
+    this.#paused = true
+    const offset = this.#expected
+    const range = await this.logRange().catch(() => null)
+    if (this.#expected !== offset) return // sought elsewhere meanwhile
+    this.#failure = outOfRangeError(this.input, offset, range)
+    this.#queue.clear()
+    this.#waiting?.reject(this.#failure)
+  }
+
+  #takeQueued(rowsMax: number): Taken {
+    const records = this.#queue.take(rowsMax)
+    const last = records.at(-1)
+    this.#position = this.#queue.rows > 0 && last ? last.offset + 1 : this.#expected
+    if (this.#paused && this.#isHalfEmpty()) this.#resume()
+    return { records, next: this.#position }
+  }
+
+  /** Waits until `accept` or `outOfRange` brings news, without polling. */
+  async #arrival(signal: AbortSignal): Promise<void> {
+    const { input } = this
+    if (this.#waiting)
+      throw new MillraceError('INTERNAL', `two takes at once from ${input.topic}:${input.partition}`)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiting = { resolve, reject }
+    const onAbort = (): void => reject(signal.reason)
+    const onEnded = (): void => reject(this.ended.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.ended.addEventListener('abort', onEnded, { once: true })
+    try {
+      await promise
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      this.ended.removeEventListener('abort', onEnded)
+      this.#waiting = null
+    }
+  }
+
+  #isFull(): boolean {
+    const { queuedRowsMax, queuedBytesMax } = this.#parts.limits
+    return this.#queue.rows >= queuedRowsMax || this.#queue.bytes >= queuedBytesMax
+  }
+
+  #isHalfEmpty(): boolean {
+    const { queuedRowsMax, queuedBytesMax } = this.#parts.limits
+    return this.#queue.rows * 2 <= queuedRowsMax && this.#queue.bytes * 2 <= queuedBytesMax
+  }
+
+  #fetchFrom(offset: number): void {
+    const { topic, partition } = this.input
+    if (!this.ended.aborted) this.#parts.group.seek({ topic, partition, offset: String(offset) })
+  }
+
+  #pause(): void {
+    const { topic, partition } = this.input
+    this.#paused = true
+    this.#parts.group.pause([{ topic, partitions: [partition] }])
+  }
+
+  #resume(): void {
+    const { topic, partition } = this.input
+    this.#paused = false
+    if (!this.ended.aborted) this.#parts.group.resume([{ topic, partitions: [partition] }])
+  }
+}
+
+function rawRecord({ topic, partition }: InputPartition, message: FetchedMessage): RawRecord {
+  return {
+    topic,
+    partition,
+    offset: Number(message.offset),
+    timestamp: Number(message.timestamp),
+    key: message.key,
+    value: message.value,
+    headers: message.headers ?? {},
+  }
+}
+
+function outOfRangeError(input: InputPartition, offset: number, range: LogRange | null): MillraceError {
+  const place = `offset ${offset} of ${input.topic}:${input.partition}`
+  if (!range)
+    return new MillraceError('OFFSET_BELOW_LOG', `${place} is outside the log, whose range is unknown`)
+  if (offset > range.end) {
+    return new MillraceError('OFFSET_FOREIGN', `${place} is beyond the end of the log, ${range.end}`)
+  }
+  return new MillraceError('OFFSET_BELOW_LOG', `${place} is gone: the log is [${range.start}, ${range.end})`)
+}

@@ -1,0 +1,58 @@
+import { exchange } from '../../src/stack/kafka-handshake.ts'
+
+const listOffsetsKey = 2
+const listOffsetsVersion = 2 // the first with an isolation level
+const readCommittedLevel = 1
+const latestTimestamp = -1n
+
+/**
+ * The last stable offset of each partition: where read_committed consumers end. kafkajs's admin only tells the high
+ * watermark. Asks the first broker, which has to lead all partitions, as the single broker of the local stack does.
+ */
+export async function lastStableOffsets(
+  brokers: readonly string[],
+  topic: string,
+  partitionCount: number,
+): Promise<Map<number, bigint>> {
+  const [host = '', port = ''] = (brokers[0] ?? '').split(':')
+  return readAnswer(await exchange(host, Number(port), encodeRequest(topic, partitionCount)))
+}
+
+function encodeRequest(topic: string, partitionCount: number): Buffer {
+  const name = Buffer.from(topic)
+  const head = Buffer.alloc(21)
+  head.writeInt16BE(listOffsetsKey, 0)
+  head.writeInt16BE(listOffsetsVersion, 2)
+  head.writeInt32BE(1, 4) // correlation id
+  head.writeInt16BE(-1, 8) // client id: null
+  head.writeInt32BE(-1, 10) // replica id: a consumer
+  head.writeInt8(readCommittedLevel, 14)
+  head.writeInt32BE(1, 15) // topics
+  head.writeInt16BE(name.length, 19)
+  const partitions = Buffer.alloc(4 + partitionCount * 12)
+  partitions.writeInt32BE(partitionCount, 0)
+  for (let partition = 0; partition < partitionCount; partition++) {
+    partitions.writeInt32BE(partition, 4 + partition * 12)
+    partitions.writeBigInt64BE(latestTimestamp, 8 + partition * 12)
+  }
+  const body = Buffer.concat([head, name, partitions])
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(body.length)
+  return Buffer.concat([length, body])
+}
+
+function readAnswer(answer: Buffer): Map<number, bigint> {
+  let at = 12 // correlation id, throttle time, number of topics
+  at += 2 + answer.readInt16BE(at) // topic name
+  const count = answer.readInt32BE(at)
+  at += 4
+  const ends = new Map<number, bigint>()
+  for (let i = 0; i < count; i++, at += 22) {
+    const partition = answer.readInt32BE(at)
+    const errorCode = answer.readInt16BE(at + 4)
+    if (errorCode !== 0)
+      throw new Error(`ListOffsets of partition ${partition} failed with code ${errorCode}`)
+    ends.set(partition, answer.readBigInt64BE(at + 14)) // after the timestamp
+  }
+  return ends
+}

@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto'
+import { inject } from 'vitest'
+
+/*
+ * One Kafka, one Redis and, once somebody asks, one schema registry serve all integration tests of a run; see
+ * servers-setup.ts. Tests keep apart by names of their own: uniqueName() for topics, groups, transactional ids
+ * and Redis namespaces. No test may flush Redis or list everything.
+ */
+declare module 'vitest' {
+  interface ProvidedContext {
+    servers: { readonly brokers: string; readonly redisUrl: string; readonly controlUrl: string }
+  }
+}
+
+/** Broker addresses, ready for kafkajs. */
+export function brokers(): string[] {
+  return inject('servers').brokers.split(',')
+}
+
+/** redis://host:port */
+export function redisUrl(): string {
+  return inject('servers').redisUrl
+}
+
+/** Base address of the registry's Confluent API; the first call of the run starts it (about 3 s). */
+export async function registryUrl(): Promise<string> {
+  const response = await fetch(`${inject('servers').controlUrl}/registry`)
+  const answer = await response.text()
+  if (!response.ok) throw new Error(answer)
+  return answer
+}
+
+/** `prefix` made unique over runs and test files. */
+export function uniqueName(prefix: string): string {
+  return `${prefix}-${randomUUID().slice(0, 13)}`
+}

@@ -1,0 +1,38 @@
+import { defineConfig } from 'vitest/config'
+
+// The folders of the two projects; test/tidy.test.ts fails for a test file outside them.
+const pure = [
+  'test/unit/**/*.test.ts',
+  'test/topology/**/*.test.ts',
+  'test/simulation/**/*.test.ts',
+  'test/tidy.test.ts',
+]
+const onServers = ['test/integration/**/*.test.ts']
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: pure,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: onServers,
+          globalSetup: 'test/support/servers-setup.ts',
+          // one broker answers them all: two files at a time keep it busy without starving it
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 }, // the pure tests first: they fail faster
+        },
+      },
+    ],
+  },
+})
