@@ -128,6 +128,12 @@ export const errorTable = {
     meaning: 'The schema registry does not answer.',
     remedy: 'Check `registry.url`; locally `millrace dev up --registry`.',
   },
+  REGISTRY_UNAUTHORISED: {
+    reaction: 'stop',
+    exitCode: 5,
+    meaning: 'The schema registry refuses the credentials or the request.',
+    remedy: 'Check user and password in `registry.url`, and that the user may read schemas by id and by subject.',
+  },
   SCHEMA_UNKNOWN: {
     reaction: 'retry',
     exitCode: 4,

@@ -1,4 +1,4 @@
-import type { Producer, Transaction } from 'kafkajs'
+import type { Producer, Transaction } from '../kafka/kafkajs.ts'
 import { MillraceError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { Compression } from '../kafka/codecs.ts'

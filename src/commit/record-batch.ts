@@ -1,4 +1,4 @@
-import type { ProducerBatch, RecordMetadata, TopicMessages } from 'kafkajs'
+import type { ProducerBatch, RecordMetadata, TopicMessages } from '../kafka/kafkajs.ts'
 import { compressionIds } from '../kafka/codecs.ts'
 import type { Compression } from '../kafka/codecs.ts'
 import type { OutputRecord } from '../record/output.ts'

@@ -76,8 +76,10 @@ export function createRedisStore({ client, namespace, layouts, buckets }: RedisS
       return texts(reply)
     },
     async load(bucket, request, signal) {
-      const { order, keys, parts, fields } = loadKeys(request, (key) => merged(key.layout), (key) =>
-        partKey(bucket, key, request.inputName),
+      const { order, keys, parts, fields } = loadKeys(
+        request,
+        (key) => merged(key.layout),
+        (key) => partKey(bucket, key, request.inputName),
       )
       const reply = await client.run(
         {
@@ -116,7 +118,10 @@ export function createRedisStore({ client, namespace, layouts, buckets }: RedisS
   }
 }
 
-function flushArguments(request: FlushRequest, isMerged: (change: PartChange) => boolean): (string | Buffer)[] {
+function flushArguments(
+  request: FlushRequest,
+  isMerged: (change: PartChange) => boolean,
+): (string | Buffer)[] {
   const args: (string | Buffer)[] = [
     request.inputName,
     request.expected ?? '',

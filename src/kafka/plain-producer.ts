@@ -161,7 +161,7 @@ export async function sendAll(
     left = left
       .map(({ topic, messages }) => ({
         topic,
-        messages: [],
+        messages: messages.filter(({ partition }) => !written.has(`${topic}:${partition}`)),
       }))
       .filter(({ messages }) => messages.length > 0)
   }

@@ -31,6 +31,7 @@ export function watchRuns(timeoutMs: number, clock: Clock): RunWatch {
         run.onHang()
       }
     }
+    looking = false
   }
 
   return {

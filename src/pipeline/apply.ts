@@ -161,4 +161,3 @@ class RowView implements PartView {
     return this.#plan.features.entityKey(layout, this.#event)
   }
 }
-

@@ -30,6 +30,7 @@ export async function commitSlice(
     metadata: encodeMetadata(metadata),
   })
   owned.metadata = metadata
+  owned.committedAt = clock.now()
   owned.flusher.committed({ offset: slice.next, maxTime: slice.maxTime }, slice.records.length)
   report(setup, slice, published, {
     decode: slice.decodeMs,

@@ -1,12 +1,16 @@
 import type { InputPartition } from '../record/input.ts'
 import type { RejectReason } from '../record/event.ts'
+import type { Alert } from '../record/prediction.ts'
 import type { PartitionStatus } from './partition-status.ts'
 
 export interface CommittedSlice {
   readonly input: InputPartition
   readonly records: number
   readonly predictions: number
-  readonly alerts: readonly { readonly severity: string; readonly rules: readonly { readonly id: string }[] }[]
+  readonly alerts: readonly {
+    readonly severity: string
+    readonly rules: readonly { readonly id: string }[]
+  }[]
   readonly rejects: readonly { readonly reason: RejectReason }[]
   readonly flagged: ReadonlyMap<string, number>
   /** Record timestamps (epoch ms) of the scored events, for end-to-end latency at `acknowledgedAt`. */

@@ -94,7 +94,11 @@ function collectNeeds(
       const bucket = shared.store.bucketOf(entityKey)
       // In a rebuild nothing stored counts until this owner wrote it, and then it is still held unless evicted.
       if (!flusher.trustsStore(bucket) && memory.complete) memory.put(layout, entityKey, null)
-      else need(bucket).own.set(partName({ layout: layout.index, entityKey }), { layout: layout.index, entityKey })
+      else
+        need(bucket).own.set(partName({ layout: layout.index, entityKey }), {
+          layout: layout.index,
+          entityKey,
+        })
     }
     if (!withMerged) continue
     for (const { layout } of options.merged) {
@@ -154,4 +158,3 @@ function decodeForeign(
   }
   return logs
 }
-

@@ -5,7 +5,19 @@ import type { InputStream } from '../source/source.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { legalMoves, type PartitionStatus } from './partition-status.ts'
 import { serve } from './serve.ts'
-import { own, planOwnership, replay } from './takeover.ts'
+import { own, planOwnership, replay, type Owned } from './takeover.ts'
+
+export interface TaskReading {
+  /** Committed offset. */
+  readonly position: number
+  /** Record timestamp of the oldest record taken but not committed; null: none. */
+  readonly pendingTimestamp: number | null
+  /** Wall clock of the last acknowledged commit; null: none since the takeover. */
+  readonly committedAt: number | null
+  readonly unflushedRows: number
+  readonly cacheHitRatio: number
+  readonly cacheBytes: number
+}
 
 const backOffFirstMs = 50
 const backOffMaxMs = 5_000
@@ -25,6 +37,7 @@ export class PartitionTask {
   #foreignLog: string | null = null
   #done: Promise<void> | null = null
   #failures = 0
+  #owned: Owned | null = null
 
   constructor(setup: PartitionSetup, stream: InputStream) {
     this.#setup = setup
@@ -36,6 +49,20 @@ export class PartitionTask {
   }
   get stream(): InputStream {
     return this.#stream
+  }
+
+  /** Progress of the ownership under way; null while there is none. */
+  get reading(): TaskReading | null {
+    if (this.#owned === null) return null
+    const { metadata, flusher, memory, pendingTimestamp, committedAt } = this.#owned
+    return {
+      position: metadata.offset,
+      pendingTimestamp,
+      committedAt,
+      unflushedRows: flusher.unflushedRows,
+      cacheHitRatio: memory.hitRatio,
+      cacheBytes: memory.bytes,
+    }
   }
 
   /** Runs until drained, aborted or the generation ends. Rejects only with an error that must stop the process. */
@@ -93,6 +120,7 @@ export class PartitionTask {
     )
     this.#foreignLog = null
     const owned = own(setup, this.#stream, claim, plan, log, readerTime)
+    this.#owned = owned
     const working = new AbortController()
     const workSignal = AbortSignal.any([signal, working.signal])
     let flushFailure: unknown = null
@@ -121,6 +149,7 @@ export class PartitionTask {
     } catch (error) {
       throw flushFailure ?? error
     } finally {
+      this.#owned = null
       working.abort()
       await flushing
     }
@@ -132,7 +161,11 @@ export class PartitionTask {
     const { shared, input } = this.#setup
     const code = error instanceof MillraceError ? error.code : 'INTERNAL'
     shared.observer.trouble(input, error)
-    if (code === 'OFFSET_FOREIGN' && shared.plan.store.onForeignOffset === 'rebuild' && this.#foreignLog === null) {
+    if (
+      code === 'OFFSET_FOREIGN' &&
+      shared.plan.store.onForeignOffset === 'rebuild' &&
+      this.#foreignLog === null
+    ) {
       this.#foreignLog = error instanceof Error ? error.message : String(error)
       this.#moveTo('waiting', 'rebuilding on another log')
       return
@@ -167,7 +200,11 @@ export class PartitionTask {
   }
 }
 
-function replayDetail(plan: { replayFrom: { offset: number }; metadata: { offset: number }; rebuilds: boolean }): string {
+function replayDetail(plan: {
+  replayFrom: { offset: number }
+  metadata: { offset: number }
+  rebuilds: boolean
+}): string {
   const what = plan.rebuilds ? 'rebuilding' : 're-applying'
   return `${what} offsets ${plan.replayFrom.offset} to ${plan.metadata.offset}`
 }

@@ -158,7 +158,10 @@ async function reasonsOf(
     return rankReasons(score, variants, scored.scores, count)
   } catch (error) {
     signal.throwIfAborted()
-    shared.observer.trouble(input, new Error(`no reasons for an alert of ${inputName(input)}`, { cause: error }))
+    shared.observer.trouble(
+      input,
+      new Error(`no reasons for an alert of ${inputName(input)}`, { cause: error }),
+    )
     return []
   }
 }

@@ -32,8 +32,13 @@ export async function serve(
   const signal = AbortSignal.any([control.signal, failed.signal])
   const pipe = new CommitPipe(shared.depth, (error) => failed.abort(error))
   const share = createDeadLetterShare(shared.plan.limits.deadLetterShareMax)
+  const timestamps: (number | null)[] = [] // first record of every open slice
   const commit = (slice: Awaited<ReturnType<typeof score>>): Promise<void> =>
-    commitSlice(setup, owned, slice.prepared, slice.scored, share, signal).then(control.progressed)
+    commitSlice(setup, owned, slice.prepared, slice.scored, share, signal).then(() => {
+      timestamps.shift()
+      owned.pendingTimestamp = timestamps[0] ?? null
+      control.progressed()
+    })
   const score = async (taken: Taken) => {
     const prepared = await prepareSlice(setup, owned, taken.records, taken.next, signal)
     const scored = shared.batching.score(prepared.matrix.values, prepared.matrix.rows, signal)
@@ -48,8 +53,10 @@ export async function serve(
       refreshReader(setup, owned, signal)
       const taken: Taken | null = waiting ?? (await takeUnlessDrained(setup, stream, control, signal))
       if (taken === null) break
-      shared.observer.taken(input, taken.records.length)
+      if (waiting === null) shared.observer.taken(input, taken.records.length)
+      owned.pendingTimestamp ??= taken.records[0]?.timestamp ?? null
       const slice = await score(taken)
+      timestamps.push(slice.prepared.records[0]?.timestamp ?? null)
       waiting = remainder(taken, slice.prepared.records.length)
       pipe.push(() => commit(slice))
     }

@@ -65,17 +65,15 @@ export async function prepareSlice(
   }
 }
 
-function decodeAll(
-  setup: PartitionSetup,
-  owned: Owned,
-  records: readonly RawRecord[],
-): (Event | Reject)[] {
+function decodeAll(setup: PartitionSetup, owned: Owned, records: readonly RawRecord[]): (Event | Reject)[] {
   const { quarantine } = owned.metadata
   const decoded: (Event | Reject)[] = Array.from({ length: records.length })
   for (let i = 0; i < records.length; i++) {
     const record = records[i] as RawRecord
     decoded[i] =
-      quarantine.length > 0 && quarantine.includes(record.offset) ? poisoned(record) : setup.decoder.decode(record)
+      quarantine.length > 0 && quarantine.includes(record.offset)
+        ? poisoned(record)
+        : setup.decoder.decode(record)
   }
   return decoded
 }

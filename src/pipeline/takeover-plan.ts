@@ -158,7 +158,9 @@ function planFromWatermarks(
     w !== null &&
     w.incarnation === metadata.incarnation &&
     !outageExceeded(w, facts.nowMs, policy.outageMaxMs)
-  const starts = parsed.map((w): Anchor => (trusted(w) ? { offset: w.offset, maxTime: w.maxTime } : rebuildFrom))
+  const starts = parsed.map((w): Anchor =>
+    trusted(w) ? { offset: w.offset, maxTime: w.maxTime } : rebuildFrom,
+  )
   const replayFrom = starts.reduce((a, b) => (b.offset < a.offset ? b : a))
   const buckets = parsed.map((w, index): BucketPlan => {
     return {

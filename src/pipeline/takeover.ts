@@ -24,6 +24,10 @@ export interface Owned {
   metadata: CommitMetadata
   /** Largest event time of the slowest reader of what this partition stores; refreshed while serving. */
   readerTime: number | null
+  /** Record timestamp of the oldest record taken but not committed. */
+  pendingTimestamp: number | null
+  /** Wall clock of the last acknowledged commit. */
+  committedAt: number | null
 }
 
 type ServePlan = Extract<TakeoverPlan, { kind: 'serve' }>
@@ -59,7 +63,16 @@ export async function planOwnership(
     const slowestReaderTime = storesMerged(setup) ? readerTime : Infinity
     const start = await startOffset(setup, stream)
     const plan = planTakeover(
-      { name, committed, log, watermarks, slowestReaderTime, nowMs, clusterId: shared.clusterId, foreignLog: foreign },
+      {
+        name,
+        committed,
+        log,
+        watermarks,
+        slowestReaderTime,
+        nowMs,
+        clusterId: shared.clusterId,
+        foreignLog: foreign,
+      },
       { ...policyOf(setup), start },
     )
     if (plan.kind === 'serve') return { plan, log, readerTime }
@@ -125,10 +138,7 @@ export function own(
     buckets: plan.buckets,
     replayFrom: plan.replayFrom,
     ttlMs:
-      scored.outOfOrderMs +
-      features.horizonMs +
-      latenessMs(scored, features.horizonMs) +
-      limits.outageMaxMs,
+      scored.outOfOrderMs + features.horizonMs + latenessMs(scored, features.horizonMs) + limits.outageMaxMs,
     rowsMax: limits.unflushedRowsMax,
     ageMaxMs: limits.unflushedAgeMaxMs,
     caughtUpAt: () =>
@@ -143,6 +153,8 @@ export function own(
     merged: mergedReads(shared.plan, shared.partitionCounts),
     metadata: plan.metadata,
     readerTime,
+    pendingTimestamp: null,
+    committedAt: null,
     applier: createApplier({
       plan: shared.plan,
       source,

@@ -36,7 +36,8 @@ export function encodeWatermark(w: Watermark): string {
 export function parseWatermark(text: string | null | undefined): Watermark | null {
   if (text === null || text === undefined || text === torn) return null
   try {
-    const [version, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin] = JSON.parse(text)
+    const [version, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin] =
+      JSON.parse(text)
     if (version !== 1 || typeof incarnation !== 'string' || typeof build !== 'string') return null
     if (!Number.isSafeInteger(offset)) return null
     return { incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin }

@@ -12,6 +12,8 @@ export interface ScriptCall {
 }
 
 export type ScriptName = string
+/** Label of metrics: bounded. */
+export type RedisCommand = 'load' | 'flush' | 'watermarks' | 'other'
 
 /** A reply as Redis sends it: bulk strings are Buffers. */
 export type Reply = Buffer | string | number | null | readonly Reply[]
@@ -33,7 +35,7 @@ export interface RedisOptions {
   readonly clock: Clock
   readonly log: Log
   /** Called after each answered or failed command. */
-  readonly observe?: (durationMs: number, failed: boolean) => void
+  readonly observe?: (command: RedisCommand, durationMs: number, failed: boolean) => void
 }
 
 /** An unanswered command is given up and sent again after this: half-open connections are noticed. */
@@ -54,28 +56,35 @@ export function openRedis(options: RedisOptions): RedisClient {
   for (const [name, lua] of options.scripts) redis.defineCommand(name, { lua })
   let answering = false
 
-  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+  const attempt = async <T>(command: RedisCommand, work: () => Promise<T>): Promise<T> => {
     const startedAt = clock.monotonic()
     try {
       const reply = await work()
       answering = true
-      options.observe?.(clock.monotonic() - startedAt, false)
+      options.observe?.(command, clock.monotonic() - startedAt, false)
       return reply
     } catch (error) {
       answering = false
-      options.observe?.(clock.monotonic() - startedAt, true)
+      options.observe?.(command, clock.monotonic() - startedAt, true)
       throw error
     }
   }
-  const untilAnswered = async <T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> => {
+  const untilAnswered = async <T>(
+    command: RedisCommand,
+    work: () => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> => {
     for (let tries = 0; ; tries++) {
       signal.throwIfAborted()
       try {
-        return await attempt(work)
+        return await attempt(command, work)
       } catch (error) {
         refuseIfFinal(error, plan)
         if (tries === 0 || tries % 20 === 0) {
-          log.warn({ code: 'REDIS_UNREACHABLE', error: messageOf(error), tries }, 'Redis does not answer; waiting')
+          log.warn(
+            { code: 'REDIS_UNREACHABLE', error: messageOf(error), tries },
+            'Redis does not answer; waiting',
+          )
         }
         await clock.sleep(Math.min(retryFirstMs * 2 ** Math.min(tries, 6), retryMaxMs), signal)
       }
@@ -87,12 +96,16 @@ export function openRedis(options: RedisOptions): RedisClient {
       return answering
     },
     run: ({ script, keys, args }, signal) =>
-      untilAnswered(() => runScript(redis, script, keys, args), signal),
+      untilAnswered(commandOf(script), () => runScript(redis, script, keys, args), signal),
     evictionPolicy: (signal) =>
-      untilAnswered(async () => {
-        const info = await redis.info('memory')
-        return /maxmemory_policy:(\S+)/.exec(info)?.[1] ?? 'unknown'
-      }, signal),
+      untilAnswered(
+        'other',
+        async () => {
+          const info = await redis.info('memory')
+          return /maxmemory_policy:(\S+)/.exec(info)?.[1] ?? 'unknown'
+        },
+        signal,
+      ),
     close: async () => {
       redis.disconnect()
       await Promise.resolve()
@@ -110,6 +123,12 @@ async function runScript(
   const command = commands[`${script}Buffer`]
   if (command === undefined) throw new MillraceError('INTERNAL', `no Redis script ${script}`)
   return command.call(redis, keys.length, ...keys, ...args)
+}
+
+function commandOf(script: ScriptName): RedisCommand {
+  if (script === 'millraceLoad') return 'load'
+  if (script === 'millraceFlush') return 'flush'
+  return script === 'millraceWatermarks' ? 'watermarks' : 'other'
 }
 
 /** Replies that waiting does not mend. */

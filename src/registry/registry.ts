@@ -28,6 +28,9 @@ export interface RegistryOptions {
   readonly requestTimeoutMs?: number
 }
 
+/** How the client words a 404 without a message, which a registry always gives: the address is not a registry's. */
+const strangers404 = /Error, status 404/
+
 /** A registry answers in milliseconds; one that takes this long is down. */
 const defaultRequestTimeoutMs = 10_000
 
@@ -42,8 +45,8 @@ export function openRegistry(options: RegistryOptions): Registry {
     } catch (error) {
       if (signal.aborted) throw error
       const status = statusOf(error)
-      if (status === 404) return null
       if (status === null) throw error
+      if (status === 404 && !strangers404.test(messageOf(error))) return null
       throw trouble(url, what, status, error)
     }
   }
@@ -61,7 +64,7 @@ export function openRegistry(options: RegistryOptions): Registry {
   }
 
   const latestId = (subject: string, signal: AbortSignal): Promise<number | null> =>
-    ask(`subject ${subject}`, signal, () => client.getLatestSchemaId(encodeURIComponent(subject)))
+    ask(`subject ${subject}`, signal, () => client.getLatestSchemaId(subject))
 
   return {
     url,
@@ -97,11 +100,33 @@ export function clientArguments({
       host: url,
       retry: { retries: 0 },
       middlewares: [
-        () => ({ request: (request) => Promise.resolve(request.enhance({ timeout: requestTimeoutMs })) }),
+        () => ({
+          request: (request) => Promise.resolve(request.enhance({ timeout: requestTimeoutMs })),
+          response: (next) => next().then(refuseStrangers),
+        }),
       ],
       ...(username === '' ? {} : { auth: { username, password } }),
     },
   }
+}
+
+/** An answer of somebody else than a registry, e.g. a proxy's page: trouble that is waited out. */
+class StrangersAnswer extends Error {
+  readonly status = 502
+}
+
+/** A page with status 200 must not be taken for a schema: that would make dead letters of good records. */
+function refuseStrangers<R extends Answer>(answer: R): R {
+  const data = answer.data<unknown>()
+  const isObject = typeof data === 'object' && data !== null
+  const isSchemaLookup = answer.request().path().includes('/schemas/ids/')
+  if (isObject && (!isSchemaLookup || ('schema' in data && typeof data.schema === 'string'))) return answer
+  throw new StrangersAnswer('the answer is not that of a schema registry')
+}
+
+interface Answer {
+  data<T>(): T
+  request(): { path(): string }
 }
 
 type ClientSchema = Awaited<ReturnType<SchemaRegistry['getSchema']>>

@@ -1,4 +1,4 @@
-import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent } from 'kafkajs'
+import type { Consumer, ConsumerCrashEvent, ConsumerGroupJoinEvent } from '../kafka/kafkajs.ts'
 import { MillraceError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { ConsumerHooks } from '../kafka/consumer-hooks.ts'

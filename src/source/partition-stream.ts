@@ -63,6 +63,10 @@ export class PartitionStream implements InputStream {
     return this.#position
   }
 
+  get nextTimestamp(): number | null {
+    return this.#queue.first?.timestamp ?? null
+  }
+
   seek(offset: number): void {
     this.#queue.clear()
     this.#failure = null

@@ -17,6 +17,11 @@ export class RecordQueue {
     return this.#bytes
   }
 
+  /** The record that the next `take` returns first. */
+  get first(): RawRecord | undefined {
+    return this.#records[this.#head]
+  }
+
   push(record: RawRecord): void {
     this.#records.push(record)
     this.#bytes += bytesOf(record)

@@ -44,6 +44,8 @@ export interface InputStream {
   readonly highWatermark: number
   /** Offset of the next record that `take` has not returned yet. */
   readonly position: number
+  /** Record timestamp of the next record that `take` has not returned; null while it is not fetched. */
+  readonly nextTimestamp: number | null
 }
 
 export interface Taken {

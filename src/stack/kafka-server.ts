@@ -134,6 +134,9 @@ function brokerProperties(
     'share.coordinator.state.topic.replication.factor': 1,
     'share.coordinator.state.topic.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
+    // a killed broker may come back only after its old registration has expired; the default of 9 s is long to wait
+    'broker.session.timeout.ms': 3_000,
+    'broker.heartbeat.interval.ms': 500,
     // the demo preloads weeks of backdated events, which retention by event time would delete at once
     'log.retention.ms': -1,
     'log.message.timestamp.before.max.ms': '9223372036854775807',

@@ -1,21 +1,24 @@
 import { createRequire } from 'node:module'
 
+const load = createRequire(import.meta.url)
+const isKafkajs = (file: string): boolean => /[\\/]node_modules[\\/]kafkajs[\\/]/.test(file)
+
+/** The next one who loads kafkajs gets a new copy. */
+export function unloadKafkajs(): void {
+  for (const file of Object.keys(load.cache).filter(isKafkajs)) delete load.cache[file]
+}
+
 /**
  * A module of kafkajs as published, loaded a second time beside the patched one, so that a test can show what it
  * does without the patch. `path` is below `kafkajs/src/`.
  */
 export function unpatched<T>(path: string): T {
-  const load = createRequire(import.meta.url)
-  const isKafkajs = (file: string): boolean => /[\\/]node_modules[\\/]kafkajs[\\/]/.test(file)
   const kept = Object.entries(load.cache).filter(([file]) => isKafkajs(file))
-  const forget = (): void => {
-    for (const file of Object.keys(load.cache).filter(isKafkajs)) delete load.cache[file]
-  }
-  forget()
+  unloadKafkajs()
   try {
     return load(`kafkajs/src/${path}`) as T
   } finally {
-    forget()
+    unloadKafkajs()
     for (const [file, module] of kept) load.cache[file] = module
   }
 }

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { dirname, sep } from 'node:path'
 import { MillraceError } from '../../errors.ts'
 import type { Broker, Cluster, ConsumerGroup, Patchable, RequestQueue } from '../internals.ts'
 import { filterAbortedMessages } from './aborted-messages.ts'
@@ -13,19 +14,18 @@ import { patchRequestQueueTimer } from './request-queue-timer.ts'
 export const kafkajsVersion = '2.2.4'
 
 const filterModule = 'kafkajs/src/consumer/filterAbortedMessages'
-const filterUser = 'kafkajs/src/consumer/batch'
 
-/** Loads kafkajs with all patches. Must run before anything else in the process loads it: see `kafkajs.ts`. */
+/**
+ * Loads kafkajs with all patches. Modules that were loaded before keep what they have and this program gets a copy of
+ * its own: `consumer/batch` binds its filter when it is loaded, so a loaded one could not be patched any more.
+ */
 export function loadPatchedKafkajs(): unknown {
   const load = createRequire(import.meta.url)
   const { version } = load('kafkajs/package.json') as { version: string }
   assertVersion(version)
-  if (load.cache[load.resolve(filterUser)]) {
-    throw new MillraceError(
-      'INTERNAL',
-      'kafkajs was loaded before it could be patched; import it through src/kafka/kafkajs.ts only',
-    )
-  }
+  const folder = dirname(load.resolve('kafkajs/package.json')) + sep
+  for (const file of Object.keys(load.cache)) if (file.startsWith(folder)) delete load.cache[file]
+
   load(filterModule)
   const loaded = load.cache[load.resolve(filterModule)]
   if (loaded) loaded.exports = filterAbortedMessages

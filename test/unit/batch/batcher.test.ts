@@ -108,6 +108,15 @@ describe('the batcher', () => {
     expect(seen.map(({ reason }) => reason)).toEqual(['full', 'full', 'drained'])
   })
 
+  it('lets requests take turns when there are more of them than rows in a batch', async () => {
+    const { batcher, runs } = setup({ plan: { targetMs: 20, rowsMax: 1 } })
+    const answers = [ask(batcher, 1, 2), ask(batcher, 3, 4)]
+    await settled()
+    await finishAll(runs)
+    expect(runs.map(({ rows }) => rows[0])).toEqual([1, 3, 2, 4])
+    await Promise.all(answers)
+  })
+
   it('answers a short request before the long one it came after', async () => {
     const { batcher, runs } = setup({ plan: { targetMs: 20, rowsMax: 4 } })
     const order: string[] = []
@@ -136,10 +145,8 @@ describe('the batcher', () => {
     await settled()
     runs[first + 1]!.finish()
     await answer
-    expect(seen.slice(-2).map(({ reason, sizeTarget }) => [reason, sizeTarget])).toEqual([
-      ['deadline', 35],
-      ['drained', 35],
-    ])
+    expect(seen.at(-2)).toMatchObject({ reason: 'deadline', rows: 35, sizeTarget: 35 })
+    expect(seen.at(-1)).toMatchObject({ reason: 'drained', rows: 15 })
   })
 
   it('measures waiting and scoring time', async () => {
@@ -315,6 +322,7 @@ describe('the batcher, when it is called off or full', () => {
     const stop = new AbortController()
     const second = batcher.score(Float32Array.of(2), 1, stop.signal)
     const waiting = batcher.whenRoom(never)
+    await settled()
     stop.abort(new Error('revoked'))
     await expect(second).rejects.toThrow('revoked')
     await waiting

@@ -98,6 +98,7 @@ describe('a bare .onnx file', () => {
     ['logistic.onnx', { score: { output: 'label', column: null } }, 'Outputs that can be: "probabilities"'],
     ['logistic.onnx', { score: { output: 'probabilities', column: 2 } }, 'no column 2; the last is 1'],
     ['external.onnx', {}, 'external.weights'],
+    ['unknown-shape.onnx', {}, 'has shape [1, 2] for 1 rows, expected [1] or [1, 1]'],
   ])('%s is refused with %j', async (name, change, text) => {
     await expect(bare(name, change)).rejects.toMatchObject(refusal(text))
   })

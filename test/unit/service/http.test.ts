@@ -93,6 +93,23 @@ describe('opening and closing', () => {
   })
 })
 
+test('a scrape under way does not hold the shutdown', async () => {
+  const entered = Promise.withResolvers<void>()
+  const { server, get } = await serve({
+    beforeScrape: () => {
+      entered.resolve()
+      return new Promise(() => undefined)
+    },
+  })
+  const scrape = get('/metrics').then(
+    () => 'answered',
+    () => 'cut off',
+  )
+  await entered.promise
+  await server.close()
+  expect(await scrape).toBe('cut off')
+})
+
 describe('the address option', () => {
   test.each([
     ['9000', { host: '127.0.0.1', port: 9000 }],

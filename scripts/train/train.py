@@ -1,0 +1,248 @@
+"""Gradient boosted trees on replayed features: writes a model directory that millrace loads.
+
+Input: a CSV with a header; columns `id`, `ts` (event time, epoch ms), the model's inputs in topology order, and the label
+`fraud` (0 or 1). The features are those the service computes, so training and serving cannot differ.
+
+The split is by time, never at random: train | gap | test. The gap is as long as labels are late: whoever trains on a
+given day does not know them yet for the days before.
+"""
+
+import argparse
+import hashlib
+import json
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import xgboost
+import yaml
+from onnxmltools import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
+
+import report
+
+DAY_MS = 86_400_000
+MODEL_BYTES_MAX = 1_000_000  # committed with the sources
+GOLDEN_ROWS = 50
+# Other CPUs and versions of onnxruntime add up the trees in another order.
+TOLERANCE = 1e-5
+INPUT = 'features'
+
+PARAMETERS = {
+    'n_estimators': 150,
+    'max_depth': 5,
+    'learning_rate': 0.08,
+    'min_child_weight': 5,
+    'subsample': 0.8,
+    'colsample_bytree': 0.8,
+    'reg_lambda': 2.0,
+    'objective': 'binary:logistic',
+    'tree_method': 'hist',
+    'random_state': 7,
+    'n_jobs': 2,
+}
+
+
+def main():
+    args = arguments()
+    rows, names = read_features(args.features)
+    train, test = split(rows, args.gap_days, args.test_days, args.skip_days)
+    model = xgboost.XGBClassifier(**PARAMETERS)
+    model.fit(matrix(train, names), train['fraud'].to_numpy())
+
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    converted = convert(model, len(names), out / 'model.onnx')
+    scores = check_conversion(model, converted, matrix(test, names))
+    metrics = report.measure(test, scores, args.alerts_a_day)
+
+    write_manifest(out, args, names, train, test, metrics)
+    write_golden(out, matrix(test, names), scores)
+    write_baseline(out, names, matrix(train, names), scores_of(converted, matrix(train, names)))
+    report.write(out, metrics, train, test, importance(model, names))
+    print(f'train: wrote {out} ({(out / "model.onnx").stat().st_size} bytes of model)')
+    print(f'train: AUC {metrics["auc"]}, average precision {metrics["averagePrecision"]}', end='')
+    print(f', precision at {args.alerts_a_day} alerts a day {metrics["precisionAtAlertsADay"]}')
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('features', help='CSV of replayed features with labels')
+    parser.add_argument('--describe', help='output of `millrace describe -o json`, for the vector hash and the input names')
+    parser.add_argument('--vector-hash', help='the vector hash itself, instead of --describe')
+    parser.add_argument('--out', default='models/card-fraud/1', help='NAME/VERSION folder (default: %(default)s)')
+    parser.add_argument('--gap-days', type=float, default=7, help='days left out before the test (default: %(default)s)')
+    parser.add_argument('--test-days', type=float, default=7, help='days at the end kept for the test (default: %(default)s)')
+    parser.add_argument('--skip-days', type=float, default=0, help='first days left out, windows still empty (default: %(default)s)')
+    parser.add_argument('--alerts-a-day', type=int, default=100, help='what investigators can look at (default: %(default)s)')
+    args = parser.parse_args()
+    if args.vector_hash is None and args.describe is None:
+        parser.error('give --describe FILE or --vector-hash HASH: the service compares it before it uses the model')
+    return args
+
+
+def read_features(path):
+    rows = pd.read_csv(path)
+    lacking = {'id', 'ts', 'fraud'} - set(rows.columns)
+    if lacking:
+        fail(f'{path} lacks the columns {", ".join(sorted(lacking))}')
+    names = [name for name in rows.columns if name not in ('id', 'ts', 'fraud')]
+    if not names:
+        fail(f'{path} has no feature columns')
+    if not rows['fraud'].isin([0, 1]).all():
+        fail(f'{path}: column fraud must be 0 or 1')
+    # The service dead-letters a record with a missing input, so no such row reaches the model there either.
+    complete = np.isfinite(rows[names].to_numpy(np.float64)).all(axis=1)
+    if not complete.all():
+        print(f'train: {(~complete).sum()} of {len(rows)} rows have a missing input and are left out', file=sys.stderr)
+    return rows[complete].sort_values('ts', kind='stable').reset_index(drop=True), names
+
+
+def split(rows, gap_days, test_days, skip_days):
+    first, end = rows['ts'].iloc[0], rows['ts'].iloc[-1] + 1
+    test_from = end - test_days * DAY_MS
+    train_to = test_from - gap_days * DAY_MS
+    train = rows[(rows['ts'] >= first + skip_days * DAY_MS) & (rows['ts'] < train_to)]
+    test = rows[rows['ts'] >= test_from]
+    for part, what in ((train, 'training'), (test, 'test')):
+        if len(part) == 0 or part['fraud'].nunique() < 2:
+            days = (end - first) / DAY_MS
+            fail(f'the {what} part has {len(part)} rows and needs both classes; the data spans {days:.1f} days '
+                 f'(--skip-days {skip_days}, --gap-days {gap_days}, --test-days {test_days})')
+    return train, test
+
+
+def matrix(rows, names):
+    """As the model gets them: float32."""
+    return rows[names].to_numpy(np.float32)
+
+
+def convert(model, width, path):
+    converted = convert_xgboost(model, initial_types=[(INPUT, FloatTensorType([None, width]))], target_opset=15)
+    content = converted.SerializeToString()
+    if len(content) > MODEL_BYTES_MAX:
+        fail(f'the model has {len(content)} bytes, more than {MODEL_BYTES_MAX}: fewer or shallower trees')
+    onnx.checker.check_model(converted)
+    path.write_bytes(content)
+    return onnxruntime.InferenceSession(content, providers=['CPUExecutionProvider'])
+
+
+def scores_of(session, values):
+    return session.run(['probabilities'], {INPUT: values})[0][:, 1].astype(np.float64)
+
+
+def check_conversion(model, session, values):
+    scores = scores_of(session, values)
+    apart = float(np.abs(scores - model.predict_proba(values)[:, 1]).max())
+    if apart > TOLERANCE:
+        fail(f'the ONNX model scores otherwise than the trained one, by up to {apart}')
+    return scores
+
+
+def write_manifest(out, args, names, train, test, metrics):
+    values = matrix(train, names)
+    manifest = {
+        'name': out.resolve().parent.name,
+        'version': out.resolve().name,
+        'digest': sha256(out / 'model.onnx'),
+        'vectorHash': vector_hash(args, names),
+        'inputs': [
+            {
+                'name': INPUT,
+                'type': 'float32',
+                'features': [
+                    {'name': name, 'range': [float(values[:, i].min()), float(values[:, i].max())]}
+                    for i, name in enumerate(names)
+                ],
+            }
+        ],
+        'score': {'output': 'probabilities', 'column': 1},
+        'thresholds': metrics['thresholds'],
+        'training': {
+            'data': {'file': pathlib.Path(args.features).name, 'digest': sha256(args.features)},
+            'train': report.part(train),
+            'gapDays': args.gap_days,
+            'test': report.part(test),
+            'algorithm': f'xgboost {xgboost.__version__}, gradient boosted trees',
+            'parameters': PARAMETERS,
+        },
+        'metrics': {key: metrics[key] for key in ('auc', 'averagePrecision', 'precisionAtAlertsADay', 'alertsADay')},
+    }
+    text = '# Written by scripts/train; compared with topology and model when the service loads it.\n'
+    (out / 'manifest.yaml').write_text(text + yaml.safe_dump(manifest, sort_keys=False, width=110))
+
+
+def vector_hash(args, names):
+    if args.vector_hash is not None:
+        return args.vector_hash
+    described = json.loads(pathlib.Path(args.describe).read_text())
+    if 'vectorHash' not in described:
+        fail(f'{args.describe} has no vectorHash; it must be the output of `millrace describe -o json`')
+    inputs = (described.get('model') or {}).get('inputs')
+    if isinstance(inputs, list) and inputs and all(isinstance(one, dict) and 'features' in one for one in inputs):
+        expected = [name for one in inputs for name in one['features']]
+        if expected != names:
+            fail(f'the CSV has the inputs {names}, the topology {expected}: replay with the same topology')
+    return described['vectorHash']
+
+
+def write_golden(out, values, scores):
+    """Rows from the lowest to the highest score, so that every part of the model is touched."""
+    order = np.argsort(scores, kind='stable')
+    picked = order[np.unique(np.linspace(0, len(order) - 1, GOLDEN_ROWS).astype(int))]
+    write_json(out / 'golden.json', {
+        'inputs': {INPUT: [[float(value) for value in values[row]] for row in picked]},
+        'scores': [float(scores[row]) for row in picked],
+        'tolerance': TOLERANCE,
+    })
+
+
+def write_baseline(out, names, values, scores):
+    medians = np.median(values, axis=0)
+    write_json(out / 'baseline.json', {
+        'medians': {name: float(medians[i]) for i, name in enumerate(names)},
+        'features': {name: histogram(values[:, i]) for i, name in enumerate(names)},
+        'score': counted(scores, np.linspace(0, 1, 21)),
+    })
+
+
+def histogram(values):
+    """A bin for each of few values (flags, small counts), else about twenty of equal count: drift shows in either."""
+    distinct = np.unique(values.astype(np.float64))
+    if len(distinct) <= 20:
+        between = (distinct[:-1] + distinct[1:]) / 2
+        return counted(values, np.concatenate([[distinct[0] - 0.5], between, [distinct[-1] + 0.5]]))
+    return counted(values, np.unique(np.quantile(values.astype(np.float64), np.linspace(0, 1, 21))))
+
+
+def counted(values, edges):
+    counts, _ = np.histogram(values, edges)
+    return {'edges': [float(edge) for edge in edges], 'counts': [int(count) for count in counts]}
+
+
+def importance(model, names):
+    gain = model.get_booster().get_score(importance_type='total_gain')
+    total = sum(gain.values())
+    shares = [(name, gain.get(f'f{i}', 0) / total) for i, name in enumerate(names)]
+    return sorted(shares, key=lambda share: -share[1])
+
+
+def write_json(path, content):
+    """One line a row of numbers, so that a change can be read."""
+    text = json.dumps(content, separators=(',', ':'), allow_nan=False)
+    path.write_text(text.replace('],[', '],\n[').replace('},"', '},\n"') + '\n')
+
+
+def sha256(path):
+    return 'sha256:' + hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def fail(text):
+    sys.exit(f'train: {text}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,247 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command } from 'commander'
+import { openKafkaClient } from '../kafka/client.ts'
+import { openPlainProducer } from '../kafka/plain-producer.ts'
+import { waitForBroker } from '../kafka/wait-for-broker.ts'
+import { readings } from '../service/readings.ts'
+import { openService, type Service } from '../service/service.ts'
+import { createTopics } from '../service/topics.ts'
+import { createFeed } from '../simulator/feed.ts'
+import { createSimulation, simulationDefaults } from '../simulator/simulation.ts'
+import { openStack, type Stack } from '../stack/stack.ts'
+import { createLog, type Log } from '../telemetry/log.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { systemClock } from '../time/system-clock.ts'
+import { loadTopology } from '../topology/load.ts'
+import type { Plan } from '../topology/plan.ts'
+import { feedTopics, type FeedProgress } from './feed-topics.ts'
+import { listenForKeys } from './keyboard.ts'
+import { LiveCollector, livePartitions } from './live-collector.ts'
+import { paintLiveView } from './live-painter.ts'
+import type { LivePartition, LiveState } from './live-state.ts'
+import { wholeNumber } from './simulate.ts'
+import { listenForStop } from './stop-signal.ts'
+
+interface DemoOptions {
+  readonly topology: string
+  readonly events?: number
+  readonly rate: number
+  readonly preloadDays: number
+  readonly seed: number
+}
+
+const shippedTopology = fileURLToPath(new URL('../../topologies/card-fraud.yaml', import.meta.url))
+
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description('Local Kafka and Redis, simulated card payments, and the service, with a live view.')
+    .option('--topology <file>', 'topology to run', shippedTopology)
+    .option('--events <n>', 'stop after this many live payments, with a summary', wholeNumber(1, 1_000_000_000))
+    .option('--rate <n>', 'live payments per second', wholeNumber(1, 100_000), simulationDefaults.ratePerSecond)
+    .option('--preload-days <n>', 'days of history written first', wholeNumber(0, 400), simulationDefaults.preloadDays)
+    .option('--seed <n>', 'same seed, same world', wholeNumber(0, 4_294_967_295), simulationDefaults.seed)
+    .action(async (options: DemoOptions) => {
+      await demo(options)
+    })
+}
+
+/** What the parts of the demo share. */
+interface Show {
+  readonly options: DemoOptions
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly collector: LiveCollector
+  readonly stop: AbortController
+  phase: string
+  liveFrom: number
+  liveSent: number
+  partitions: readonly LivePartition[]
+  service: Service | null
+}
+
+async function demo(options: DemoOptions): Promise<void> {
+  using signals = listenForStop(process)
+  const stop = new AbortController()
+  signals.signal.addEventListener('abort', () => stop.abort(), { once: true })
+  const show: Show = {
+    options,
+    stop,
+    log: createLog({ level: 'warn', format: 'line', colour: false, write: (line) => process.stderr.write(line) }),
+    metrics: createMetrics().metrics,
+    collector: new LiveCollector(() => show.liveFrom),
+    phase: 'starting',
+    liveFrom: Infinity,
+    liveSent: 0,
+    partitions: [],
+    service: null,
+  }
+  const say = (line: string): void => void process.stderr.write(`${line}\n`)
+  const dir = await mkdtemp(join(tmpdir(), 'millrace-'))
+  await using stack = await openStack({ dir, temporary: true, report: say, signal: stop.signal })
+  const environment = { ...process.env, MILLRACE_BROKERS: stack.brokers, MILLRACE_REDIS: stack.redisUrl }
+  const plan = await loadTopology(options.topology, environment)
+  await runShow(show, plan, stack, say)
+}
+
+async function runShow(show: Show, plan: Plan, stack: Stack, say: (line: string) => void): Promise<void> {
+  const { log, stop } = show
+  const clock = systemClock
+  await waitForBroker({ plan: plan.kafka, clock, log, startWaitMs: plan.limits.startWaitMs, signal: stop.signal })
+  const admin = openKafkaClient({ plan: plan.kafka, clock, log })
+  try {
+    await createTopics(plan, admin.admin)
+  } finally {
+    await admin.close()
+  }
+  const feeding = startFeed(show, plan, say)
+  const fed = feeding.done.catch((error: unknown) => {
+    stop.abort(error)
+    throw error
+  })
+  fed.catch(() => undefined) // awaited below; a failure before that stops the show
+  await feeding.historyWritten
+  say('starting the service')
+  const service = await openService(
+    { plan, clock, log, metrics: show.metrics, onCommitted: show.collector.committed, onProgress: say },
+    stop.signal,
+  )
+  show.service = service
+  const failed = service.failed.catch((error: unknown) => stop.abort(error))
+  const watching = watch(show)
+  const painting = paint(show, plan, stack)
+  await finished(show, fed)
+  show.phase = 'draining'
+  await service.drain()
+  stop.abort()
+  await Promise.all([watching, painting])
+  void failed
+  if (stop.signal.reason instanceof Error && stop.signal.reason.name !== 'AbortError') throw stop.signal.reason
+  summarise(show)
+}
+
+/** Writes history, then live payments until stopped or `--events` are sent. */
+function startFeed(
+  show: Show,
+  plan: Plan,
+  say: (line: string) => void,
+): { historyWritten: Promise<void>; done: Promise<FeedProgress> } {
+  const history = Promise.withResolvers<void>()
+  const feed = async (): Promise<FeedProgress> => {
+    const { options } = show
+    const scored = plan.sources.find(({ role }) => role === 'score')?.topic ?? ''
+    const labels = plan.sources.find(({ role }) => role === 'state')?.topic ?? ''
+    const producer = await openPlainProducer(plan.kafka, [scored, labels], show.log)
+    const startMs = systemClock.now()
+    say(`writing ${options.preloadDays} days of simulated payments`)
+    const simulation = createSimulation({
+      ...simulationDefaults,
+      seed: options.seed,
+      preloadDays: options.preloadDays,
+      ratePerSecond: options.rate,
+      startMs,
+    })
+    try {
+      return await feedTopics(
+        {
+          feed: createFeed(simulation),
+          producer,
+          clock: systemClock,
+          topics: { transactions: scored, labels },
+          startMs,
+          liveMax: options.events ?? null,
+          onProgress: (progress) => {
+            if (progress.phase === 'history') show.liveSent = -progress.transactions
+            else {
+              if (show.liveFrom === Infinity) show.liveFrom = startMs
+              history.resolve()
+            }
+          },
+        },
+        show.stop.signal,
+      )
+    } finally {
+      history.resolve()
+      await producer.close()
+    }
+  }
+  const done = feed()
+  done.catch((error: unknown) => history.reject(error))
+  return { historyWritten: history.promise, done }
+}
+
+/** Until stopped, or until `--events` live payments have their prediction. */
+async function finished(show: Show, fed: Promise<FeedProgress>): Promise<void> {
+  const { stop, options, collector } = show
+  await Promise.race([fed, aborted(stop.signal)])
+  if (options.events === undefined) await aborted(stop.signal)
+  while (!stop.signal.aborted && collector.live < (options.events ?? 0)) {
+    await systemClock.sleep(50, stop.signal).catch(() => undefined)
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** Once a second: rates and lags. */
+async function watch(show: Show): Promise<void> {
+  while (!show.stop.signal.aborted) {
+    show.collector.tick()
+    const { service } = show
+    if (service !== null) {
+      show.partitions = livePartitions(service.tasks.tasks, await readings(service, show.metrics, systemClock))
+      const behind = show.partitions.reduce((sum, { lagRecords }) => sum + (lagRecords ?? 0), 0)
+      show.phase = show.collector.live > 0 && behind < 10 * show.options.rate ? 'live' : 'reading the history'
+    }
+    await systemClock.sleep(1_000, show.stop.signal).catch(() => undefined)
+  }
+}
+
+async function paint(show: Show, plan: Plan, stack: Stack): Promise<void> {
+  const startedAt = systemClock.monotonic()
+  const giveBack = listenForKeys(process.stdin, (key) => {
+    if (key === 'q' || key === '\u0003') show.stop.abort()
+  })
+  const read = (): LiveState => ({
+    name: plan.name,
+    phase: show.phase,
+    upMs: systemClock.monotonic() - startedAt,
+    ...show.collector.state(),
+    partitions: show.partitions,
+    kafka: { ok: true, detail: stack.brokers },
+    redis: {
+      ok: show.service?.redis.answering ?? true,
+      detail: show.service?.redis.answering === false ? 'does not answer; waiting' : new URL(stack.redisUrl).host,
+    },
+    keys: [['q', 'drain and quit']],
+  })
+  // With --events the summary alone goes to standard output.
+  const screen = show.options.events === undefined ? process.stdout : process.stderr
+  const colour = screen.isTTY === true && !process.env['NO_COLOR']
+  try {
+    await paintLiveView({ screen, clock: systemClock, colour, read }, show.stop.signal)
+  } finally {
+    giveBack()
+  }
+}
+
+function summarise(show: Show): void {
+  const { collector } = show
+  const latency = collector.latencyOfAll()
+  process.stdout.write(
+    `${JSON.stringify({
+      predictions: collector.predictions,
+      livePredictions: collector.live,
+      alerts: collector.alerts,
+      deadLetters: collector.deadLetters,
+      p50Ms: latency === null ? null : Math.round(latency.p50Ms * 10) / 10,
+      p99Ms: latency === null ? null : Math.round(latency.p99Ms * 10) / 10,
+    })}\n`,
+  )
+}

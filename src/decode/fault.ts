@@ -1,0 +1,42 @@
+import type { Reject, RejectReason } from '../record/event.ts'
+import type { RawRecord } from '../record/raw-record.ts'
+
+/** Why a record is refused, before it is tied to the record. */
+export class Fault {
+  readonly reason: RejectReason
+  readonly message: string
+  constructor(reason: RejectReason, message: string) {
+    this.reason = reason
+    this.message = message
+  }
+}
+
+/** Messages travel in a Kafka header and in log lines: bounded, so that a hostile record cannot inflate either. */
+const messageMaxChars = 400
+
+export function toReject(fault: Fault, raw: RawRecord, schemaId?: number): Reject {
+  return {
+    rejected: true,
+    reason: fault.reason,
+    stage: 'decode',
+    message: oneLine(fault.message, messageMaxChars),
+    ...(schemaId === undefined ? {} : { schemaId }),
+    raw,
+  }
+}
+
+/** A found value as people write it, short enough for a message. */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (typeof value === 'object' && value !== null) return 'an object'
+  return String(value)
+}
+
+/** Control characters and line ends become spaces; lone surrogates become U+FFFD; the rest is cut at `maxChars`. */
+export function oneLine(text: string, maxChars: number): string {
+  const cut = text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text
+  // eslint-disable-next-line no-control-regex -- these are what must not get into a line
+  return cut.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').toWellFormed()
+}

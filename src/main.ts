@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { demoCommand } from './cli/demo.ts'
+import { describeCommand } from './cli/describe.ts'
+import { devCommand } from './cli/dev.ts'
+import { replayCommand } from './cli/replay.ts'
+import { runCommand } from './cli/run.ts'
+import { simulateCommand } from './cli/simulate.ts'
+import { tailCommand } from './cli/tail.ts'
+import { validateCommand } from './cli/validate.ts'
+import { createTopicsOf } from './cli/create-topics.ts'
+import { failureText, exitCodeOf } from './cli/failure.ts'
+import { loadTopology } from './topology/load.ts'
+import { version } from './version.ts'
+
+const loadPlan = (file: string): ReturnType<typeof loadTopology> => loadTopology(file, process.env)
+
+const program = new Command('millrace')
+  .description('Exactly-once inference on Kafka: events in, windowed features, ONNX models, predictions and alerts out.')
+  .version(version)
+  .exitOverride()
+  .addCommand(runCommand())
+  .addCommand(validateCommand())
+  .addCommand(describeCommand())
+  .addCommand(devCommand(createTopicsOf))
+  .addCommand(demoCommand())
+  .addCommand(simulateCommand(loadPlan))
+  .addCommand(replayCommand())
+  .addCommand(tailCommand(loadPlan))
+for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
+
+try {
+  await program.parseAsync()
+  // Sockets of closed clients may linger in the event loop; everything was drained.
+  process.exit(process.exitCode ?? 0)
+} catch (error) {
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
+  process.stderr.write(failureText(error))
+  process.exit(exitCodeOf(error))
+}

@@ -1,0 +1,289 @@
+import { randomUUID } from 'node:crypto'
+import { createBatcher, type Batcher } from '../batch/batcher.ts'
+import { openTransactionPort } from '../commit/kafka-transaction.ts'
+import { MillraceError } from '../errors.ts'
+import { createRedisStore, featureScripts } from '../features/redis-store.ts'
+import { refuseCompacted, type TopicDescription } from '../kafka/admin.ts'
+import { openKafkaClient, type KafkaClient } from '../kafka/client.ts'
+import { waitForBroker } from '../kafka/wait-for-broker.ts'
+import { openScorer } from '../model/onnx-scorer.ts'
+import type { Scorer } from '../model/scorer.ts'
+import type { CommittedSlice } from '../pipeline/observer.ts'
+import type { Shared } from '../pipeline/partition-context.ts'
+import { TaskGroup } from '../pipeline/task-group.ts'
+import { openRedis, type RedisClient } from '../redis/client.ts'
+import { openKafkaSource } from '../source/kafka-source.ts'
+import type { Source } from '../source/source.ts'
+import { withFields, type Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Clock } from '../time/clock.ts'
+import { withTimeout } from '../time/deadline.ts'
+import type { Plan } from '../topology/plan.ts'
+import { openDecoders, openOutlet } from './codecs.ts'
+import { Lifecycle, type Phase } from './lifecycle.ts'
+import { observeBatches, observePipeline } from './observe.ts'
+
+export interface ServiceOptions {
+  readonly plan: Plan
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Every committed slice, for live views and summaries. */
+  readonly onCommitted?: (slice: CommittedSlice) => void
+  /** What the service waits for at start, for people. */
+  readonly onProgress?: (line: string) => void
+}
+
+/** One running instance of a topology. */
+export interface Service {
+  readonly phase: Phase
+  readonly tasks: TaskGroup
+  readonly batcher: Batcher
+  readonly scorer: Scorer
+  readonly redis: RedisClient
+  /** Rejects with the error that must end the process; never resolves. */
+  readonly failed: Promise<never>
+  /** Finishes and commits what is open, flushes, leaves the group. Throws when `limits.drain` is exceeded. Idempotent. */
+  drain(): Promise<void>
+  /** Stops now; open transactions are left to the next owner. Idempotent. */
+  abort(): Promise<void>
+}
+
+/** Slices between take and commit: the next one is decoded, applied and scored while one commits. */
+const pipelineDepth = 2
+
+/** Opens everything in order and joins the group. Anything opened is closed again when a later step fails. */
+export async function openService(options: ServiceOptions, signal: AbortSignal): Promise<Service> {
+  const { plan, clock, metrics } = options
+  const log = withFields(options.log, { group: plan.kafka.group })
+  await using opening = new AsyncDisposableStack()
+  options.onProgress?.(`waiting for Kafka at ${plan.kafka.brokers.join(', ')}`)
+  await waitForBroker({
+    plan: plan.kafka,
+    clock,
+    log,
+    startWaitMs: plan.limits.startWaitMs,
+    signal,
+    onWaiting: (_, reason) => options.onProgress?.(`Kafka does not answer yet: ${reason}`),
+  })
+  const kafka = openKafkaClient({ plan: plan.kafka, clock, log })
+  opening.defer(() => kafka.close())
+  const topics = await checkTopics(plan, kafka)
+  options.onProgress?.('waiting for Redis')
+  const redis = openRedis({
+    plan: plan.redis,
+    scripts: featureScripts,
+    clock,
+    log,
+    observe: (command, durationMs, failed) => {
+      metrics.redisCommandDuration.of({ command }).observe(durationMs / 1000)
+      if (failed) metrics.redisErrors.inc({ command })
+    },
+  })
+  opening.defer(() => redis.close())
+  await checkRedis(plan, redis, clock, signal)
+  options.onProgress?.('loading the model')
+  const scorer = await openScorer({ plan: plan.model, clock, log, signal })
+  opening.defer(() => scorer.close())
+  const { name, version, digest } = scorer.identity
+  metrics.modelInfo.set({ model: name, version, digest }, 1)
+  const batcher = createBatcher({
+    run: (rows, n) => scorer.score(rows, n),
+    width: scorer.width,
+    concurrency: scorer.workers,
+    plan: plan.batch,
+    queuedRowsMax: plan.limits.queuedRowsMax,
+    clock,
+    observe: observeBatches(metrics, scorer.identity),
+  })
+  const partitionCounts = new Map(topics.map(({ topic, partitions }) => [topic, partitions]))
+  const shared: Shared = {
+    plan,
+    clock,
+    scorer,
+    partitionCounts,
+    store: createRedisStore({
+      client: redis,
+      namespace: namespaceOf(plan),
+      layouts: plan.features.layouts,
+      buckets: 1,
+    }),
+    transactions: openTransactionPort({ client: kafka, app: plan.name, clock, log }),
+    batching: {
+      get hasRoom() {
+        return batcher.hasRoom
+      },
+      room: (waiting) => batcher.whenRoom(waiting),
+      score: (rows, n, waiting) => batcher.score(rows, n, waiting),
+    },
+    outlet: await openOutlet(options, partitionCounts, scorer.identity, signal),
+    observer: observePipeline(metrics, log, options.onCommitted),
+    clusterId: await kafka.admin.clusterId(),
+    newIdentity: () => randomUUID().slice(0, 8),
+    depth: pipelineDepth,
+  }
+  const source = openKafkaSource({
+    client: kafka,
+    plan: plan.kafka,
+    topics: plan.sources.map(({ name: sourceName, topic }) => ({ source: sourceName, topic })),
+    clock,
+    log,
+  })
+  const decoders = await openDecoders(options)
+  const service = new RunningService(
+    options,
+    shared,
+    source,
+    decoders,
+    { scorer, batcher, redis },
+    opening.move(),
+  )
+  await service.start()
+  return service
+}
+
+/** Sources exist and can be replayed; output topics exist. */
+async function checkTopics(plan: Plan, kafka: KafkaClient): Promise<readonly TopicDescription[]> {
+  const sources = plan.sources.map((source) => source.topic)
+  const outputs = [plan.sinks.predictions.topic, plan.sinks.alerts.topic]
+  const deadLetters = sources.map((topic) => plan.sinks.deadLetterTopic.replace('{topic}', topic))
+  const described = await kafka.admin.describeTopics([...sources, ...outputs, ...deadLetters])
+  refuseCompacted(described.filter(({ topic }) => sources.includes(topic)))
+  return described
+}
+
+async function checkRedis(plan: Plan, redis: RedisClient, clock: Clock, signal: AbortSignal): Promise<void> {
+  const waiting = new AbortController()
+  const either = AbortSignal.any([signal, waiting.signal])
+  const address = new URL(plan.redis.url).host
+  let policy: string
+  try {
+    policy = await withTimeout(
+      redis.evictionPolicy(either),
+      plan.limits.startWaitMs,
+      clock,
+      `Redis at ${address}`,
+    )
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof MillraceError) throw error
+    throw new MillraceError(
+      'REDIS_UNREACHABLE',
+      `Redis at ${address} did not answer within ${plan.limits.startWaitMs / 1000} s`,
+      { cause: error },
+    )
+  } finally {
+    waiting.abort()
+  }
+  if (policy !== 'noeviction') {
+    throw new MillraceError('REDIS_EVICTION', `Redis at ${address} has maxmemory-policy ${policy}`)
+  }
+}
+
+/** State of one definition, group and format; another one starts empty and is rebuilt from the log. */
+export function namespaceOf(plan: Plan): string {
+  return `millrace:${plan.name}:${plan.kafka.group}:${plan.stateHash}:1`
+}
+
+class RunningService implements Service {
+  readonly tasks: TaskGroup
+  readonly batcher: Batcher
+  readonly scorer: Scorer
+  readonly redis: RedisClient
+  readonly failed: Promise<never>
+  readonly #options: ServiceOptions
+  readonly #source: Source
+  readonly #resources: AsyncDisposableStack
+  readonly #lifecycle: Lifecycle
+  #ending: Promise<void> | null = null
+
+  constructor(
+    options: ServiceOptions,
+    shared: Shared,
+    source: Source,
+    decoders: Awaited<ReturnType<typeof openDecoders>>,
+    parts: { scorer: Scorer; batcher: Batcher; redis: RedisClient },
+    resources: AsyncDisposableStack,
+  ) {
+    this.#options = options
+    this.#source = source
+    this.#resources = resources
+    this.scorer = parts.scorer
+    this.batcher = parts.batcher
+    this.redis = parts.redis
+    const { promise, reject } = Promise.withResolvers<never>()
+    this.failed = promise
+    this.failed.catch(() => undefined) // whoever runs the service listens; a failure while draining is in drain's throw
+    this.#lifecycle = new Lifecycle((phase) => options.log.info({ phase }, 'service'))
+    this.tasks = new TaskGroup({
+      setupOf: (input) => {
+        const decoder = decoders.get(input.source)
+        if (decoder === undefined)
+          throw new MillraceError('INTERNAL', `no decoder for source ${input.source}`)
+        return { shared, input, ...decoder }
+      },
+      fatal: reject,
+      rebalanced: (partitions) => {
+        options.metrics.rebalances.inc()
+        options.log.info({ partitions }, 'joined the group')
+      },
+    })
+  }
+
+  get phase(): Phase {
+    return this.#lifecycle.phase
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#source.start(this.tasks)
+      this.#lifecycle.moveTo('running')
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
+  }
+
+  drain(): Promise<void> {
+    this.#ending ??= this.#drain()
+    return this.#ending
+  }
+
+  async #drain(): Promise<void> {
+    const { clock, plan } = this.#options
+    this.#lifecycle.moveTo('draining')
+    try {
+      await withTimeout(this.#finish(), plan.limits.drainMs, clock, 'draining')
+      this.#lifecycle.moveTo('stopped')
+    } catch (error) {
+      this.#lifecycle.moveTo('failed')
+      void this.#stopNow()
+      throw error
+    }
+  }
+
+  async #finish(): Promise<void> {
+    await this.tasks.drain()
+    await this.#source.stop()
+    await this.#resources.disposeAsync()
+  }
+
+  abort(): Promise<void> {
+    this.#ending ??= this.#abort()
+    return this.#ending
+  }
+
+  async #abort(): Promise<void> {
+    this.#lifecycle.moveTo('failed')
+    await withTimeout(this.#stopNow(), abortMaxMs, this.#options.clock, 'stopping').catch(() => undefined)
+  }
+
+  async #stopNow(): Promise<void> {
+    await this.tasks.abort()
+    await this.#source.stop()
+    await this.#resources.disposeAsync()
+  }
+}
+
+/** After a failure the process ends anyway; this is what closing politely may take. */
+const abortMaxMs = 5_000

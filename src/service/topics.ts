@@ -1,0 +1,29 @@
+import type { KafkaAdmin, TopicSpec } from '../kafka/admin.ts'
+import type { Plan } from '../topology/plan.ts'
+
+/** Kafka's default for one record batch, plus what the headers of a dead letter take. */
+const deadLetterBytesMax = 1_048_588 + 64 * 1024
+
+/** Topics a topology needs, for development: sources keep everything (backdated history, rebuilds). */
+export function topicsOf(plan: Plan, partitions: number): readonly TopicSpec[] {
+  const forEver = { 'retention.ms': '-1', 'message.timestamp.before.max.ms': '9223372036854775807' }
+  return [
+    ...plan.sources.map(({ topic }) => ({ topic, partitions, settings: forEver })),
+    { topic: plan.sinks.predictions.topic, partitions },
+    { topic: plan.sinks.alerts.topic, partitions },
+    ...deadLetterTopicsOf(plan).map((topic) => ({
+      topic,
+      partitions,
+      settings: { 'max.message.bytes': String(deadLetterBytesMax) },
+    })),
+  ]
+}
+
+export function deadLetterTopicsOf(plan: Plan): readonly string[] {
+  return plan.sources.map(({ topic }) => plan.sinks.deadLetterTopic.replace('{topic}', topic))
+}
+
+/** Creates what is missing; returns the names created. */
+export function createTopics(plan: Plan, admin: KafkaAdmin, partitions = 4): Promise<readonly string[]> {
+  return admin.ensureTopics(topicsOf(plan, partitions))
+}

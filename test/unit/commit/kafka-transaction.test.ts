@@ -1,0 +1,270 @@
+import { beforeEach, expect, test } from 'vitest'
+import { openTransactionPort, transactionalIdOf } from '../../../src/commit/kafka-transaction.ts'
+import type { Claim, TransactionPort } from '../../../src/commit/transaction.ts'
+import type { KafkaClient } from '../../../src/kafka/client.ts'
+import type { OutputRecord } from '../../../src/record/output.ts'
+import { manualClock } from '../../../src/time/manual-clock.ts'
+import type { ManualClock } from '../../../src/time/manual-clock.ts'
+
+const never = new AbortController().signal
+const input = { source: 's', topic: 'in', partition: 3 }
+const outputs: OutputRecord[] = [0, 1].map((partition) => ({
+  kind: 'prediction',
+  topic: 'out',
+  partition,
+  key: null,
+  value: 'v',
+  headers: undefined,
+}))
+const position = { offset: 7, metadata: '{"m":1}' }
+const protocolError = (type: string) => Object.assign(new Error(type), { name: 'KafkaJSProtocolError', type })
+
+type Step = 'connect' | 'begin' | 'send' | 'offsets' | 'commit' | 'abort' | 'disconnect'
+
+/** A producer of kafkajs that notes what it is asked, and does at each step what the test says. */
+class FakeProducer {
+  readonly calls: Step[] = []
+  readonly sent: { sendBatch?: object; sendOffsets?: object } = {}
+  readonly script: Partial<Record<Step, (() => Promise<void>)[]>> = {}
+  acknowledged = [0, 1].map((partition) => ({ topicName: 'out', partition, errorCode: 0 }))
+
+  async #step(step: Step): Promise<void> {
+    this.calls.push(step)
+    await this.script[step]?.shift()?.()
+  }
+  fail(step: Step, ...errors: Error[]): void {
+    this.script[step] = errors.map((error) => () => Promise.reject(error))
+  }
+  connect = () => this.#step('connect')
+  disconnect = () => this.#step('disconnect')
+  transaction = async () => {
+    await this.#step('begin')
+    let active = true
+    const end = (step: Step) => async () => {
+      active = false
+      await this.#step(step)
+    }
+    return {
+      isActive: () => active,
+      sendBatch: async (request: object) => {
+        this.sent.sendBatch = request
+        await this.#step('send')
+        return this.acknowledged
+      },
+      sendOffsets: async (request: object) => {
+        this.sent.sendOffsets = request
+        await this.#step('offsets')
+      },
+      commit: end('commit'),
+      abort: end('abort'),
+    }
+  }
+}
+
+let producers: FakeProducer[]
+let ids: string[]
+let clock: ManualClock
+let groupOffset: { offset: number; metadata: string }
+let port: TransactionPort
+/** Prepares the next producer before the claim uses it. */
+let prepare: (producer: FakeProducer) => void
+
+beforeEach(() => {
+  producers = []
+  ids = []
+  clock = manualClock()
+  prepare = () => {}
+  groupOffset = { offset: 5, metadata: 'm' }
+  const client = {
+    plan: { group: 'g', transactionTimeoutMs: 10_000 },
+    admin: { groupOffset: async () => groupOffset, clusterId: async () => 'cluster' },
+    transactionalProducer: (id: string) => {
+      const producer = new FakeProducer()
+      ids.push(id)
+      prepare(producer)
+      producers.push(producer)
+      return producer
+    },
+  } as unknown as KafkaClient
+  const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+  port = openTransactionPort({ client, app: 'app', clock, log })
+})
+
+const only = (): FakeProducer => {
+  const [producer] = producers
+  if (!producer) throw new Error('no producer yet')
+  return producer
+}
+
+/** A claim whose producer has forgotten the calls that claiming took. */
+async function claimed(): Promise<{ claim: Claim; producer: FakeProducer }> {
+  const claim = await port.claim(input, never)
+  const producer = only()
+  producer.calls.length = 0
+  return { claim, producer }
+}
+
+test('the transactional id is the same on every instance, and no two inputs share one', async () => {
+  await claimed()
+  expect(ids).toEqual(['app|g|in|3'])
+  expect(transactionalIdOf('a', 'g', { ...input, topic: 't.1' })).toBe('a|g|t.1|3')
+})
+
+test('a claim initialises the producer and sends nothing else', async () => {
+  await port.claim(input, never)
+  expect(only().calls).toEqual(['connect', 'begin', 'abort'])
+})
+
+test('a claim that fails closes its producer and says what failed', async () => {
+  prepare = (producer) => producer.fail('begin', new Error('no coordinator'))
+  await expect(port.claim(input, never)).rejects.toMatchObject({
+    code: 'KAFKA_UNREACHABLE',
+    message: 'claiming in:3: no coordinator',
+  })
+  expect(only().calls).toEqual(['connect', 'begin', 'disconnect'])
+})
+
+test('a transaction timeout above the broker’s maximum is a mistake in the topology', async () => {
+  prepare = (producer) => producer.fail('begin', protocolError('INVALID_TRANSACTION_TIMEOUT'))
+  await expect(port.claim(input, never)).rejects.toMatchObject({ code: 'TOPOLOGY_INVALID' })
+})
+
+test('a claim ends with its signal', async () => {
+  prepare = (producer) => (producer.script.connect = [() => new Promise(() => {})])
+  const stop = new AbortController()
+  const claiming = port.claim(input, stop.signal)
+  stop.abort(new Error('stopped'))
+  await expect(claiming).rejects.toThrow('stopped')
+  expect(only().calls).toEqual(['connect', 'disconnect'])
+  await expect(port.claim(input, stop.signal)).rejects.toThrow('stopped')
+  expect(producers.length).toBe(1)
+})
+
+test.each([
+  [
+    { offset: 5, metadata: 'm' },
+    { offset: 5, metadata: 'm' },
+  ],
+  [
+    { offset: 0, metadata: '' },
+    { offset: 0, metadata: '' },
+  ],
+  [{ offset: -1, metadata: '' }, null],
+])('the group’s position is read as it is: %o', async (there, expected) => {
+  groupOffset = there
+  const { claim } = await claimed()
+  expect(await claim.committed(never)).toEqual(expected)
+})
+
+test('only −1 means no position: another negative number was written by another program', async () => {
+  groupOffset = { offset: -2, metadata: '' }
+  const { claim } = await claimed()
+  await expect(claim.committed(never)).rejects.toMatchObject({ code: 'OFFSET_FOREIGN' })
+})
+
+test('outputs, then position with metadata, then the commit; and again with the same producer', async () => {
+  const { claim, producer } = await claimed()
+  await claim.run(outputs, position)
+  expect(producer.calls.splice(0)).toEqual(['begin', 'send', 'offsets', 'commit'])
+  expect(producer.sent.sendBatch).toMatchObject({ acks: -1, timeout: 5_000, compression: 0 })
+  expect(producer.sent.sendOffsets).toEqual({
+    consumerGroupId: 'g',
+    topics: [{ topic: 'in', partitions: [{ partition: 3, offset: '7', metadata: '{"m":1}' }] }],
+  })
+  await claim.run([], { ...position, offset: 8 })
+  expect(producer.calls).toEqual(['begin', 'offsets', 'commit'])
+  expect(producers.length).toBe(1)
+})
+
+test('a position that is refused for now is sent again within the same transaction', async () => {
+  const { claim, producer } = await claimed()
+  producer.fail('offsets', protocolError('CONCURRENT_TRANSACTIONS'), protocolError('GROUP_LOAD_IN_PROGRESS'))
+  const run = claim.run([], position)
+  await clock.advance(100)
+  await run
+  expect(producer.calls).toEqual(['begin', 'offsets', 'offsets', 'offsets', 'commit'])
+})
+
+test('a timeout of the position is not tried again: the request may still be on its way', async () => {
+  const { claim, producer } = await claimed()
+  producer.fail('offsets', Object.assign(new Error('timed out'), { name: 'KafkaJSRequestTimeoutError' }))
+  await expect(claim.run([], position)).rejects.toMatchObject({ code: 'TRANSACTION_NOT_COMMITTED' })
+  expect(producer.calls.slice(0, 3)).toEqual(['begin', 'offsets', 'abort'])
+})
+
+test('outputs that were acknowledged only in part are not committed', async () => {
+  const { claim, producer } = await claimed()
+  producer.acknowledged.pop()
+  await expect(claim.run(outputs, position)).rejects.toMatchObject({
+    code: 'TRANSACTION_NOT_COMMITTED',
+    message: expect.stringContaining('not acknowledged: out:1'),
+  })
+  expect(producer.calls.slice(0, 3)).toEqual(['begin', 'send', 'abort'])
+})
+
+test.each<[Step, Step[]]>([
+  ['begin', ['begin', 'disconnect']],
+  ['send', ['begin', 'send', 'abort', 'disconnect']],
+  ['offsets', ['begin', 'send', 'offsets', 'abort', 'disconnect']],
+  ['commit', ['begin', 'send', 'offsets', 'commit', 'disconnect']],
+])('any failure ends the claim, a clean abort too: %s', async (step, calls) => {
+  const { claim, producer } = await claimed()
+  const cause = new Error('broken pipe')
+  producer.fail(step, cause)
+  await expect(claim.run(outputs, position)).rejects.toMatchObject({
+    code: 'TRANSACTION_NOT_COMMITTED',
+    message: expect.stringMatching(/in:3 up to offset 7 .*broken pipe/),
+    cause,
+  })
+  await clock.advance(0)
+  expect(producer.calls).toEqual(calls)
+  await expect(claim.run(outputs, position)).rejects.toThrow(/claim again/)
+  expect(producer.calls).toEqual(calls)
+})
+
+test.each<[Step]>([['send'], ['offsets'], ['commit']])('another owner is recognised: %s', async (step) => {
+  const { claim, producer } = await claimed()
+  producer.fail(step, protocolError('INVALID_PRODUCER_EPOCH'))
+  await expect(claim.run(outputs, position)).rejects.toMatchObject({ code: 'TRANSACTION_FENCED' })
+})
+
+test('a transaction does not outlast its timeout, and does not commit after it', async () => {
+  const { claim, producer } = await claimed()
+  const answer = Promise.withResolvers<void>()
+  producer.script.offsets = [() => answer.promise]
+  const run = expect(claim.run(outputs, position)).rejects.toMatchObject({
+    code: 'TRANSACTION_NOT_COMMITTED',
+  })
+  await clock.advance(10_000)
+  await run
+  answer.resolve()
+  await clock.advance(0)
+  expect(producer.calls).not.toContain('commit')
+})
+
+test('two transactions at once are a mistake of the caller', async () => {
+  const { claim } = await claimed()
+  const first = claim.run(outputs, position)
+  await expect(claim.run(outputs, position)).rejects.toMatchObject({ code: 'INTERNAL' })
+  await first
+})
+
+test('closing twice closes once, never throws, and ends the claim', async () => {
+  const { claim, producer } = await claimed()
+  producer.fail('disconnect', new Error('reset'))
+  await Promise.all([claim.close(), claim.close()])
+  expect(producer.calls).toEqual(['disconnect'])
+  await expect(claim.run(outputs, position)).rejects.toMatchObject({ code: 'TRANSACTION_NOT_COMMITTED' })
+})
+
+test('a broker that does not answer cannot hold up closing', async () => {
+  const { claim, producer } = await claimed()
+  producer.script.disconnect = [() => new Promise(() => {})]
+  const closing = claim.close()
+  await clock.advance(5_000)
+  await expect(closing).resolves.toBeUndefined()
+})
+
+test('the cluster tells who it is', async () => {
+  expect(await port.clusterId()).toBe('cluster')
+})

@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest'
+import { MillraceError } from '../../../src/errors.ts'
+import { encodeMetadata, type CommitMetadata } from '../../../src/pipeline/metadata.ts'
+import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../../src/pipeline/takeover-plan.ts'
+import { encodeWatermark, type Watermark } from '../../../src/pipeline/watermark.ts'
+
+const now = 2_000_000
+const metadata: CommitMetadata = {
+  incarnation: 'inc',
+  stateHash: 'state',
+  clusterId: 'cluster',
+  offset: 100,
+  last: null,
+  maxTime: 1_000_000,
+  start: 0,
+  base: 0,
+  anchors: [
+    { offset: 20, maxTime: 500_000 },
+    { offset: 60, maxTime: 900_000 },
+  ],
+  quarantine: [],
+  gapUntil: null,
+}
+const watermark: Watermark = {
+  incarnation: 'inc',
+  build: 'b0b0b0b0',
+  offset: 100,
+  maxTime: 1_000_000,
+  flushedAt: now - 1_000,
+  caughtUpAt: 0,
+  distanceMin: 1_000_000,
+}
+const facts: TakeoverFacts = {
+  name: 'tx:0',
+  committed: { offset: 100, metadata: encodeMetadata(metadata) },
+  log: { start: 0, end: 120 },
+  watermarks: [encodeWatermark(watermark)],
+  slowestReaderTime: Infinity,
+  nowMs: now,
+  clusterId: 'cluster',
+  foreignLog: null,
+}
+let identities = 0
+const policy: TakeoverPolicy = {
+  start: 'earliest',
+  stateHash: 'state',
+  onForeignOffset: 'rebuild',
+  onLogGone: 'refuse',
+  outageMaxMs: 10_000,
+  visibleSpanMs: 200_000,
+  newIdentity: () => `id${identities++}`,
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run()
+  } catch (error) {
+    return error instanceof MillraceError ? error.code : String(error)
+  }
+  return 'no error'
+}
+
+describe('first start', () => {
+  const fresh = { ...facts, committed: null, watermarks: [null], log: { start: 5, end: 50 } }
+
+  test.each([
+    ['earliest' as const, 5],
+    ['latest' as const, 50],
+    [{ offset: 20 }, 20],
+    [{ offset: 1 }, 5],
+    [{ offset: 99 }, 50],
+  ])('start %j pins offset %i before anything is served', (start, offset) => {
+    const plan = planTakeover(fresh, { ...policy, start })
+    expect(plan).toMatchObject({ kind: 'pin', metadata: { start: offset, offset, base: 5 } })
+  })
+
+  test('Redis that remembers a partition without a committed offset is refused', () => {
+    const remembered = { ...fresh, watermarks: [encodeWatermark({ ...watermark, offset: 30 })] }
+    expect(codeOf(() => planTakeover(remembered, policy))).toBe('OFFSET_LOST')
+  })
+})
+
+describe('takeover', () => {
+  test('a store at the committed offset is served at once', () => {
+    const plan = planTakeover(facts, policy)
+    expect(plan).toMatchObject({
+      kind: 'serve',
+      rebuilds: false,
+      replayFrom: { offset: 100, maxTime: 1_000_000 },
+      buckets: [{ rebuild: false, build: 'b0b0b0b0', expected: facts.watermarks[0] }],
+    })
+  })
+
+  test('a store that is behind is replayed from its watermark, with the event time stored there', () => {
+    const behind = encodeWatermark({ ...watermark, offset: 70, maxTime: 950_000, distanceMin: 1_050_000 })
+    expect(planTakeover({ ...facts, watermarks: [behind] }, policy)).toMatchObject({
+      replayFrom: { offset: 70, maxTime: 950_000 },
+      rebuilds: false,
+    })
+  })
+
+  test.each([
+    ['missing', null],
+    ['torn', 'TORN'],
+    ['of another incarnation', encodeWatermark({ ...watermark, incarnation: 'other' })],
+    ['older than an outage may last', encodeWatermark({ ...watermark, distanceMin: 100 })],
+  ])(
+    'a watermark that is %s rebuilds under a fresh build from the newest anchor that is old enough',
+    (_, text) => {
+      const plan = planTakeover({ ...facts, watermarks: [text] }, policy)
+      expect(plan).toMatchObject({
+        kind: 'serve',
+        rebuilds: true,
+        // 1 000 000 − 200 000 = 800 000: the anchor at 900 000 is too young.
+        replayFrom: { offset: 20, maxTime: 500_000 },
+        buckets: [{ rebuild: true, expected: text }],
+      })
+      if (plan.kind === 'serve') expect(plan.buckets[0]?.build).not.toBe(watermark.build)
+    },
+  )
+
+  test('a slow reader of merged parts pulls the start of a rebuild back; an unknown one to the base', () => {
+    const lost = { ...facts, watermarks: [null] }
+    expect(planTakeover({ ...lost, slowestReaderTime: 650_000 }, policy)).toMatchObject({
+      replayFrom: { offset: 0, maxTime: null },
+    })
+    expect(planTakeover({ ...lost, slowestReaderTime: null }, policy)).toMatchObject({
+      replayFrom: { offset: 0, maxTime: null },
+    })
+  })
+
+  test('with several buckets the replay starts at the one furthest behind', () => {
+    const behind = encodeWatermark({ ...watermark, offset: 70, maxTime: 950_000, distanceMin: 1_050_000 })
+    const plan = planTakeover({ ...facts, watermarks: [facts.watermarks[0] ?? null, behind] }, policy)
+    expect(plan).toMatchObject({ replayFrom: { offset: 70 }, buckets: [{ offset: 100 }, { offset: 70 }] })
+  })
+
+  test('a store ahead of the committed offset is never served', () => {
+    const ahead = encodeWatermark({ ...watermark, offset: 101 })
+    expect(planTakeover({ ...facts, watermarks: [ahead] }, policy)).toMatchObject({ kind: 'again' })
+  })
+})
+
+describe('foreign offsets', () => {
+  test.each([
+    ['metadata of another tool', { committed: { offset: 100, metadata: '' } }],
+    ['another cluster', { clusterId: 'elsewhere' }],
+    ['a moved offset', { committed: { offset: 90, metadata: encodeMetadata(metadata) } }],
+    ['an offset beyond the log', { log: { start: 0, end: 99 } }],
+    ['a log found to differ while replaying', { foreignLog: 'the record at 99 differs' }],
+  ])('%s: rebuilt under a new incarnation, or refused, as the policy says', (_, change) => {
+    const changed = { ...facts, ...change }
+    expect(planTakeover(changed, policy)).toMatchObject({ kind: 'pin', metadata: { base: 0 } })
+    expect(codeOf(() => planTakeover(changed, { ...policy, onForeignOffset: 'refuse' }))).toBe(
+      'OFFSET_FOREIGN',
+    )
+  })
+
+  test('a committed offset below the log start is refused, or accepted with flagged predictions', () => {
+    const gone = { ...facts, log: { start: 110, end: 120 } }
+    expect(codeOf(() => planTakeover(gone, policy))).toBe('OFFSET_BELOW_LOG')
+    expect(planTakeover(gone, { ...policy, onLogGone: 'accept-gap' })).toMatchObject({
+      kind: 'pin',
+      metadata: { start: 110, base: 110, gapUntil: 1_200_000 },
+    })
+  })
+
+  test('a rebuild that needs deleted records is refused', () => {
+    const short = { ...facts, watermarks: [null], log: { start: 30, end: 120 } }
+    expect(codeOf(() => planTakeover(short, policy))).toBe('OFFSET_BELOW_LOG')
+  })
+})

@@ -1,0 +1,247 @@
+import { beforeEach, expect, test } from 'vitest'
+import type { FetchedBatch, FetchedMessage, GroupControl } from '../../../src/kafka/internals.ts'
+import { HeartbeatWaits } from '../../../src/source/heartbeat-waits.ts'
+import { PartitionStream } from '../../../src/source/partition-stream.ts'
+
+const never = new AbortController().signal
+
+/** One partition of a consumer group as kafkajs keeps it: a fetch position and a pause flag. */
+class FakeGroup implements GroupControl {
+  position: number | null = null
+  paused = true
+  calls: string[] = []
+  seek({ offset }: { offset: string }): void {
+    this.position = Number(offset)
+    this.calls.push(`seek ${offset}`)
+  }
+  pause(): void {
+    this.paused = true
+    this.calls.push('pause')
+  }
+  resume(): void {
+    this.paused = false
+    this.calls.push('resume')
+  }
+  async heartbeat(): Promise<void> {}
+}
+
+/** Data offsets of [from, to); all others of that range are control or aborted records. */
+function batch(from: number, to: number, offsets?: readonly number[], valueBytes = 1): FetchedBatch {
+  const all = Array.from({ length: to - from }, (_, index) => message(from + index, valueBytes))
+  const messages = offsets ? all.filter(({ offset }) => offsets.includes(Number(offset))) : all
+  return {
+    topic: 't',
+    partition: 1,
+    fetchedOffset: String(from),
+    highWatermark: '100',
+    rawMessages: all,
+    messages,
+    lastOffset: () => String(to - 1),
+  }
+}
+
+function message(offset: number, valueBytes: number): FetchedMessage {
+  return {
+    offset: String(offset),
+    timestamp: String(1_000 + offset),
+    key: Buffer.from('k'),
+    value: Buffer.alloc(valueBytes),
+    headers: { h: Buffer.from('v') },
+    isControlRecord: false,
+    batchContext: { producerId: '1', inTransaction: false },
+  }
+}
+
+let group: FakeGroup
+let generation: AbortController
+let range: { start: number; end: number } | Error
+let stream: PartitionStream
+
+beforeEach(() => {
+  group = new FakeGroup()
+  generation = new AbortController()
+  range = { start: 0, end: 100 }
+  stream = new PartitionStream({
+    input: { source: 's', topic: 't', partition: 1 },
+    group,
+    limits: { queuedRowsMax: 10, queuedBytesMax: 100_000 },
+    ended: generation.signal,
+    heartbeats: new HeartbeatWaits(),
+    log: {
+      logRange: async () => {
+        if (range instanceof Error) throw range
+        return range
+      },
+      offsetAt: async (_topic, _partition, timestampMs) => timestampMs - 1_000,
+    },
+  })
+})
+
+const offsets = (records: readonly { offset: number }[]): number[] => records.map(({ offset }) => offset)
+
+test('a seek sets the fetch position and wakes the paused partition', () => {
+  stream.seek(5)
+  expect(group.calls).toEqual(['seek 5', 'resume'])
+  expect(stream.position).toBe(5)
+})
+
+test('records come as they were fetched, with numbers for offset and timestamp', async () => {
+  stream.seek(5)
+  expect(stream.accept(batch(5, 7))).toBe(true)
+  expect(stream.nextTimestamp).toBe(1_005)
+  const { records, next } = await stream.take(10, never)
+  expect(records[0]).toEqual({
+    topic: 't',
+    partition: 1,
+    offset: 5,
+    timestamp: 1_005,
+    key: Buffer.from('k'),
+    value: Buffer.alloc(1),
+    headers: { h: Buffer.from('v') },
+  })
+  expect([offsets(records), next, stream.position, stream.highWatermark]).toEqual([[5, 6], 7, 7, 100])
+  expect(stream.nextTimestamp).toBeNull()
+})
+
+test('a take is cut at its maximum, and the position with it', async () => {
+  stream.seek(0)
+  stream.accept(batch(0, 5))
+  expect(await stream.take(3, never)).toMatchObject({ next: 3 })
+  expect(await stream.take(3, never)).toMatchObject({ next: 5 })
+})
+
+test('skipped records behind the last one are passed with it; in front of a cut they are not', async () => {
+  stream.seek(0)
+  stream.accept(batch(0, 6, [0, 3]))
+  expect(await stream.take(1, never)).toMatchObject({ next: 1 })
+  expect(await stream.take(1, never)).toMatchObject({ next: 6 })
+})
+
+test('a fetch of nothing but control and aborted records moves the position', async () => {
+  stream.seek(0)
+  const taken = stream.take(10, never)
+  expect(stream.accept(batch(0, 4, []))).toBe(true)
+  expect(await taken).toEqual({ records: [], next: 4 })
+  expect(stream.accept(batch(4, 5))).toBe(true)
+})
+
+test('an empty answer moves nothing, and tells the end of the log', () => {
+  stream.seek(100)
+  expect(stream.accept(batch(100, 100))).toBe(false)
+  expect([stream.position, stream.highWatermark]).toEqual([100, 100])
+})
+
+test('what was fetched before a seek is refused, and the seek repeated', async () => {
+  stream.seek(0)
+  stream.accept(batch(0, 3))
+  stream.seek(50)
+  expect(stream.accept(batch(3, 6))).toBe(false)
+  expect(stream.accept(batch(0, 4, []))).toBe(false)
+  expect(group.calls.slice(-2)).toEqual(['seek 50', 'seek 50'])
+  expect(stream.accept(batch(50, 52))).toBe(true)
+  expect(offsets((await stream.take(10, never)).records)).toEqual([50, 51])
+})
+
+test('a fetch that skips or repeats records is refused', () => {
+  stream.seek(0)
+  stream.accept(batch(0, 3))
+  expect(stream.accept(batch(4, 6))).toBe(false)
+  expect(stream.accept(batch(2, 6))).toBe(false)
+  expect(stream.accept(batch(3, 6))).toBe(true)
+})
+
+test('before the first seek nothing is accepted', () => {
+  expect(stream.accept(batch(0, 3))).toBe(false)
+  expect(group.calls).toEqual([])
+})
+
+test('a full queue pauses the partition; taking half of it resumes it', async () => {
+  stream.seek(0)
+  stream.accept(batch(0, 9))
+  expect(group.paused).toBe(false)
+  stream.accept(batch(9, 12))
+  expect(group.paused).toBe(true)
+  await stream.take(6, never)
+  expect(group.paused).toBe(true)
+  await stream.take(1, never)
+  expect(group.paused).toBe(false)
+})
+
+test('a queue is also full by its bytes', async () => {
+  stream.seek(0)
+  stream.accept(batch(0, 2, undefined, 60_000))
+  expect(group.paused).toBe(true)
+  await stream.take(2, never)
+  expect(group.paused).toBe(false)
+})
+
+test('a take waits for the next fetch without asking again', async () => {
+  stream.seek(0)
+  const taken = stream.take(10, never)
+  stream.accept(batch(0, 1))
+  expect(offsets((await taken).records)).toEqual([0])
+})
+
+test('a take ends with its signal, and the next one works', async () => {
+  stream.seek(0)
+  const stop = new AbortController()
+  const taken = stream.take(10, stop.signal)
+  stop.abort(new Error('stopped'))
+  await expect(taken).rejects.toThrow('stopped')
+  stream.accept(batch(0, 1))
+  expect((await stream.take(10, never)).next).toBe(1)
+})
+
+test('when the generation ends, a waiting take ends, queued records are gone, and nothing more is accepted', async () => {
+  stream.seek(0)
+  const taken = stream.take(10, never)
+  generation.abort(new Error('over'))
+  await expect(taken).rejects.toThrow('over')
+  expect(stream.accept(batch(0, 1))).toBe(false)
+  await expect(stream.take(10, never)).rejects.toThrow('over')
+  group.calls = []
+  stream.seek(3)
+  expect(group.calls).toEqual([])
+})
+
+test('two takes at once are a mistake of the caller', async () => {
+  stream.seek(0)
+  const first = stream.take(10, never)
+  await expect(stream.take(10, never)).rejects.toMatchObject({ code: 'INTERNAL' })
+  stream.accept(batch(0, 1))
+  expect((await first).next).toBe(1)
+})
+
+test.each([
+  ['below the log', { start: 8, end: 20 }, 'OFFSET_BELOW_LOG', /offset 5 of t:1 .*\[8, 20\)/],
+  ['beyond the log', { start: 0, end: 4 }, 'OFFSET_FOREIGN', /offset 5 of t:1 .*end of the log, 4/],
+  ['in a log that cannot be asked', new Error('gone'), 'OFFSET_BELOW_LOG', /offset 5 of t:1 .*unknown/],
+])('an offset %s ends the take with where it is and what there is', async (_name, there, code, message) => {
+  range = there
+  stream.seek(5)
+  const taken = stream.take(10, never)
+  const failed = expect(taken).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
+  await stream.outOfRange()
+  await failed
+  await expect(stream.take(10, never)).rejects.toMatchObject({ code })
+  expect(stream.accept(batch(5, 6))).toBe(false)
+})
+
+test('a seek after an offset out of range starts afresh, also when the answer comes late', async () => {
+  stream.seek(5)
+  await stream.outOfRange()
+  stream.seek(8)
+  expect(group.paused).toBe(false)
+  stream.accept(batch(8, 9))
+  expect((await stream.take(10, never)).next).toBe(9)
+
+  const late = stream.outOfRange()
+  stream.seek(20)
+  await late
+  stream.accept(batch(20, 21))
+  expect((await stream.take(10, never)).next).toBe(21)
+})
+
+test('an offset by time is asked of the log', async () => {
+  expect(await stream.offsetAt(1_042)).toBe(42)
+})
