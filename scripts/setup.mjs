@@ -29,8 +29,8 @@ const lockBeatMs = 2_000
 const lockStaleMs = 20_000 // ten missed beats
 const lockRetryMs = 200
 
-const packages = { dir: root, what: 'the packages', size: '300 MB' }
-const runtime = { dir: join(root, 'tools', 'runtime'), what: 'Node 24, the pinned runtime', size: '130 MB' }
+const packages = { dir: root, what: 'the packages', size: '500 MB' }
+const runtime = { dir: join(root, 'tools', 'runtime'), what: 'Node 24, the pinned runtime', size: '190 MB' }
 
 class SetupError extends Error {
   constructor(message, exitCode = 1) {

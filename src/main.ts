@@ -10,13 +10,16 @@ import { tailCommand } from './cli/tail.ts'
 import { validateCommand } from './cli/validate.ts'
 import { createTopicsOf } from './cli/create-topics.ts'
 import { failureText, exitCodeOf } from './cli/failure.ts'
+import { MillraceError } from './errors.ts'
 import { loadTopology } from './topology/load.ts'
 import { version } from './version.ts'
 
 const loadPlan = (file: string): ReturnType<typeof loadTopology> => loadTopology(file, process.env)
 
 const program = new Command('millrace')
-  .description('Exactly-once inference on Kafka: events in, windowed features, ONNX models, predictions and alerts out.')
+  .description(
+    'Exactly-once inference on Kafka: events in, windowed features, ONNX models, predictions and alerts out.',
+  )
   .version(version)
   .exitOverride()
   .addCommand(runCommand())
@@ -36,5 +39,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
   process.stderr.write(failureText(error))
+  // A hung model run holds its thread: every polite exit would wait for it.
+  if (error instanceof MillraceError && error.code === 'MODEL_HANG') process.kill(process.pid, 'SIGKILL')
   process.exit(exitCodeOf(error))
 }

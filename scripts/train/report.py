@@ -127,7 +127,7 @@ def draw(path, metrics):
     precision, recall, _ = precision_recall_curve(metrics['labels'], metrics['scores'])
     left.plot(recall, precision, color=LINE, linewidth=2)
     left.axhline(share, color=SOFT, linestyle='--', linewidth=1)
-    left.annotate(f'random order: {share:.3f}', (1, share), xytext=(0, 5), textcoords='offset points', ha='right', color=INK)
+    left.annotate(f'random order: {share:.3f}', (0, share), xytext=(6, 5), textcoords='offset points', color=INK)
     left.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='recall', ylabel='precision')
     left.set_title(f'Precision and recall (average precision {metrics["averagePrecision"]})', loc='left')
 

@@ -121,7 +121,9 @@ def matrix(rows, names):
 
 
 def convert(model, width, path):
-    converted = convert_xgboost(model, initial_types=[(INPUT, FloatTensorType([None, width]))], target_opset=15)
+    types = [(INPUT, FloatTensorType([None, width]))]
+    # Without a name the graph gets a random one, and the same training another digest.
+    converted = convert_xgboost(model, name=INPUT, initial_types=types, target_opset=15)
     content = converted.SerializeToString()
     if len(content) > MODEL_BYTES_MAX:
         fail(f'the model has {len(content)} bytes, more than {MODEL_BYTES_MAX}: fewer or shallower trees')
@@ -143,7 +145,6 @@ def check_conversion(model, session, values):
 
 
 def write_manifest(out, args, names, train, test, metrics):
-    values = matrix(train, names)
     manifest = {
         'name': out.resolve().parent.name,
         'version': out.resolve().name,
@@ -154,8 +155,7 @@ def write_manifest(out, args, names, train, test, metrics):
                 'name': INPUT,
                 'type': 'float32',
                 'features': [
-                    {'name': name, 'range': [float(values[:, i].min()), float(values[:, i].max())]}
-                    for i, name in enumerate(names)
+                    {'name': name, 'range': [float(train[name].min()), float(train[name].max())]} for name in names
                 ],
             }
         ],
@@ -172,7 +172,7 @@ def write_manifest(out, args, names, train, test, metrics):
         'metrics': {key: metrics[key] for key in ('auc', 'averagePrecision', 'precisionAtAlertsADay', 'alertsADay')},
     }
     text = '# Written by scripts/train; compared with topology and model when the service loads it.\n'
-    (out / 'manifest.yaml').write_text(text + yaml.safe_dump(manifest, sort_keys=False, width=110))
+    (out / 'manifest.yaml').write_text(text + yaml.safe_dump(manifest, sort_keys=False, default_flow_style=None, width=110))
 
 
 def vector_hash(args, names):

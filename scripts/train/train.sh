@@ -12,9 +12,9 @@ venv="$here/../../.millrace/train-venv"
 # The stamp holds the requirements that are installed, so a half-built or outdated environment is made again.
 if ! cmp -s "$here/requirements.txt" "$venv/requirements.installed"; then
   rm -rf "$venv"
-  echo "train: making a Python environment in .millrace/train-venv (once, about 300 MB)" >&2
+  echo "train: making a Python environment in .millrace/train-venv (once, about 700 MB on disk)" >&2
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
   cp "$here/requirements.txt" "$venv/requirements.installed"
 fi
-exec "$venv/bin/python" "$here/train.py" "$@"
+exec "$venv/bin/python" -B "$here/train.py" "$@"

@@ -39,9 +39,23 @@ export function demoCommand(): Command {
   return new Command('demo')
     .description('Local Kafka and Redis, simulated card payments, and the service, with a live view.')
     .option('--topology <file>', 'topology to run', shippedTopology)
-    .option('--events <n>', 'stop after this many live payments, with a summary', wholeNumber(1, 1_000_000_000))
-    .option('--rate <n>', 'live payments per second', wholeNumber(1, 100_000), simulationDefaults.ratePerSecond)
-    .option('--preload-days <n>', 'days of history written first', wholeNumber(0, 400), simulationDefaults.preloadDays)
+    .option(
+      '--events <n>',
+      'stop after this many live payments, with a summary',
+      wholeNumber(1, 1_000_000_000),
+    )
+    .option(
+      '--rate <n>',
+      'live payments per second',
+      wholeNumber(1, 100_000),
+      simulationDefaults.ratePerSecond,
+    )
+    .option(
+      '--preload-days <n>',
+      'days of history written first',
+      wholeNumber(0, 400),
+      simulationDefaults.preloadDays,
+    )
     .option('--seed <n>', 'same seed, same world', wholeNumber(0, 4_294_967_295), simulationDefaults.seed)
     .action(async (options: DemoOptions) => {
       await demo(options)
@@ -69,7 +83,12 @@ async function demo(options: DemoOptions): Promise<void> {
   const show: Show = {
     options,
     stop,
-    log: createLog({ level: 'warn', format: 'line', colour: false, write: (line) => process.stderr.write(line) }),
+    log: createLog({
+      level: 'warn',
+      format: 'line',
+      colour: false,
+      write: (line) => process.stderr.write(line),
+    }),
     metrics: createMetrics().metrics,
     collector: new LiveCollector(() => show.liveFrom),
     phase: 'starting',
@@ -89,7 +108,13 @@ async function demo(options: DemoOptions): Promise<void> {
 async function runShow(show: Show, plan: Plan, stack: Stack, say: (line: string) => void): Promise<void> {
   const { log, stop } = show
   const clock = systemClock
-  await waitForBroker({ plan: plan.kafka, clock, log, startWaitMs: plan.limits.startWaitMs, signal: stop.signal })
+  await waitForBroker({
+    plan: plan.kafka,
+    clock,
+    log,
+    startWaitMs: plan.limits.startWaitMs,
+    signal: stop.signal,
+  })
   const admin = openKafkaClient({ plan: plan.kafka, clock, log })
   try {
     await createTopics(plan, admin.admin)
@@ -118,7 +143,8 @@ async function runShow(show: Show, plan: Plan, stack: Stack, say: (line: string)
   stop.abort()
   await Promise.all([watching, painting])
   void failed
-  if (stop.signal.reason instanceof Error && stop.signal.reason.name !== 'AbortError') throw stop.signal.reason
+  if (stop.signal.reason instanceof Error && stop.signal.reason.name !== 'AbortError')
+    throw stop.signal.reason
   summarise(show)
 }
 
@@ -195,7 +221,10 @@ async function watch(show: Show): Promise<void> {
     show.collector.tick()
     const { service } = show
     if (service !== null) {
-      show.partitions = livePartitions(service.tasks.tasks, await readings(service, show.metrics, systemClock))
+      show.partitions = livePartitions(
+        service.tasks.tasks,
+        await readings(service, show.metrics, systemClock),
+      )
       const behind = show.partitions.reduce((sum, { lagRecords }) => sum + (lagRecords ?? 0), 0)
       show.phase = show.collector.live > 0 && behind < 10 * show.options.rate ? 'live' : 'reading the history'
     }
@@ -217,7 +246,8 @@ async function paint(show: Show, plan: Plan, stack: Stack): Promise<void> {
     kafka: { ok: true, detail: stack.brokers },
     redis: {
       ok: show.service?.redis.answering ?? true,
-      detail: show.service?.redis.answering === false ? 'does not answer; waiting' : new URL(stack.redisUrl).host,
+      detail:
+        show.service?.redis.answering === false ? 'does not answer; waiting' : new URL(stack.redisUrl).host,
     },
     keys: [['q', 'drain and quit']],
   })

@@ -1,5 +1,15 @@
+import { MillraceError } from '../errors.ts'
 import type { Event, Reject } from '../record/event.ts'
 import type { RawRecord } from '../record/raw-record.ts'
+import type { Registry } from '../registry/registry.ts'
+import type { Clock } from '../time/clock.ts'
+import { compileAvroReader } from './avro-codec.ts'
+import { readSchemaId } from './avro-frame.ts'
+import { compileEventCheck } from './event-fields.ts'
+import { Fault, toReject } from './fault.ts'
+import { compileJsonCodec } from './json-codec.ts'
+import type { AvroCodecPlan, JsonCodecPlan, SourcePlan } from './plan.ts'
+import { WriterSchemas, type SchemaWait } from './writer-schemas.ts'
 
 /** Bytes → Event or Reject. Pure once the schemas of the records are loaded. */
 export interface Decoder {
@@ -8,5 +18,90 @@ export interface Decoder {
    * `signal`) while the registry is down or does not know an id.
    */
   prepare(records: readonly RawRecord[], signal: AbortSignal): Promise<void>
+  /** Never throws on data: whatever the bytes are, an event or a reject comes back. */
   decode(record: RawRecord): Event | Reject
+}
+
+/** Throws TOPOLOGY_INVALID when the schema of the codec is not usable. `onWait` is told what `prepare` waits for. */
+export function createDecoder(
+  source: SourcePlan,
+  registry: Registry | null,
+  clock: Clock,
+  onWait: (wait: SchemaWait) => void = () => {},
+): Decoder {
+  const { codec } = source
+  if (codec.kind === 'json') return jsonDecoder(source, codec)
+  if (registry === null) {
+    throw new MillraceError(
+      'TOPOLOGY_INVALID',
+      `Source ${source.name} reads Avro, which needs \`registry.url\` in the topology`,
+    )
+  }
+  return avroDecoder(source, codec, registry, clock, onWait)
+}
+
+function jsonDecoder(source: SourcePlan, codec: JsonCodecPlan): Decoder {
+  const parse = compileJsonCodec(codec)
+  const check = compileEventCheck(source)
+  const payloadOf = compilePayloadCheck(source)
+  return {
+    prepare: () => Promise.resolve(),
+    decode(record) {
+      const value = payloadOf(record)
+      if (value instanceof Fault) return toReject(value, record)
+      const fields = parse(value)
+      if (fields instanceof Fault) return toReject(fields, record)
+      const event = check(fields, record)
+      return event instanceof Fault ? toReject(event, record) : event
+    },
+  }
+}
+
+function avroDecoder(
+  source: SourcePlan,
+  codec: AvroCodecPlan,
+  registry: Registry,
+  clock: Clock,
+  onWait: (wait: SchemaWait) => void,
+): Decoder {
+  const schemas = new WriterSchemas({ registry, clock, compile: compileAvroReader(codec), onWait })
+  const givenUp = new Set(codec.giveUpIds)
+  const check = compileEventCheck(source)
+  const payloadOf = compilePayloadCheck(source)
+  return {
+    async prepare(records, signal) {
+      const ids = new Set<number>()
+      for (const record of records) {
+        const value = payloadOf(record)
+        const id = value instanceof Fault ? value : readSchemaId(value)
+        if (!(id instanceof Fault) && !givenUp.has(id)) ids.add(id)
+      }
+      await schemas.load(ids, signal)
+    },
+    decode(record) {
+      const value = payloadOf(record)
+      if (value instanceof Fault) return toReject(value, record)
+      const id = readSchemaId(value)
+      if (id instanceof Fault) return toReject(id, record)
+      if (givenUp.has(id)) {
+        return toReject(new Fault('SCHEMA', `schema id ${id} is listed under giveUpIds`), record, id)
+      }
+      const read = schemas.get(id)
+      if (read === undefined) throw new MillraceError('INTERNAL', `schema id ${id} was not prepared`)
+      const fields = read instanceof Fault ? read : read(value)
+      if (fields instanceof Fault) return toReject(fields, record, id)
+      const event = check(fields, record)
+      return event instanceof Fault ? toReject(event, record, id) : event
+    },
+  }
+}
+
+/** The value's bytes, unless there are none or too many. */
+function compilePayloadCheck({ limits }: SourcePlan): (record: RawRecord) => Buffer | Fault {
+  return ({ key, value }) => {
+    if (value === null) return new Fault('VALIDATION', 'the record has no value (a tombstone)')
+    const bytes = value.length + (key?.length ?? 0)
+    if (bytes <= limits.recordMaxBytes) return value
+    return new Fault('OVERSIZE', `key and value have ${bytes} bytes, allowed are ${limits.recordMaxBytes}`)
+  }
 }

@@ -99,7 +99,8 @@ function binary<Context>(
   const left = compile(args[0], scope)
   const right = compile(args[1], scope)
   // Two int literals are CEL's 64-bit arithmetic.
-  if (left === null || right === null || left.kind !== right.kind || (left.literal && right.literal)) return null
+  if (left === null || right === null || left.kind !== right.kind || (left.literal && right.literal))
+    return null
   const compute = arithmetic[op]
   if (compute !== undefined) return left.kind === 'number' ? arithmetical(compute, left.run, right) : null
   // Booleans and text are only compared for equality here; order of text is by code point in CEL.

@@ -115,7 +115,8 @@ function referencesIn<Context>(root: ASTNode, scope: ExpressionScope<Context>): 
     }
     const member = memberOf(node)
     const variable = member === null ? undefined : scope.groups.get(member.group)?.get(member.name)
-    if (member !== null && variable !== undefined) used.set(`${member.group}.${member.name}`, { ...member, variable })
+    if (member !== null && variable !== undefined)
+      used.set(`${member.group}.${member.name}`, { ...member, variable })
   })
   return used
 }
@@ -180,14 +181,19 @@ function isWhole<Context>(node: ASTNode, scope: ExpressionScope<Context>): boole
   }
 }
 
-function typeMismatch(type: string, text: string, expected: Expected): { message: string; suggestion: string } | null {
+function typeMismatch(
+  type: string,
+  text: string,
+  expected: Expected,
+): { message: string; suggestion: string } | null {
   const numeric = ['double', 'int', 'uint'].includes(type)
   if (type === 'dyn' || type === 'bool') return null
   if (expected === 'number') {
     if (numeric) return null
     return {
       message: `this is ${plainType(type)}, and a number or a condition is needed`,
-      suggestion: type === 'string' ? 'Compare it (for example == "x"), or use size(…).' : 'Make it a number.',
+      suggestion:
+        type === 'string' ? 'Compare it (for example == "x"), or use size(…).' : 'Make it a number.',
     }
   }
   return {
@@ -239,7 +245,9 @@ function suggestionFor<Context>(
   part: string,
   scope: ExpressionScope<Context>,
 ): string {
-  const grouped = [...scope.groups].flatMap(([group, members]) => [...members.keys()].map((name) => `${group}.${name}`))
+  const grouped = [...scope.groups].flatMap(([group, members]) =>
+    [...members.keys()].map((name) => `${group}.${name}`),
+  )
   if (code === 'unknown_variable') {
     const prefixed = grouped.find((name) => name.endsWith(`.${part}`))
     if (prefixed !== undefined) return `Did you mean ${prefixed}?`
@@ -247,10 +255,15 @@ function suggestionFor<Context>(
   }
   if (code === 'no_such_key') {
     const member = reason.replace(/^.*: /, '')
-    return didYouMean(member, [...scope.groups.values()].flatMap((members) => [...members.keys()]))
+    return didYouMean(
+      member,
+      [...scope.groups.values()].flatMap((members) => [...members.keys()]),
+    )
   }
-  if (reason.includes('null')) return 'A missing field cannot be compared with null: the condition is false by itself.'
-  if (code === 'no_such_overload') return 'Both sides must be of one kind: numbers, texts ("x") or conditions.'
+  if (reason.includes('null'))
+    return 'A missing field cannot be compared with null: the condition is false by itself.'
+  if (code === 'no_such_overload')
+    return 'Both sides must be of one kind: numbers, texts ("x") or conditions.'
   if (code === 'no_matching_overload') {
     return `Functions: ${[...numberFunctions.keys()].join(', ')}, size, startsWith, endsWith, contains, matches.`
   }

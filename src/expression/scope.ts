@@ -32,8 +32,10 @@ export const celTypes: Readonly<Record<VariableType, string>> = {
 
 // Words of the language and names of its types; a field of such a name cannot be used in an expression.
 const reserved = new Set(
-  ('as bool break bytes const continue double dyn else false for function if import in int let list loop map ' +
-    'namespace null null_type optional package return string true type uint var void while').split(' '),
+  (
+    'as bool break bytes const continue double dyn else false for function if import in int let list loop map ' +
+    'namespace null null_type optional package return string true type uint var void while'
+  ).split(' '),
 )
 
 export function isName(name: string): boolean {
@@ -55,7 +57,10 @@ export function createScope<Context>(
   }
   for (const [group, members] of groups) {
     const fields = [...members].map(([name, variable]) => [name, celTypes[variable.type]])
-    environment.registerVariable({ name: group, schema: Object.fromEntries(fields) as Record<string, string> })
+    environment.registerVariable({
+      name: group,
+      schema: Object.fromEntries(fields) as Record<string, string>,
+    })
   }
   return { variables: usable, groups, environment }
 }

@@ -4,7 +4,14 @@
  */
 import { z } from 'zod'
 import { didYouMean } from './nearest.ts'
-import { durationPattern, formatDuration, formatSize, parseDuration, parseSize, sizePattern } from './quantity.ts'
+import {
+  durationPattern,
+  formatDuration,
+  formatSize,
+  parseDuration,
+  parseSize,
+  sizePattern,
+} from './quantity.ts'
 
 /** What a parser returns for text it refuses. */
 class Refused {
@@ -17,11 +24,12 @@ class Refused {
 // Editors check files before substitution, so a reference stands in for any scalar.
 const reference = { type: 'string', pattern: String.raw`^\$\{(env|file):` }
 
-function scalar<T>(expected: string, json: object, parse: (value: unknown) => T | Refused) {
+function scalar<T>(expected: string, json: Record<string, unknown>, parse: (value: unknown) => T | Refused) {
   return z
     .unknown()
     .transform((value, context): T => {
-      const result = value === undefined || value === null ? new Refused(`is missing: write ${expected}.`) : parse(value)
+      const result =
+        value === undefined || value === null ? new Refused(`is missing: write ${expected}.`) : parse(value)
       if (!(result instanceof Refused)) return result
       context.issues.push({ code: 'custom', message: result.message, input: value })
       return z.NEVER
@@ -39,7 +47,10 @@ export interface TextRules {
 export function text(rules: TextRules = {}) {
   const expected = rules.expected ?? 'text'
   const lengthMax = rules.lengthMax ?? 10_000
-  const json = { type: 'string', ...(rules.pattern === undefined ? {} : { pattern: orReference(rules.pattern) }) }
+  const json = {
+    type: 'string',
+    ...(rules.pattern === undefined ? {} : { pattern: orReference(rules.pattern) }),
+  }
   return scalar(expected, json, (value) => {
     const written = typeof value === 'number' || typeof value === 'boolean' ? String(value) : value
     if (typeof written !== 'string') return new Refused(`${shown(value)} is not text. Write ${expected}.`)
@@ -55,22 +66,28 @@ export function identifierPattern(allowWindow: boolean): RegExp {
 }
 
 export function duration(limits: { min?: number; max?: number } = {}) {
-  return scalar('a duration, for example 1d', anyOf({ type: 'string', pattern: durationPattern }), (value) => {
-    const durationMs = typeof value === 'string' ? parseDuration(value) : null
-    if (durationMs === null) {
-      return new Refused(
-        `${shown(value)} is not a duration. Write a number and one of ms s m h d, for example 1d.`,
-      )
-    }
-    return within(durationMs, limits, formatDuration, 'duration')
-  })
+  return scalar(
+    'a duration, for example 1d',
+    anyOf({ type: 'string', pattern: durationPattern }),
+    (value) => {
+      const durationMs = typeof value === 'string' ? parseDuration(value) : null
+      if (durationMs === null) {
+        return new Refused(
+          `${shown(value)} is not a duration. Write a number and one of ms s m h d, for example 1d.`,
+        )
+      }
+      return within(durationMs, limits, formatDuration, 'duration')
+    },
+  )
 }
 
 export function size(limits: { min?: number; max?: number } = {}) {
   return scalar('a size, for example 128MB', anyOf({ type: 'string', pattern: sizePattern }), (value) => {
     const bytes = typeof value === 'string' ? parseSize(value) : null
     if (bytes === null) {
-      return new Refused(`${shown(value)} is not a size. Write a number and one of KB MB GB, for example 128MB.`)
+      return new Refused(
+        `${shown(value)} is not a size. Write a number and one of KB MB GB, for example 128MB.`,
+      )
     }
     return within(bytes, limits, formatSize, 'size')
   })
@@ -80,7 +97,8 @@ export function integer(limits: { min?: number; max?: number } = {}) {
   const json = { type: 'integer', ...minimumOf(limits) }
   return scalar('a whole number', anyOf(json), (value) => {
     const number = numberOf(value)
-    if (number === null || !Number.isSafeInteger(number)) return new Refused(`${shown(value)} is not a whole number.`)
+    if (number === null || !Number.isSafeInteger(number))
+      return new Refused(`${shown(value)} is not a whole number.`)
     return within(number, limits, String, 'number')
   })
 }
@@ -106,7 +124,9 @@ export function oneOf<const T extends string>(choices: readonly T[]) {
   return scalar(expected, anyOf({ enum: choices }), (value) => {
     const found = choices.find((choice) => choice === value)
     if (found !== undefined) return found
-    return new Refused(`${shown(value)} is not ${expected}. ${typeof value === 'string' ? hint(value, choices) : ''}`.trim())
+    return new Refused(
+      `${shown(value)} is not ${expected}. ${typeof value === 'string' ? hint(value, choices) : ''}`.trim(),
+    )
   })
 }
 
@@ -115,8 +135,10 @@ export function expression() {
   const json = { type: ['string', 'boolean', 'number'] }
   return scalar('an expression, for example amountCents / 100', json, (value) => {
     if (typeof value === 'boolean' || typeof value === 'number') return String(value)
-    if (typeof value !== 'string') return new Refused(`${shown(value)} is not an expression. Write CEL in one text.`)
-    if (value.length > 4000) return new Refused('is longer than 4000 characters. Split it into values or rules.')
+    if (typeof value !== 'string')
+      return new Refused(`${shown(value)} is not an expression. Write CEL in one text.`)
+    if (value.length > 4000)
+      return new Refused('is longer than 4000 characters. Split it into values or rules.')
     return value
   })
 }
@@ -129,7 +151,8 @@ export function object<T extends z.core.$ZodLooseShape>(shape: T, expected = 'ke
       if (issue.code === 'unrecognized_keys') {
         return issue.keys.map((key) => `is not a known key. ${didYouMean(key, keys)}`).join('\n')
       }
-      if (issue.input === undefined || issue.input === null) return `is missing: write ${expected} (${keys.join(', ')}).`
+      if (issue.input === undefined || issue.input === null)
+        return `is missing: write ${expected} (${keys.join(', ')}).`
       return `${shown(issue.input)} is not ${expected}. Known keys: ${keys.join(', ')}.`
     },
   })
@@ -138,7 +161,9 @@ export function object<T extends z.core.$ZodLooseShape>(shape: T, expected = 'ke
 /** Named entries: `name: {…}`. */
 export function entries<T extends z.ZodType>(name: RegExp, nameExpected: string, value: T) {
   const key = z.string().regex(name, { error: (issue) => `${shown(issue.input)} is not ${nameExpected}.` })
-  return z.record(key, value, { error: (issue) => `${shown(issue.input)} is not a list of "name: …" entries.` })
+  return z.record(key, value, {
+    error: (issue) => `${shown(issue.input)} is not a list of "name: …" entries.`,
+  })
 }
 
 export function listOf<T extends z.ZodType>(value: T, expected: string) {
@@ -166,8 +191,10 @@ function within(
   what: string,
 ): number | Refused {
   const { min = -Infinity, max = Infinity } = limits
-  if (amount < min) return new Refused(`${format(amount)} is too small; the smallest ${what} allowed here is ${format(min)}.`)
-  if (amount > max) return new Refused(`${format(amount)} is too large; the largest ${what} allowed here is ${format(max)}.`)
+  if (amount < min)
+    return new Refused(`${format(amount)} is too small; the smallest ${what} allowed here is ${format(min)}.`)
+  if (amount > max)
+    return new Refused(`${format(amount)} is too large; the largest ${what} allowed here is ${format(max)}.`)
   return amount
 }
 
@@ -178,14 +205,14 @@ function numberOf(value: unknown): number | null {
   return Number.isFinite(parsed) ? parsed : null
 }
 
-function minimumOf(limits: { min?: number; max?: number }): object {
+function minimumOf(limits: { min?: number; max?: number }): Record<string, unknown> {
   return {
     ...(limits.min === undefined ? {} : { minimum: limits.min }),
     ...(limits.max === undefined ? {} : { maximum: limits.max }),
   }
 }
 
-function anyOf(json: object): object {
+function anyOf(json: Record<string, unknown>): Record<string, unknown> {
   return { anyOf: [json, reference] }
 }
 

@@ -23,18 +23,26 @@ export class MemoryStore implements FeatureStore {
   }
 
   watermarks(bucket: number): Promise<Watermarks> {
-    return Promise.resolve(new Map(this.#bucket(bucket).watermarks))
+    return Promise.resolve(this.watermarksNow(bucket))
+  }
+
+  watermarksNow(bucket: number): Watermarks {
+    return new Map(this.#bucket(bucket).watermarks)
   }
 
   load(bucket: number, request: Parameters<FeatureStore['load']>[1]): Promise<Loaded> {
+    return Promise.resolve(this.loadNow(bucket, request))
+  }
+
+  loadNow(bucket: number, request: Parameters<FeatureStore['load']>[1]): Loaded {
     const { watermarks, parts } = this.#bucket(bucket)
     const fields = (key: { layout: number; entityKey: string }): Map<string, Buffer> =>
       new Map(parts.get(`${key.layout}|${key.entityKey}`))
-    return Promise.resolve({
+    return {
       watermarks: new Map(watermarks),
       own: request.own.map((key) => fields(key).get(request.inputName) ?? null),
       merged: request.merged.map(fields),
-    })
+    }
   }
 
   flush(bucket: number, request: Parameters<FeatureStore['flush']>[1]): Promise<FlushResult> {

@@ -5,7 +5,8 @@ import type { ModelIdentity } from '../record/prediction.ts'
  * topology order. The buffer is handed over (transferred): do not use it afterwards.
  *
  * Resolves to n scores, all finite. Throws MillraceError MODEL_RUN_FAILED when the run throws or a score is not finite
- * (the caller bisects), MODEL_HANG when it does not end in time (the process stops).
+ * (the caller bisects), MODEL_HANG when it does not end in time. The process must then end by a signal,
+ * `process.kill(process.pid, 'SIGKILL')`: `process.exit` joins the thread that hangs, and never returns.
  */
 export interface Scorer {
   readonly identity: ModelIdentity

@@ -42,13 +42,13 @@ export function pickScores(
   if (!fits) return shapeFailure(`has shape [${dims.join(', ')}] for ${n} rows, expected ${wanted}`)
   const values = data as Float32Array | Float64Array // by its type, checked above
   const scores = new Float64Array(n)
-  let zero = 0 // x · 0 is 0 for every finite x and NaN for the others
+  let finite = true
   for (let row = 0; row < n; row++) {
     const score = values[row * stride + (column ?? 0)]!
     scores[row] = score
-    zero += score * 0
+    finite &&= Number.isFinite(score)
   }
-  return zero === 0 ? scores : notFinite(scores)
+  return finite ? scores : notFinite(scores)
 }
 
 function shapeFailure(text: string): RunFailed {

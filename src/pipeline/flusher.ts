@@ -133,6 +133,7 @@ export class Flusher {
   /** Flushes until stopped or aborted. Throws STATE_MISMATCH when the store is not as this owner left it. */
   async run(signal: AbortSignal): Promise<void> {
     let quietSince = this.#options.clock.monotonic()
+    signal.addEventListener('abort', () => this.#wake?.(), { once: true })
     while (!this.#stopped) {
       await this.#pause(signal)
       const behind = this.#buckets.some((bucket) => bucket.offset < this.#target.offset)
@@ -146,13 +147,9 @@ export class Flusher {
   async #pause(signal: AbortSignal): Promise<void> {
     const woken = new AbortController()
     this.#wake = (): void => woken.abort()
-    try {
-      await this.#options.clock.sleep(flushIntervalMs, AbortSignal.any([signal, woken.signal]))
-    } catch {
-      signal.throwIfAborted()
-    } finally {
-      this.#wake = null
-    }
+    await this.#options.clock.sleep(flushIntervalMs, woken.signal).catch(() => undefined)
+    this.#wake = null
+    signal.throwIfAborted()
   }
 
   /** `run` returns after what it is doing. */

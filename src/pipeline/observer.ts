@@ -7,10 +7,7 @@ export interface CommittedSlice {
   readonly input: InputPartition
   readonly records: number
   readonly predictions: number
-  readonly alerts: readonly {
-    readonly severity: string
-    readonly rules: readonly { readonly id: string }[]
-  }[]
+  readonly alerts: readonly Alert[]
   readonly rejects: readonly { readonly reason: RejectReason }[]
   readonly flagged: ReadonlyMap<string, number>
   /** Record timestamps (epoch ms) of the scored events, for end-to-end latency at `acknowledgedAt`. */

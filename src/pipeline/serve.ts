@@ -30,6 +30,7 @@ export async function serve(
   const { shared, input } = setup
   const failed = new AbortController()
   const signal = AbortSignal.any([control.signal, failed.signal])
+  const takeSignal = AbortSignal.any([signal, control.drain])
   const pipe = new CommitPipe(shared.depth, (error) => failed.abort(error))
   const share = createDeadLetterShare(shared.plan.limits.deadLetterShareMax)
   const timestamps: (number | null)[] = [] // first record of every open slice
@@ -51,7 +52,7 @@ export async function serve(
       await backPressure(setup, owned, control, signal)
       await pipe.room()
       refreshReader(setup, owned, signal)
-      const taken: Taken | null = waiting ?? (await takeUnlessDrained(setup, stream, control, signal))
+      const taken: Taken | null = waiting ?? (await takeUnlessDrained(setup, stream, control, takeSignal))
       if (taken === null) break
       if (waiting === null) shared.observer.taken(input, taken.records.length)
       owned.pendingTimestamp ??= taken.records[0]?.timestamp ?? null
@@ -78,6 +79,7 @@ function remainder(taken: Taken, used: number): Taken | null {
   return used < taken.records.length ? { records: taken.records.slice(used), next: taken.next } : null
 }
 
+/** Null when the wait ended because the partition drains. */
 async function takeUnlessDrained(
   setup: PartitionSetup,
   stream: InputStream,
@@ -85,10 +87,9 @@ async function takeUnlessDrained(
   signal: AbortSignal,
 ): Promise<Taken | null> {
   try {
-    const rowsMax = setup.shared.plan.limits.rowsPerTransactionMax
-    return await stream.take(rowsMax, AbortSignal.any([signal, control.drain]))
+    return await stream.take(setup.shared.plan.limits.rowsPerTransactionMax, signal)
   } catch (error) {
-    if (control.drain.aborted && !signal.aborted) return null
+    if (control.drain.aborted && !control.signal.aborted && error === control.drain.reason) return null
     throw error
   }
 }

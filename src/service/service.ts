@@ -129,7 +129,7 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
     clock,
     log,
   })
-  const decoders = await openDecoders(options)
+  const decoders = openDecoders(options)
   const service = new RunningService(
     options,
     shared,
@@ -201,7 +201,7 @@ class RunningService implements Service {
     options: ServiceOptions,
     shared: Shared,
     source: Source,
-    decoders: Awaited<ReturnType<typeof openDecoders>>,
+    decoders: ReturnType<typeof openDecoders>,
     parts: { scorer: Scorer; batcher: Batcher; redis: RedisClient },
     resources: AsyncDisposableStack,
   ) {

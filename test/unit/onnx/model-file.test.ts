@@ -57,8 +57,9 @@ function field(number: number, content: Uint8Array): Uint8Array {
 
 function varint(value: number): Uint8Array {
   const out: number[] = []
-  for (; value >= 0x80; value = Math.floor(value / 0x80)) out.push((value % 0x80) + 0x80)
-  return Uint8Array.of(...out, value)
+  let rest = value
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) out.push((rest % 0x80) + 0x80)
+  return Uint8Array.of(...out, rest)
 }
 
 function text(value: string): Uint8Array {

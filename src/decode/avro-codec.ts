@@ -1,0 +1,86 @@
+import avsc, { types } from 'avsc'
+import { MillraceError } from '../errors.ts'
+import type { RegisteredSchema } from '../registry/registry.ts'
+import { frameHeaderBytes } from './avro-frame.ts'
+import { compileStructureCheck, MalformedAvro } from './avro-structure.ts'
+import { exactLong, fieldConversions, LongTooLarge } from './avro-values.ts'
+import { Fault } from './fault.ts'
+import type { Fields } from './json-codec.ts'
+import type { AvroCodecPlan } from './plan.ts'
+
+/** Reads framed bytes of one writer schema as the reader schema sees them. */
+export type AvroRead = (value: Buffer) => Fields | Fault
+
+/** The reader schema compiled; gives a reading function, or the reason why no record of that writer can be read. */
+export function compileAvroReader(plan: AvroCodecPlan): (writer: RegisteredSchema) => AvroRead | Fault {
+  const reader = readerType(plan)
+  const conversions = fieldConversions(reader)
+  return (registered) => {
+    if (registered.kind === 'unusable') {
+      return new Fault('SCHEMA', `schema id ${registered.id} cannot be used: ${registered.why}`)
+    }
+    try {
+      const writer = avsc.Type.forSchema(JSON.parse(registered.schema) as avsc.Schema)
+      const check = compileStructureCheck(writer)
+      // Names without namespaces, as the Avro specification compares them.
+      const resolver = reader.createResolver(writer, { ignoreNamespaces: true })
+      return (value) => read(value, () => decode(value))
+      function decode(value: Buffer): Fields {
+        check(value, frameHeaderBytes)
+        const record = reader.fromBuffer(value.subarray(frameHeaderBytes), resolver) as Record<
+          string,
+          unknown
+        >
+        for (const [name, convert] of conversions) record[name] = convert(record[name])
+        return record
+      }
+    } catch (error) {
+      return new Fault(
+        'SCHEMA',
+        `schema id ${registered.id} cannot be read with the reader schema of ${plan.subject}: ${messageOf(error)}`,
+      )
+    }
+  }
+}
+
+function read(value: Buffer, decode: () => Fields): Fields | Fault {
+  try {
+    return decode()
+  } catch (error) {
+    const at =
+      error instanceof MalformedAvro || error instanceof LongTooLarge ? '' : 'the Avro bytes cannot be read: '
+    return new Fault('DECODE', `${at}${messageOf(error)} (${value.length} bytes)`)
+  }
+}
+
+function readerType(plan: AvroCodecPlan): types.RecordType {
+  let type: avsc.Type
+  try {
+    type = avsc.Type.forSchema(plan.reader as avsc.Schema, {
+      omitRecordMethods: true,
+      typeHook: (schema) => (isLong(schema) ? (exactLong as avsc.Type) : undefined),
+    })
+  } catch (error) {
+    throw new MillraceError(
+      'TOPOLOGY_INVALID',
+      `The reader schema of ${plan.subject} is no Avro schema: ${messageOf(error)}`,
+      { cause: error },
+    )
+  }
+  if (type instanceof types.RecordType) return type
+  throw new MillraceError(
+    'TOPOLOGY_INVALID',
+    `The reader schema of ${plan.subject} is a ${type.typeName}; events are records`,
+  )
+}
+
+function isLong(schema: unknown): boolean {
+  return (
+    schema === 'long' ||
+    (typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'long')
+  )
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

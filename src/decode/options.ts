@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { duration, integer, object, oneOf, size, text } from '../expression/written.ts'
+
+const fieldName = text({ pattern: /^.{1,200}$/, expected: 'the name of a field' })
+
+const jsonCodec = object({
+  json: text().describe(
+    'Path of the JSON Schema (draft 2020-12 or 07) of the events. Its types are those of expressions.',
+  ),
+})
+
+const avroCodec = object({
+  avro: object({
+    subject: text({ lengthMax: 300 }).describe('Subject in the schema registry.'),
+    reader: text().describe('Path of the reader schema (.avsc): the fields this topology sees.'),
+    giveUpIds: z
+      .array(integer({ min: 0, max: 2 ** 31 - 1 }))
+      .prefault([])
+      .describe(
+        'Schema ids that will never be registered; their records are dead-lettered instead of waited for.',
+      ),
+  }),
+})
+
+const start = z
+  .union([
+    oneOf(['earliest', 'latest']),
+    text({
+      pattern: /^\d{4}-\d{2}-\d{2}T/,
+      expected: 'earliest, latest or a time such as 2026-01-31T00:00:00Z',
+    }),
+  ])
+  .prefault('earliest')
+
+/** One of `sources:`. Names of fields are those of the decoded event. */
+export const sourceOptions = object({
+  role: oneOf(['score', 'state']).describe(
+    'score: every record gives one prediction or one dead letter. state: records change state and predict nothing.',
+  ),
+  topic: text({
+    pattern: /^(?!\.{1,2}$)[\w.-]{1,249}$/,
+    expected: 'a topic name (letters, digits, . _ -, at most 249)',
+  }).describe('Topic to read. It must not be compacted: state is rebuilt from it.'),
+  codec: z.union([jsonCodec, avroCodec]).describe('How records are encoded: `json: SCHEMA` or `avro: {…}`.'),
+  id: fieldName.describe('Field that identifies the event.'),
+  key: fieldName.describe(
+    'Field that equals the record key; a record where it differs is dead-lettered (VALIDATION).',
+  ),
+  time: z
+    .union([
+      fieldName,
+      object({
+        field: fieldName.describe('Field of the event time.'),
+        format: oneOf(['epochMs', 'iso'])
+          .prefault('epochMs')
+          .describe('epochMs: whole milliseconds. iso: RFC 3339 text with a time zone.'),
+      }),
+    ])
+    .describe('Field of the event time in epoch ms, or `{field, format}`.'),
+  start: start.describe(
+    'Where to begin when the group has no position: earliest, latest, or a time (2026-01-31T00:00:00Z).',
+  ),
+  outOfOrder: duration()
+    .prefault('1m')
+    .describe(
+      'How far events may be out of order. The event watermark is the largest event time seen less this.',
+    ),
+  allowedLateness: z
+    .union([oneOf(['horizon']), duration()])
+    .optional()
+    .describe(
+      'An event older than the event watermark less this is late. `horizon` (state sources only): late once no window can see it. Default: 1h for role score, horizon for role state.',
+    ),
+  late: oneOf(['score', 'drop-state', 'dead-letter'])
+    .optional()
+    .describe(
+      'What happens to a late event: score (flagged; role score only), drop-state (changes no state) or dead-letter. Default: score, and drop-state for role state.',
+    ),
+  align: duration()
+    .prefault('30s')
+    .describe(
+      'How long an event waits at most until the partitions it reads from have caught up; then its prediction is flagged `unaligned`.',
+    ),
+})
+
+export type SourceOptions = z.output<typeof sourceOptions>
+
+/** The part of `limits:` that decoding needs. */
+export const decodeLimits = {
+  recordMax: size({ min: 1 }).prefault('1MB').describe('Larger records are dead-lettered (OVERSIZE).'),
+  futureMax: duration()
+    .prefault('5m')
+    .describe("An event time later than the record's timestamp by more is dead-lettered (TIMESTAMP)."),
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { duration, flag, listOf, object, text } from '../expression/written.ts'
+
+const broker = text({
+  pattern: /^(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}(\s*,\s*(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5})*$/,
+  expected: 'a list of host:port, separated by commas',
+})
+
+/** `kafka:`; how to reach the brokers, and the group. */
+export const kafkaOptions = object({
+  brokers: z
+    .union([broker, listOf(broker, 'a list of host:port')])
+    .transform((written) =>
+      [written].flat().flatMap((part) => part.split(',').map((address) => address.trim())),
+    )
+    .describe('Brokers to ask first: `host:port`, separated by commas, or a list.'),
+  clientId: text().optional().describe("Name shown in the brokers' logs. Default: the topology's name."),
+  group: text({ pattern: /^[^|]{1,200}$/, expected: 'a group name without |' })
+    .optional()
+    .describe(
+      "Consumer group. Also part of transactional ids and of Redis keys. Default: the topology's name.",
+    ),
+  sessionTimeout: duration({ min: 1_000, max: 1_800_000 })
+    .prefault('10s')
+    .describe(
+      'After this long without a heartbeat a member is taken for dead. Brokers refuse less than group.min.session.timeout.ms (6 s by default).',
+    ),
+  transactionTimeout: duration({ min: 1_000, max: 900_000 })
+    .prefault('60s')
+    .describe(
+      'The broker aborts a transaction open for longer. At most transaction.max.timeout.ms (15 m by default).',
+    ),
+  ssl: z
+    .union([flag(), z.record(z.string(), z.unknown())])
+    .prefault(false)
+    .describe(
+      'true, or TLS settings (ca, cert, key, rejectUnauthorized, servername), handed to the client as they are.',
+    ),
+  sasl: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe(
+      'Credentials (mechanism, username, password), handed to the client as they are. Take secrets from ${env:…} or ${file:…}.',
+    ),
+})
+
+export type KafkaOptions = z.output<typeof kafkaOptions>
+
+/** A topic name as Kafka allows it. */
+export const topicName = text({
+  pattern: /^(?!\.{1,2}$)[\w.-]{1,249}$/,
+  expected: 'a topic name (letters, digits, . _ -, at most 249)',
+})

@@ -1,0 +1,69 @@
+import type { Reject } from '../record/event.ts'
+import type { ModelIdentity } from '../record/prediction.ts'
+import type { Headers, HeaderValue, RawRecord } from '../record/raw-record.ts'
+
+/** Model name, version and digest, on every prediction and alert. */
+export function modelHeaders(model: ModelIdentity): Headers {
+  return Object.freeze({
+    'millrace.model.name': Buffer.from(model.name),
+    'millrace.model.version': Buffer.from(model.version),
+    'millrace.model.digest': Buffer.from(model.digest),
+  })
+}
+
+/** `constant` and, when the input carries one, its `traceparent`, so that a trace goes on behind this service. */
+export function outputHeaders(constant: Headers, raw: RawRecord): Headers {
+  const { traceparent } = raw.headers
+  return traceparent === undefined || traceparent === null ? constant : { ...constant, traceparent }
+}
+
+export interface DeadLetterFacts {
+  readonly group: string
+  readonly serviceVersion: string
+  readonly model: ModelIdentity
+  /** Wall clock, epoch ms. */
+  readonly failedAtMs: number
+  readonly attempts: number
+}
+
+/**
+ * The record's own headers, then where it was and why it is here. What an earlier dead letter said is left out: a
+ * replayed record that fails again tells its last failure.
+ */
+export function deadLetterHeaders({ raw, ...reject }: Reject, facts: DeadLetterFacts): Headers {
+  const { model } = facts
+  return {
+    ...ownHeaders(raw.headers),
+    '__dlq.errors.topic': raw.topic,
+    '__dlq.errors.partition': String(raw.partition),
+    '__dlq.errors.offset': String(raw.offset),
+    '__dlq.errors.group': facts.group,
+    '__dlq.errors.delivery.count': String(facts.attempts),
+    '__dlq.errors.message': reject.message,
+    'millrace.dlq.reason': reject.reason,
+    'millrace.dlq.stage': reject.stage,
+    'millrace.dlq.failed-at': new Date(facts.failedAtMs).toISOString(),
+    'millrace.dlq.attempts': String(facts.attempts),
+    ...(reject.schemaId === undefined ? null : { 'millrace.dlq.schema-id': String(reject.schemaId) }),
+    'millrace.dlq.model': `${model.name}/${model.version}@${model.digest}`,
+    'millrace.dlq.service-version': facts.serviceVersion,
+  }
+}
+
+const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
+
+/** A header may have no value on the wire, which the client cannot produce: such a value becomes empty. */
+function ownHeaders(headers: Headers): Headers {
+  const entries = Object.entries(headers as Readonly<Record<string, Nullable>>)
+  return Object.fromEntries(
+    entries
+      .filter(([name]) => !deadLetterHeader.test(name))
+      .map(([name, value]) => [name, Array.isArray(value) ? value.map(orEmpty) : orEmpty(value)]),
+  ) as Headers
+}
+
+type Nullable = HeaderValue | null | undefined | readonly (HeaderValue | null | undefined)[]
+
+function orEmpty<T>(value: T): NonNullable<T> | string {
+  return value ?? ''
+}

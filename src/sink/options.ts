@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { object, oneOf, text } from '../expression/written.ts'
+
+const topic = text({
+  pattern: /^(?!\.{1,2}$)[\w.-]{1,249}$/,
+  expected: 'a topic name (letters, digits, . _ -, at most 249)',
+})
+
+const codec = z
+  .union([
+    oneOf(['json']),
+    object({
+      avro: object({ subject: text({ lengthMax: 300 }).describe('Subject in the schema registry.') }),
+    }),
+  ])
+  .prefault('json')
+  .describe('`json`, or `{avro: {subject: …}}`.')
+
+/** `sinks:`. */
+export const sinkOptions = object({
+  predictions: object({
+    topic: topic.describe('Topic of predictions.'),
+    codec,
+    include: z
+      .array(oneOf(['features', 'values', 'watermarks']))
+      .prefault([])
+      .describe(
+        'What predictions carry besides the score. `watermarks` is always there when a merged feature was computed.',
+      ),
+  }),
+  alerts: object({ topic: topic.describe('Topic of alerts.'), codec }),
+  deadLetters: object({
+    topic: text({
+      pattern: /^(?!\.{1,2}$)([\w.-]|\{topic\}){1,249}$/,
+      expected: 'a topic name (letters, digits, . _ -, and {topic} for the topic of the record)',
+    })
+      .prefault('dlq.{topic}')
+      .describe('Topic of records that cannot be scored; `{topic}` stands for the topic they came from.'),
+  }).prefault({}),
+})
+
+export type SinkOptions = z.output<typeof sinkOptions>

@@ -1,0 +1,164 @@
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Layout } from '../../src/features/compiled.ts'
+import { createRedisStore, featureScripts } from '../../src/features/redis-store.ts'
+import type { FeatureStore, FlushRequest } from '../../src/features/store.ts'
+import { openRedis, type RedisClient } from '../../src/redis/client.ts'
+import { quietLog } from '../../src/telemetry/log.ts'
+import { systemClock } from '../../src/time/system-clock.ts'
+import { redisUrl, uniqueName } from '../support/servers.ts'
+
+const layout = (index: number, merge: boolean): Layout => ({
+  index,
+  entity: `e${index}`,
+  source: 'tx',
+  merge,
+  horizonMs: 1000,
+  columns: ['time'],
+})
+const layouts = [layout(0, false), layout(1, true)]
+const { signal } = new AbortController()
+
+let client: RedisClient
+let direct: Redis
+beforeAll(() => {
+  client = openRedis({
+    plan: { url: redisUrl() },
+    scripts: featureScripts,
+    clock: systemClock,
+    log: quietLog,
+  })
+  direct = new Redis(redisUrl())
+})
+afterAll(async () => {
+  await client.close()
+  direct.disconnect()
+})
+
+function open(): { store: FeatureStore; namespace: string } {
+  const namespace = uniqueName('store')
+  return { namespace, store: createRedisStore({ client, namespace, layouts, buckets: 1 }) }
+}
+
+function request(over: Partial<FlushRequest>): FlushRequest {
+  return { inputName: 'tx:0', expected: null, next: 'w1', changes: [], ttlMs: 60_000, ...over }
+}
+
+function set(layoutIndex: number, entityKey: string, text: string): FlushRequest['changes'][number] {
+  return { layout: layoutIndex, entityKey, kind: 'set', bytes: Buffer.from(text) }
+}
+function append(layoutIndex: number, entityKey: string, text: string): FlushRequest['changes'][number] {
+  return { layout: layoutIndex, entityKey, kind: 'append', bytes: Buffer.from(text) }
+}
+
+describe('the feature store in Redis', () => {
+  test('what one flush wrote, one load returns with the watermark, own and merged alike', async () => {
+    const { store } = open()
+    await store.flush(0, request({ changes: [set(0, 'c1', 'own'), set(1, 't1', 'mine')] }), signal)
+    await store.flush(
+      0,
+      request({ inputName: 'tx:1', next: 'v1', changes: [set(1, 't1', 'theirs')] }),
+      signal,
+    )
+    const loaded = await store.load(
+      0,
+      {
+        inputName: 'tx:0',
+        own: [
+          { layout: 1, entityKey: 't1' },
+          { layout: 0, entityKey: 'c1' },
+          { layout: 0, entityKey: 'unknown' },
+        ],
+        merged: [
+          { layout: 1, entityKey: 't1' },
+          { layout: 1, entityKey: 'unknown' },
+        ],
+      },
+      signal,
+    )
+    expect(loaded.own.map((bytes) => bytes?.toString())).toEqual(['mine', 'own', undefined])
+    expect([...(loaded.merged[0] ?? [])].map(([name, bytes]) => [name, bytes.toString()])).toEqual([
+      ['tx:0', 'mine'],
+      ['tx:1', 'theirs'],
+    ])
+    expect(loaded.merged[1]?.size).toBe(0)
+    expect(Object.fromEntries(loaded.watermarks)).toEqual({ 'tx:0': 'w1', 'tx:1': 'v1' })
+  })
+
+  test('a flush that expects another watermark changes nothing and says what it found', async () => {
+    const { store } = open()
+    await store.flush(0, request({ changes: [set(0, 'c', 'first')] }), signal)
+    const refused = await store.flush(
+      0,
+      request({ expected: 'w0', next: 'w2', changes: [set(0, 'c', 'second')] }),
+      signal,
+    )
+    expect(refused).toEqual({ applied: false, current: 'w1' })
+    const loaded = await store.load(
+      0,
+      { inputName: 'tx:0', own: [{ layout: 0, entityKey: 'c' }], merged: [] },
+      signal,
+    )
+    expect(loaded.own[0]?.toString()).toBe('first')
+    const absent = await store.flush(0, request({ inputName: 'tx:9', expected: 'w5' }), signal)
+    expect(absent).toEqual({ applied: false, current: null })
+  })
+
+  test('appended bytes stand behind what is stored, whatever they contain', async () => {
+    const { store } = open()
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
+    await store.flush(0, request({ changes: [set(0, 'c', 'a'), set(1, 't', 'b')] }), signal)
+    await store.flush(
+      0,
+      request({
+        expected: 'w1',
+        next: 'w2',
+        changes: [{ ...append(0, 'c', ''), bytes }, { ...append(1, 't', ''), bytes }, append(1, 'new', 'n')],
+      }),
+      signal,
+    )
+    const loaded = await store.load(
+      0,
+      {
+        inputName: 'tx:0',
+        own: ['c'].map((entityKey) => ({ layout: 0, entityKey })),
+        merged: ['t', 'new'].map((entityKey) => ({ layout: 1, entityKey })),
+      },
+      signal,
+    )
+    expect(loaded.own[0]).toEqual(Buffer.concat([Buffer.from('a'), bytes]))
+    expect(loaded.merged[0]?.get('tx:0')).toEqual(Buffer.concat([Buffer.from('b'), bytes]))
+    expect(loaded.merged[1]?.get('tx:0')?.toString()).toBe('n')
+  })
+
+  test('a script that dies midway leaves the watermark torn, and every later flush is refused', async () => {
+    const { store, namespace } = open()
+    await store.flush(0, request({ changes: [set(0, 'c', 'a')] }), signal)
+    await direct.set(`${namespace}:{0}:m:1:broken`, 'a string where a hash belongs')
+    const dying = store.flush(
+      0,
+      request({ expected: 'w1', next: 'w2', changes: [append(0, 'c', 'b'), set(1, 'broken', 'x')] }),
+      signal,
+    )
+    await expect(dying).rejects.toMatchObject({ code: 'INTERNAL' })
+    expect((await store.watermarks(0, signal)).get('tx:0')).toBe('TORN')
+    expect(await store.flush(0, request({ expected: 'w1', next: 'w3' }), signal)).toEqual({
+      applied: false,
+      current: 'TORN',
+    })
+  })
+
+  test('every key expires', async () => {
+    const { store, namespace } = open()
+    await store.flush(0, request({ changes: [set(0, 'c', 'a'), set(1, 't', 'b')] }), signal)
+    await store.flush(0, request({ expected: 'w1', next: 'w2', changes: [append(0, 'c', 'd')] }), signal)
+    for (const key of ['W', 'p:0:tx:0:c', 'm:1:t']) {
+      const ttl = await direct.pttl(`${namespace}:{0}:${key}`)
+      expect(ttl).toBeGreaterThan(50_000)
+    }
+  })
+
+  test('the eviction policy is read without CONFIG', async () => {
+    expect(await client.evictionPolicy(signal)).toBe('noeviction')
+  })
+})

@@ -1,0 +1,112 @@
+import type { Claim, CommittedPosition, TransactionPort } from '../../src/commit/transaction.ts'
+import { MillraceError } from '../../src/errors.ts'
+import { inputName, type InputPartition } from '../../src/record/input.ts'
+import type { OutputRecord } from '../../src/record/output.ts'
+import type { Host } from './host.ts'
+import type { Kafka } from './kafka.ts'
+import type { Wire } from './wire.ts'
+
+export interface TransactionPortParts {
+  readonly wire: Wire
+  readonly host: Host
+  readonly kafka: Kafka
+  readonly violated: (what: string) => void
+}
+
+export function simulatedTransactions(parts: TransactionPortParts): TransactionPort {
+  const { wire, host, kafka } = parts
+  return {
+    clusterId: () => Promise.resolve('simulated'),
+    claim: async (input, signal) => {
+      const name = inputName(input)
+      const epoch = await wire.call({
+        host,
+        what: `claim ${name}`,
+        effect: () => kafka.claim(name),
+        signal,
+        unanswered: () => new MillraceError('KAFKA_UNREACHABLE', `claiming ${name}`),
+      })
+      wire.trace.add(wire.scheduler.nowMs, host.name, 'claimed', name, 'epoch', epoch)
+      return new SimulatedClaim(parts, input, epoch)
+    },
+  }
+}
+
+type State = 'ready' | 'running' | 'dead'
+
+/** A producer whose sends are separate requests: each of them can be lost, late, or answered to nobody. */
+class SimulatedClaim implements Claim {
+  readonly #parts: TransactionPortParts
+  readonly #name: string
+  readonly #epoch: number
+  #state: State = 'ready'
+
+  constructor(parts: TransactionPortParts, input: InputPartition, epoch: number) {
+    this.#parts = parts
+    this.#name = inputName(input)
+    this.#epoch = epoch
+  }
+
+  committed(signal: AbortSignal): Promise<CommittedPosition | null> {
+    const { wire, host, kafka } = this.#parts
+    return wire.call({
+      host,
+      what: `committed ${this.#name}`,
+      effect: () => kafka.committed(this.#name),
+      signal,
+      unanswered: () => new MillraceError('KAFKA_UNREACHABLE', `reading the position of ${this.#name}`),
+    })
+  }
+
+  async run(outputs: readonly OutputRecord[], position: CommittedPosition): Promise<void> {
+    const { kafka, violated } = this.#parts
+    if (this.#state !== 'ready') {
+      violated(`R6: the producer of ${this.#name} is used while ${this.#state}`)
+    }
+    this.#state = 'running'
+    const name = this.#name
+    const epoch = this.#epoch
+    try {
+      const half = this.#parts.wire.scheduler.random.below(outputs.length + 1)
+      for (const sent of [outputs.slice(0, half), outputs.slice(half)]) {
+        if (sent.length > 0) await this.#step('produce', () => kafka.produce(name, epoch, sent))
+      }
+      await this.#step(`offset ${position.offset}`, () => kafka.addOffset(name, epoch, position))
+      await this.#step(`end at ${position.offset}`, () => kafka.endTransaction(name, epoch, true))
+      this.#state = 'ready'
+    } catch (error) {
+      this.#state = 'dead'
+      this.#abortUnwatched()
+      throw error
+    }
+  }
+
+  close(): Promise<void> {
+    this.#state = 'dead'
+    return Promise.resolve()
+  }
+
+  #step(what: string, effect: () => void): Promise<void> {
+    const { wire, host } = this.#parts
+    return wire.call({
+      host,
+      what: `${what} of ${this.#name}`,
+      effect,
+      unanswered: () =>
+        new MillraceError('TRANSACTION_NOT_COMMITTED', `${this.#name}: no answer to ${what}`),
+    })
+  }
+
+  /** What clients do after trouble, as a courtesy to readers; it may arrive or not, soon or late. */
+  #abortUnwatched(): void {
+    const { scheduler } = this.#parts.wire
+    if (!scheduler.chance(0.5)) return
+    scheduler.at(scheduler.random.logBetween(1, 3_000), () => {
+      try {
+        this.#parts.kafka.endTransaction(this.#name, this.#epoch, false)
+      } catch {
+        // refused: fenced, or nothing open
+      }
+    })
+  }
+}
