@@ -1,7 +1,7 @@
 """Gradient boosted trees on replayed features: writes a model directory that millrace loads.
 
-Input: a CSV with a header; columns `id`, `ts` (event time, epoch ms), the model's inputs in topology order, and the label
-`fraud` (0 or 1). The features are those the service computes, so training and serving cannot differ.
+Input: the CSV of `millrace replay --labels`: columns `id`, `ts` (event time, epoch ms), the model's inputs among others, and
+`label` (0, 1, or empty where nobody knows yet). The features are those the service computes, so training and serving cannot differ.
 
 The split is by time, never at random: train | gap | test. The gap is as long as labels are late: whoever trains on a
 given day does not know them yet for the days before.
@@ -48,7 +48,9 @@ PARAMETERS = {
 
 def main():
     args = arguments()
-    rows, names = read_features(args.features)
+    described = json.loads(pathlib.Path(args.describe).read_text())
+    names = input_names(described)
+    rows = read_features(args.features, names)
     train, test = split(rows, args.gap_days, args.test_days, args.skip_days)
     model = xgboost.XGBClassifier(**PARAMETERS)
     model.fit(matrix(train, names), train['fraud'].to_numpy())
@@ -59,7 +61,7 @@ def main():
     scores = check_conversion(model, converted, matrix(test, names))
     metrics = report.measure(test, scores, args.alerts_a_day)
 
-    write_manifest(out, args, names, train, test, metrics)
+    write_manifest(out, args, described['vectorHash'], names, train, test, metrics)
     write_golden(out, matrix(test, names), scores)
     write_baseline(out, names, matrix(train, names), scores_of(converted, matrix(train, names)))
     report.write(out, metrics, train, test, importance(model, names))
@@ -71,34 +73,34 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('features', help='CSV of replayed features with labels')
-    parser.add_argument('--describe', help='output of `millrace describe -o json`, for the vector hash and the input names')
-    parser.add_argument('--vector-hash', help='the vector hash itself, instead of --describe')
+    parser.add_argument('--describe', required=True, help='output of `millrace describe -o json`: vector hash and inputs in order')
     parser.add_argument('--out', default='models/card-fraud/1', help='NAME/VERSION folder (default: %(default)s)')
     parser.add_argument('--gap-days', type=float, default=7, help='days left out before the test (default: %(default)s)')
     parser.add_argument('--test-days', type=float, default=7, help='days at the end kept for the test (default: %(default)s)')
     parser.add_argument('--skip-days', type=float, default=0, help='first days left out, windows still empty (default: %(default)s)')
     parser.add_argument('--alerts-a-day', type=int, default=100, help='what investigators can look at (default: %(default)s)')
-    args = parser.parse_args()
-    if args.vector_hash is None and args.describe is None:
-        parser.error('give --describe FILE or --vector-hash HASH: the service compares it before it uses the model')
-    return args
+    return parser.parse_args()
 
 
-def read_features(path):
+def read_features(path, names):
     rows = pd.read_csv(path)
-    lacking = {'id', 'ts', 'fraud'} - set(rows.columns)
+    lacking = [name for name in ('id', 'ts', 'label', *names) if name not in rows.columns]
     if lacking:
-        fail(f'{path} lacks the columns {", ".join(sorted(lacking))}')
-    names = [name for name in rows.columns if name not in ('id', 'ts', 'fraud')]
-    if not names:
-        fail(f'{path} has no feature columns')
-    if not rows['fraud'].isin([0, 1]).all():
-        fail(f'{path}: column fraud must be 0 or 1')
+        fail(f'{path} lacks the columns {", ".join(lacking)}')
+    labelled = rows['label'].isin([0, 1])
+    if not labelled.all():
+        print(f'train: {(~labelled).sum()} of {len(rows)} rows have no label yet and are left out', file=sys.stderr)
     # The service dead-letters a record with a missing input, so no such row reaches the model there either.
     complete = np.isfinite(rows[names].to_numpy(np.float64)).all(axis=1)
     if not complete.all():
         print(f'train: {(~complete).sum()} of {len(rows)} rows have a missing input and are left out', file=sys.stderr)
-    return rows[complete].sort_values('ts', kind='stable').reset_index(drop=True), names
+    kept = rows[complete & labelled].rename(columns={'label': 'fraud'}).astype({'fraud': int})
+    return kept.sort_values('ts', kind='stable').reset_index(drop=True)
+
+
+def input_names(describe):
+    """The model's inputs in order, as `millrace describe -o json` prints them."""
+    return [name for each in describe['model']['inputs'] for name in each['features']]
 
 
 def split(rows, gap_days, test_days, skip_days):
@@ -144,12 +146,12 @@ def check_conversion(model, session, values):
     return scores
 
 
-def write_manifest(out, args, names, train, test, metrics):
+def write_manifest(out, args, vector_hash, names, train, test, metrics):
     manifest = {
         'name': out.resolve().parent.name,
         'version': out.resolve().name,
         'digest': sha256(out / 'model.onnx'),
-        'vectorHash': vector_hash(args, names),
+        'vectorHash': vector_hash,
         'inputs': [
             {
                 'name': INPUT,
@@ -173,20 +175,6 @@ def write_manifest(out, args, names, train, test, metrics):
     }
     text = '# Written by scripts/train; compared with topology and model when the service loads it.\n'
     (out / 'manifest.yaml').write_text(text + yaml.safe_dump(manifest, sort_keys=False, default_flow_style=None, width=110))
-
-
-def vector_hash(args, names):
-    if args.vector_hash is not None:
-        return args.vector_hash
-    described = json.loads(pathlib.Path(args.describe).read_text())
-    if 'vectorHash' not in described:
-        fail(f'{args.describe} has no vectorHash; it must be the output of `millrace describe -o json`')
-    inputs = (described.get('model') or {}).get('inputs')
-    if isinstance(inputs, list) and inputs and all(isinstance(one, dict) and 'features' in one for one in inputs):
-        expected = [name for one in inputs for name in one['features']]
-        if expected != names:
-            fail(f'the CSV has the inputs {names}, the topology {expected}: replay with the same topology')
-    return described['vectorHash']
 
 
 def write_golden(out, values, scores):

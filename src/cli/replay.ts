@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { Command } from 'commander'
 import { MillraceError } from '../errors.ts'
 import { readReplay, type ReplayedRow } from '../service/replay.ts'
-import { openLog } from '../telemetry/log.ts'
+import { openLog, type Log } from '../telemetry/log.ts'
 import { systemClock } from '../time/system-clock.ts'
 import { loadTopology } from '../topology/load.ts'
+import type { Plan } from '../topology/plan.ts'
 import { listenForStop } from './stop-signal.ts'
 
 interface ReplayOptions {
@@ -37,29 +38,61 @@ async function replay(options: ReplayOptions): Promise<void> {
   const plan = await loadTopology(options.topology, process.env, { model: 'optional' })
   const log = openLog(process.env, process.stderr)
   using stop = listenForStop(process)
-  const out = options.out === '-' ? process.stdout : createWriteStream(options.out)
-  const labels = options.labels === undefined ? null : labelField(options.labels)
-  const names = plan.features.names
+  const summary = await writeReplay(
+    {
+      plan,
+      out: options.out,
+      labels: options.labels === undefined ? null : labelField(options.labels),
+      asOf: options.asOf ?? Infinity,
+      from: options.from ?? -Infinity,
+      to: options.to ?? Infinity,
+    },
+    log,
+    stop.signal,
+  )
+  log.info({ ...summary, out: options.out }, 'replayed')
+}
+
+export interface ReplayFile {
+  readonly plan: Plan
+  /** CSV file; `-`: standard output. */
+  readonly out: string
+  readonly labels: { readonly source: string; readonly field: string } | null
+  /** Labels published before this time count, epoch ms. */
+  readonly asOf: number
+  /** Event times [from, to) that get a row. */
+  readonly from: number
+  readonly to: number
+}
+
+/** Writes one CSV line per scored event: id, key, ts, partition, offset, every value and feature, label. */
+export async function writeReplay(
+  file: ReplayFile,
+  log: Log,
+  signal: AbortSignal,
+): Promise<{ rows: number; scored: number; rejected: number }> {
+  const { plan, labels, asOf, from, to } = file
+  const out = file.out === '-' ? process.stdout : createWriteStream(file.out)
   const write = async (line: string): Promise<void> => {
     if (!out.write(`${line}\n`)) await once(out, 'drain')
   }
-  await write(['id', 'key', 'ts', 'partition', 'offset', ...names, ...(labels ? ['label'] : [])].join(','))
-  const { from = -Infinity, to = Infinity } = options
+  const columns = ['id', 'key', 'ts', 'partition', 'offset', ...plan.features.names]
+  await write([...columns, ...(labels ? ['label'] : [])].join(','))
   let rows = 0
   const summary = await readReplay(
-    { plan, clock: systemClock, log, labels, asOf: options.asOf ?? Infinity },
+    { plan, clock: systemClock, log, labels, asOf },
     async (row) => {
       if (row.time < from || row.time >= to) return
       rows++
       await write(csvLine(row, labels !== null))
     },
-    stop.signal,
+    signal,
   )
   if (out !== process.stdout) {
     out.end()
     await once(out, 'finish')
   }
-  log.info({ rows, ...summary, out: options.out }, 'replayed')
+  return { rows, ...summary }
 }
 
 function csvLine(row: ReplayedRow, withLabel: boolean): string {

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { openHttp, defaultHttpAddress, parseHttpAddress, type HttpServer } from '../service/http.ts'
 import { readings } from '../service/readings.ts'
 import { serviceHealth } from '../service/health.ts'
-import { openService, type Service, type ServiceOptions } from '../service/service.ts'
+import { openService, runUntilStopped, type Service, type ServiceOptions } from '../service/service.ts'
 import { openLog } from '../telemetry/log.ts'
 import { compatibilityText, reportPartitions } from '../telemetry/partition-reading.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
@@ -75,19 +75,4 @@ async function run(file: string, options: RunOptions): Promise<void> {
   } finally {
     await http?.close()
   }
-}
-
-/** Resolves when drained after the signal; rejects with what ended the service before. */
-export async function runUntilStopped(service: Service, signal: AbortSignal): Promise<void> {
-  const stopped = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
-  try {
-    await Promise.race([stopped, service.failed])
-  } catch (error) {
-    await service.abort()
-    throw error
-  }
-  await service.drain()
 }

@@ -1,4 +1,4 @@
-import avsc, { types } from 'avsc'
+import avsc, { type types } from 'avsc'
 import { MillraceError } from '../errors.ts'
 import type { RegisteredSchema } from '../registry/registry.ts'
 import { frameHeaderBytes } from './avro-frame.ts'
@@ -67,7 +67,7 @@ function readerType(plan: AvroCodecPlan): types.RecordType {
       { cause: error },
     )
   }
-  if (type instanceof types.RecordType) return type
+  if (type instanceof avsc.types.RecordType) return type
   throw new MillraceError(
     'TOPOLOGY_INVALID',
     `The reader schema of ${plan.subject} is a ${type.typeName}; events are records`,

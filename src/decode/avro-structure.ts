@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { type Type, types } from 'avsc'
+import avsc, { type Type, type types } from 'avsc'
 
 /**
  * Walks Avro bytes along the writer's schema before avsc reads them. avsc believes what the bytes say: a count of
@@ -36,18 +36,18 @@ export function compileStructureCheck(writer: Type): StructureCheck {
 }
 
 function compileWalk(type: Type, known: Map<Type, Walk>): Walk {
-  if (type instanceof types.RecordType) return recordWalk(type, known)
-  if (type instanceof types.ArrayType) return blocksWalk(null, compileWalk(type.itemsType, known))
-  if (type instanceof types.MapType) return blocksWalk(mapKey, compileWalk(type.valuesType, known))
-  if (type instanceof types.UnwrappedUnionType || type instanceof types.WrappedUnionType) {
+  if (type instanceof avsc.types.RecordType) return recordWalk(type, known)
+  if (type instanceof avsc.types.ArrayType) return blocksWalk(null, compileWalk(type.itemsType, known))
+  if (type instanceof avsc.types.MapType) return blocksWalk(mapKey, compileWalk(type.valuesType, known))
+  if (type instanceof avsc.types.UnwrappedUnionType || type instanceof avsc.types.WrappedUnionType) {
     const branches = type.types.map((branch) => compileWalk(branch, known))
     return (cursor) => chosen(cursor, branches, 'union branch')(cursor)
   }
-  if (type instanceof types.EnumType) {
+  if (type instanceof avsc.types.EnumType) {
     const symbols = type.symbols
     return (cursor) => void chosen(cursor, symbols, 'enum symbol')
   }
-  if (type instanceof types.FixedType) {
+  if (type instanceof avsc.types.FixedType) {
     const { size } = type
     return (cursor) => skip(cursor, size)
   }

@@ -1,4 +1,4 @@
-import { type Type, types } from 'avsc'
+import avsc, { type Type, type types } from 'avsc'
 
 /** A long that a double cannot hold; refused rather than rounded. */
 export class LongTooLarge extends Error {}
@@ -7,7 +7,7 @@ export class LongTooLarge extends Error {}
  * Longs as numbers, exact within ±(2^53 − 1). avsc's own type misreads negative ones beyond −2^52 (their zigzag form
  * needs 54 bits of a double). Used for what is read; unread longs may be of any size.
  */
-export const exactLong = types.LongType.__with(
+export const exactLong = avsc.types.LongType.__with(
   {
     fromBuffer: readLong,
     toBuffer: (value: number) => writeLong(BigInt(value)),
@@ -52,26 +52,26 @@ type Convert = (value: unknown) => unknown
  * their value. Null: nothing to do for this type.
  */
 export function compileToPlain(type: Type, known = new Map<Type, Convert>()): Convert | null {
-  if (type instanceof types.RecordType) return recordToPlain(type, known)
-  if (type instanceof types.BytesType || type instanceof types.FixedType) {
+  if (type instanceof avsc.types.RecordType) return recordToPlain(type, known)
+  if (type instanceof avsc.types.BytesType || type instanceof avsc.types.FixedType) {
     return (value) => (Buffer.isBuffer(value) ? value.toString('base64') : value)
   }
-  if (type instanceof types.ArrayType) {
+  if (type instanceof avsc.types.ArrayType) {
     const item = compileToPlain(type.itemsType, known)
     return item === null ? null : (value) => (Array.isArray(value) ? value.map(item) : value)
   }
-  if (type instanceof types.MapType) {
+  if (type instanceof avsc.types.MapType) {
     const item = compileToPlain(type.valuesType, known)
     return item === null ? null : (value) => mapEntries(value, () => item)
   }
-  if (type instanceof types.UnwrappedUnionType) {
+  if (type instanceof avsc.types.UnwrappedUnionType) {
     // Unwrapped means that the branches can be told apart by their JavaScript type: a Buffer is bytes, an object that
     // is no array is the one record or map.
     const branches = type.types.map((branch) => ({ branch, convert: compileToPlain(branch, known) }))
     if (branches.every(({ convert }) => convert === null)) return null
     return (value) => branches.find(({ branch }) => branch.isValid(value))?.convert?.(value) ?? value
   }
-  if (type instanceof types.WrappedUnionType) return unwrap(type, known)
+  if (type instanceof avsc.types.WrappedUnionType) return unwrap(type, known)
   return null
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { duration, integer, object, oneOf, size, text } from '../expression/written.ts'
+import { topicName } from '../kafka/options.ts'
 
 const fieldName = text({ pattern: /^.{1,200}$/, expected: 'the name of a field' })
 
@@ -37,10 +38,7 @@ export const sourceOptions = object({
   role: oneOf(['score', 'state']).describe(
     'score: every record gives one prediction or one dead letter. state: records change state and predict nothing.',
   ),
-  topic: text({
-    pattern: /^(?!\.{1,2}$)[\w.-]{1,249}$/,
-    expected: 'a topic name (letters, digits, . _ -, at most 249)',
-  }).describe('Topic to read. It must not be compacted: state is rebuilt from it.'),
+  topic: topicName.describe('Topic to read. It must not be compacted: state is rebuilt from it.'),
   codec: z.union([jsonCodec, avroCodec]).describe('How records are encoded: `json: SCHEMA` or `avro: {…}`.'),
   id: fieldName.describe('Field that identifies the event.'),
   key: fieldName.describe(

@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.ts'
 import type { RegisteredSchema, Registry } from '../registry/registry.ts'
 import type { Clock } from '../time/clock.ts'
+import { untilAborted } from '../time/until-aborted.ts'
 
 /** What `prepare` waits for; told before every pause. */
 export interface SchemaWait {
@@ -18,6 +19,9 @@ export interface WriterSchemasOptions<T> {
   readonly known?: number
 }
 
+/** A question serves several partitions: none of them may end it. */
+const neverAborted = new AbortController().signal
+
 /** Compiled schemas kept. Real topics have a handful; the bound only stops garbage ids that happen to exist. */
 const knownMax = 4_096
 /** Unknown ids remembered. */
@@ -31,7 +35,8 @@ export class WriterSchemas<T> {
   readonly #options: WriterSchemasOptions<T>
   readonly #knownMax: number
   readonly #known = new Map<number, T>()
-  /** When an id may be asked for again, monotonic ms: partitions waiting for the same id ask once between them. */
+  /** Questions under way and when to ask next, monotonic ms: partitions waiting for one id ask once between them. */
+  readonly #asking = new Map<number, Promise<MillraceError | null>>()
   readonly #askAgainAtMs = new Map<number, number>()
 
   constructor(options: WriterSchemasOptions<T>) {
@@ -56,33 +61,52 @@ export class WriterSchemas<T> {
     const { clock, onWait } = this.#options
     const startedAtMs = clock.monotonic()
     for (let pauseMs = pauseMinMs; ; pauseMs = Math.min(pauseMs * 2, pauseMaxMs)) {
-      const restMs = (this.#askAgainAtMs.get(id) ?? 0) - clock.monotonic()
-      if (restMs > 0) await clock.sleep(restMs, signal)
+      await this.#rest(id, signal)
       if (this.#known.has(id)) return // another partition found it
-      const error = await this.#ask(id, signal)
+      const error = await untilAborted(this.#shareQuestion(id, pauseMs), signal)
       if (error === null) return
-      bound(this.#askAgainAtMs, unknownMax)
-      this.#askAgainAtMs.set(id, clock.monotonic() + pauseMs)
       onWait({ schemaId: id, error, waitedMs: clock.monotonic() - startedAtMs })
     }
   }
 
-  /** Null when the id is known now, else why not. */
-  async #ask(id: number, signal: AbortSignal): Promise<MillraceError | null> {
-    const { registry, compile } = this.#options
-    try {
-      const schema = await registry.writerSchema(id, signal)
-      if (schema === null) {
-        return new MillraceError('SCHEMA_UNKNOWN', `Registry ${registry.url} does not know schema id ${id}`)
-      }
-      this.#askAgainAtMs.delete(id)
-      this.#remember(id, compile(schema))
-      return null
-    } catch (error) {
-      signal.throwIfAborted()
-      if (error instanceof MillraceError && error.reaction === 'retry') return error
-      throw error
+  /** Until the id may be asked for; another partition may have asked meanwhile and moved that. */
+  async #rest(id: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    for (;;) {
+      const restMs = (this.#askAgainAtMs.get(id) ?? 0) - clock.monotonic()
+      if (restMs <= 0) return
+      await clock.sleep(restMs, signal)
     }
+  }
+
+  #shareQuestion(id: number, pauseMs: number): Promise<MillraceError | null> {
+    const asking = this.#asking.get(id) ?? this.#ask(id, pauseMs).finally(() => this.#asking.delete(id))
+    this.#asking.set(id, asking)
+    return asking
+  }
+
+  /** Null when the id is known now, else why not. The registry bounds the time of a request. */
+  async #ask(id: number, pauseMs: number): Promise<MillraceError | null> {
+    const { registry, compile, clock } = this.#options
+    try {
+      const schema = await registry.writerSchema(id, neverAborted)
+      if (schema !== null) {
+        this.#askAgainAtMs.delete(id)
+        this.#remember(id, compile(schema))
+        return null
+      }
+      this.#pause(id, clock.monotonic() + pauseMs)
+      return new MillraceError('SCHEMA_UNKNOWN', `Registry ${registry.url} does not know schema id ${id}`)
+    } catch (error) {
+      if (!(error instanceof MillraceError && error.reaction === 'retry')) throw error
+      this.#pause(id, clock.monotonic() + pauseMs)
+      return error
+    }
+  }
+
+  #pause(id: number, untilMs: number): void {
+    bound(this.#askAgainAtMs, unknownMax)
+    this.#askAgainAtMs.set(id, untilMs)
   }
 
   /** As the newest: the oldest are forgotten first. */

@@ -42,6 +42,8 @@ export interface TextRules {
   /** What the text is, for messages: "a topic name (letters, digits, . _ -)". */
   readonly expected?: string
   readonly lengthMax?: number
+  /** May hold a password: never shown in messages. */
+  readonly secret?: boolean
 }
 
 export function text(rules: TextRules = {}) {
@@ -56,7 +58,7 @@ export function text(rules: TextRules = {}) {
     if (typeof written !== 'string') return new Refused(`${shown(value)} is not text. Write ${expected}.`)
     if (written.length > lengthMax) return new Refused(`is longer than ${lengthMax} characters.`)
     if (rules.pattern === undefined || rules.pattern.test(written)) return written
-    return new Refused(`${shown(written)} is not ${expected}.`)
+    return new Refused(`${rules.secret === true ? 'this' : shown(written)} is not ${expected}.`)
   })
 }
 

@@ -67,7 +67,7 @@ const aggregateOptions = object({
   default: missingDefault
     .optional()
     .describe(
-      'Value for an empty window; null: missing. Default: 0 for count, sum and rate, null otherwise.',
+      'Value for an empty window; null: missing. Default: 0 for count, the prior (else 0) for rate, null otherwise.',
     ),
 })
 
@@ -75,11 +75,13 @@ const ratioOptions = object({
   ratio: object({
     of: name.describe('Feature or value above the line. `{window}` is expanded.'),
     to: name.describe('Feature or value below the line. `{window}` is expanded.'),
-  }).describe('Computed from two other features or values of the same row; keeps no state.'),
-  window: windows.optional().describe('Windows that `{window}` stands for.'),
+  }).describe(
+    'In place of over, aggregate and the like: computed from two other features or values of the same row; keeps no state.',
+  ),
+  window: windows.optional().describe('With ratio: windows that `{window}` stands for.'),
   default: missingDefault
     .prefault(null)
-    .describe('Value when `to` is 0 or one of the two is missing; null: missing.'),
+    .describe('With ratio: value when `to` is 0 or one of the two is missing; null: missing.'),
 })
 
 export const featureOptions = z.union([aggregateOptions, ratioOptions])
@@ -88,7 +90,7 @@ export type AggregateOptions = z.output<typeof aggregateOptions>
 export type RatioOptions = z.output<typeof ratioOptions>
 export type FeatureOptions = z.output<typeof featureOptions>
 
-export const valueOptions = expression()
+export const valueOptions = expression().describe('Expression over the fields of the scored event.')
 
 export const entityEntries = entries(
   identifierPattern(false),

@@ -13,6 +13,8 @@ export interface AppliedRow {
   readonly event: Event
   readonly row: FeatureRow
   readonly flags: readonly PredictionFlag[]
+  /** `topic:partition` → offset below which other partitions' parts were visible to it; absent: it read none. */
+  readonly watermarks?: Readonly<Record<string, number>>
 }
 
 /** How one partition's events change state. Made once per takeover; state transitions are a function of the log alone. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { z } from 'zod'
 import type { RawRecord } from '../record/raw-record.ts'
 
 /** A place where a rebuild may start: no event before `offset` is later than `maxTime`. */
@@ -51,26 +52,45 @@ export function encodeMetadata(m: CommitMetadata): string {
   return text.length <= metadataMaxBytes ? text : encodeMetadata({ ...m, anchors: thinAnchors(m.anchors) })
 }
 
+const offset = z.int().nonnegative()
+const time = z.number().nullable()
+const wireForm = z.object({
+  v: z.literal(version),
+  i: z.string(),
+  h: z.string(),
+  k: z.string(),
+  o: offset,
+  l: z.tuple([offset, z.string()]).nullable(),
+  t: time,
+  s: offset,
+  b: offset,
+  a: z.array(z.tuple([offset, time])),
+  q: z.array(offset),
+  g: time,
+})
+
 /** Null when the text was not written by this program (another tool moved the offset). */
 export function parseMetadata(text: string): CommitMetadata | null {
+  let written: unknown
   try {
-    const m = JSON.parse(text)
-    if (m?.v !== version || typeof m.i !== 'string' || !Number.isSafeInteger(m.o)) return null
-    return {
-      incarnation: m.i,
-      stateHash: m.h,
-      clusterId: m.k,
-      offset: m.o,
-      last: m.l === null ? null : { offset: m.l[0], digest: m.l[1] },
-      maxTime: m.t,
-      start: m.s,
-      base: m.b,
-      anchors: m.a.map(([offset, maxTime]: [number, number | null]) => ({ offset, maxTime })),
-      quarantine: m.q,
-      gapUntil: m.g,
-    }
+    written = JSON.parse(text)
   } catch {
     return null
+  }
+  const { success, data } = wireForm.safeParse(written)
+  if (!success) return null
+  return {
+    incarnation: data.i,
+    stateHash: data.h,
+    clusterId: data.k,
+    offset: data.o,
+    last: data.l === null ? null : { offset: data.l[0], digest: data.l[1] },
+    maxTime: data.t,
+    start: data.s,
+    base: data.b,
+    anchors: data.a.map(([at, maxTime]) => ({ offset: at, maxTime })),
+    quarantine: data.q,
+    gapUntil: data.g,
   }
 }
 

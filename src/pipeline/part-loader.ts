@@ -20,10 +20,8 @@ export interface LoaderOptions {
 
 /** Other partitions' parts of a slice's merged entities, and what they were read at. */
 export interface LoadedForeign extends ForeignParts {
-  /** Watermarks by input name, as of the read. */
-  readonly watermarks: ReadonlyMap<string, Watermark>
-  /** `topic:partition` → offset, for the predictions. */
-  readonly stamp: Readonly<Record<string, number>>
+  /** `topic:partition` → offset below which the event saw it, for its prediction; null: no merged entity. */
+  stampOf(event: Event): Readonly<Record<string, number>> | null
   /** Event time up to which delayed merged reads are complete. */
   readonly alignedUntil: number
 }
@@ -45,8 +43,8 @@ export async function loadParts(
 ): Promise<LoadedForeign | null> {
   const needs = collectNeeds(options, events, withMerged)
   const foreign = new Map<string, readonly PartLog[]>()
-  let watermarks: ReadonlyMap<string, Watermark> = new Map()
-  let read = false
+  const stamps = new Map<number, Stamp>()
+  let until = Infinity
   for (const [bucket, { own, merged }] of needs) {
     const request: LoadRequest = {
       inputName: options.inputName,
@@ -57,8 +55,10 @@ export async function loadParts(
     checkOwnWatermark(options, bucket, loaded.watermarks)
     putOwn(options, bucket, request.own, loaded.own)
     if (merged.size === 0) continue
-    read = true
-    watermarks = parseAll(loaded.watermarks)
+    const watermarks = parseAll(loaded.watermarks)
+    const nowMs = options.shared.clock.now()
+    stamps.set(bucket, stamp(options.merged, options.inputName, watermarks))
+    until = Math.min(until, alignedUntil(options.merged, options.inputName, watermarks, nowMs))
     for (const [index, key] of request.merged.entries()) {
       foreign.set(partName(key), decodeForeign(options, key, loaded.merged[index], watermarks))
     }
@@ -66,12 +66,31 @@ export async function loadParts(
   if (!withMerged || options.merged.length === 0) return null
   return {
     of: (layout, entityKey) => foreign.get(partName({ layout, entityKey })) ?? [],
-    watermarks,
-    stamp: stamp(options.merged, options.inputName, watermarks),
-    alignedUntil: read
-      ? alignedUntil(options.merged, options.inputName, watermarks, options.shared.clock.now())
-      : Infinity,
+    stampOf: (event) => stampOf(options, stamps, event),
+    alignedUntil: until,
   }
+}
+
+type Stamp = Readonly<Record<string, number>>
+
+/** Buckets are read one after another, so each has its own stamp; entities of several buckets get the lower offsets. */
+function stampOf(
+  { merged, shared }: LoaderOptions,
+  stamps: ReadonlyMap<number, Stamp>,
+  event: Event,
+): Stamp | null {
+  let found: Stamp | null = null
+  for (const { layout } of merged) {
+    const entityKey = shared.plan.features.entityKey(layout, event)
+    const next = entityKey === null ? undefined : stamps.get(shared.store.bucketOf(entityKey))
+    if (next === undefined || next === found) continue
+    found = found === null ? next : lower(found, next)
+  }
+  return found
+}
+
+function lower(a: Stamp, b: Stamp): Stamp {
+  return Object.fromEntries(Object.entries(a).map(([input, offset]) => [input, Math.min(offset, b[input] ?? 0)]))
 }
 
 function collectNeeds(

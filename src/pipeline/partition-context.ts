@@ -17,7 +17,7 @@ export interface Batching {
   /** False: partitions stop taking records until rows were scored. */
   readonly hasRoom: boolean
   room(signal: AbortSignal): Promise<void>
-  /** Scores n rows; `failures` names the rows the model failed on. */
+  /** Scores n rows, which must stay as they are; `failures` names the rows the model failed on. */
   score(
     rows: Float32Array,
     n: number,

@@ -123,9 +123,9 @@ export class PartitionTask {
     this.#owned = owned
     const working = new AbortController()
     const workSignal = AbortSignal.any([signal, working.signal])
-    let flushFailure: unknown = null
+    const flush: { failure: Error | null } = { failure: null }
     const flushing = owned.flusher.run(workSignal).catch((error: unknown) => {
-      flushFailure = error
+      flush.failure = error instanceof Error ? error : new Error(String(error))
       working.abort(error)
     })
     try {
@@ -145,15 +145,15 @@ export class PartitionTask {
       this.#moveTo('draining', '')
       owned.flusher.stop()
       await flushing
-      if (flushFailure === null) await owned.flusher.flushAll(workSignal)
+      if (flush.failure === null) await owned.flusher.flushAll(workSignal)
     } catch (error) {
-      throw flushFailure ?? error
+      throw flush.failure ?? error
     } finally {
       this.#owned = null
       working.abort()
       await flushing
     }
-    if (flushFailure !== null) throw flushFailure
+    if (flush.failure !== null) throw flush.failure
   }
 
   /** R6–R8: memory is already dropped; after being fenced wait for a heartbeat accepted in this generation. */

@@ -62,7 +62,7 @@ export async function publish(
       decision: outcome.decision,
       model: shared.scorer.identity,
       flags: applied.flags,
-      watermarks: slice.stamp,
+      watermarks: applied.watermarks ?? null,
       ...includes(shared, applied),
     })
     const encoded = shared.outlet.prediction(prediction, applied.event.raw)
@@ -142,7 +142,7 @@ async function reasonsOf(
   if (baseline === null || count === 0) return []
   const inputs = modelInputs(shared)
   const at = row * inputs.length
-  const values = new Map(inputs.map(({ name }, i) => [name, slice.inputs[at + i] as number]))
+  const values = new Map(inputs.map(({ name }, i) => [name, slice.matrix.values[at + i] as number]))
   const variants = reasonVariants(values, baseline)
   if (variants.length === 0) return []
   const rows = new Float32Array(variants.length * inputs.length)

@@ -42,7 +42,8 @@ export async function serve(
     })
   const score = async (taken: Taken) => {
     const prepared = await prepareSlice(setup, owned, taken.records, taken.next, signal)
-    const scored = shared.batching.score(prepared.matrix.values, prepared.matrix.rows, signal)
+    const { values, rows } = prepared.matrix
+    const scored = rows === 0 ? Promise.resolve(nothingScored) : shared.batching.score(values, rows, signal)
     scored.catch(() => undefined) // awaited in commitSlice, unless an earlier slice fails first
     return { prepared, scored }
   }
@@ -69,6 +70,8 @@ export async function serve(
     await pipe.settled()
   }
 }
+
+const nothingScored = { scores: new Float64Array(0), failures: null }
 
 interface Taken {
   readonly records: Parameters<typeof prepareSlice>[2]

@@ -22,9 +22,6 @@ export interface PreparedSlice {
   /** Largest event time below `next`. */
   readonly maxTime: number | null
   readonly matrix: Matrix
-  /** Copy of the model inputs when alerts may need reasons (the matrix is handed over to the scorer). */
-  readonly inputs: Float32Array
-  readonly stamp: Readonly<Record<string, number>> | null
   readonly decodeMs: number
   readonly featureMs: number
 }
@@ -58,8 +55,6 @@ export async function prepareSlice(
     next: whole ? next : (records[count]?.offset ?? next),
     maxTime: owned.memory.maxTime,
     matrix,
-    inputs: shared.scorer.baseline === null ? matrix.values : matrix.values.slice(),
-    stamp: foreign?.stamp ?? null,
     decodeMs: decodedAt - startedAt,
     featureMs: shared.clock.monotonic() - decodedAt,
   }
@@ -134,8 +129,13 @@ function applyAll(
     }
     const result = owned.applier.apply(item, foreign)
     if (result === null) continue
-    const unaligned = item.time > unalignedAfter && !('rejected' in result)
-    applied.push(unaligned ? { ...result, flags: [...result.flags, 'unaligned'] } : result)
+    if ('rejected' in result) {
+      applied.push(result)
+      continue
+    }
+    const flags: AppliedRow['flags'] = item.time > unalignedAfter ? [...result.flags, 'unaligned'] : result.flags
+    const watermarks = foreign?.stampOf(item) ?? null
+    applied.push(watermarks === null ? { ...result, flags } : { ...result, flags, watermarks })
   }
   return applied
 }

@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors.ts'
-import type { Claim } from '../commit/transaction.ts'
+import type { Claim, CommittedPosition } from '../commit/transaction.ts'
 import { isReject, type Event } from '../record/event.ts'
 import { inputName } from '../record/input.ts'
 import type { RawRecord } from '../record/raw-record.ts'
@@ -49,8 +49,10 @@ export async function planOwnership(
   const { shared, input } = setup
   const name = inputName(input)
   let foreign = foreignLog
+  let pinned: CommittedPosition | null = null
   for (let attempt = 0; ; attempt++) {
-    const committed = await claim.committed(signal)
+    // An acknowledged commit may be invisible to reads until its markers are written: what was pinned is not read again.
+    const committed: CommittedPosition | null = pinned ?? (await claim.committed(signal))
     const log = await stream.logRange()
     const watermarks: (string | null)[] = []
     let peers: ReadonlyMap<string, string> = new Map()
@@ -78,7 +80,8 @@ export async function planOwnership(
     if (plan.kind === 'serve') return { plan, log, readerTime }
     if (plan.kind === 'pin') {
       const { metadata } = plan
-      await claim.run([], { offset: metadata.offset, metadata: encodeMetadata(metadata) })
+      pinned = { offset: metadata.offset, metadata: encodeMetadata(metadata) }
+      await claim.run([], pinned)
       foreign = null
     } else if (attempt >= aheadTriesMax) {
       throw new MillraceError('COMMIT_LOST', `${name}: ${plan.reason}`)

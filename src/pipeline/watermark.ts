@@ -19,8 +19,11 @@ export interface Watermark {
   readonly distanceMin: number | null
 }
 
+/** The version, then the fields of a Watermark in order. Only this program writes it. */
+type Written = readonly [1, string, string, number, number | null, number, number, number | null]
+
 export function encodeWatermark(w: Watermark): string {
-  return JSON.stringify([
+  const written: Written = [
     1,
     w.incarnation,
     w.build,
@@ -29,17 +32,17 @@ export function encodeWatermark(w: Watermark): string {
     w.flushedAt,
     w.caughtUpAt,
     w.distanceMin,
-  ])
+  ]
+  return JSON.stringify(written)
 }
 
 /** Null for absent, TORN or unreadable text: the state below it cannot be trusted. */
 export function parseWatermark(text: string | null | undefined): Watermark | null {
   if (text === null || text === undefined || text === torn) return null
   try {
-    const [version, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin] =
-      JSON.parse(text)
-    if (version !== 1 || typeof incarnation !== 'string' || typeof build !== 'string') return null
-    if (!Number.isSafeInteger(offset)) return null
+    const written = JSON.parse(text) as Written
+    if (!Array.isArray(written) || written[0] !== 1 || !Number.isSafeInteger(written[3])) return null
+    const [, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin] = written
     return { incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin }
   } catch {
     return null

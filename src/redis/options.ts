@@ -4,6 +4,7 @@ import { text } from '../expression/written.ts'
 export const redisOption = text({
   pattern: /^rediss?:\/\/\S+$/,
   expected: 'a Redis address; write redis://host:port or rediss://host:port',
+  secret: true,
 })
   .prefault('redis://127.0.0.1:6379')
   .describe(

@@ -48,8 +48,8 @@ export async function openOutlet(
     encoders: await loadAvroEncoders(plan.sinks, registryOf(plan), signal),
   })
   return {
-    prediction: sink.prediction,
-    alert: sink.alert,
+    prediction: (prediction, raw) => sink.prediction(prediction, raw),
+    alert: (alert, raw) => sink.alert(alert, raw),
     deadLetter: (reject, attempts) => sink.deadLetter(reject, { failedAtMs: clock.now(), attempts }),
   }
 }

@@ -185,6 +185,21 @@ export function namespaceOf(plan: Plan): string {
   return `millrace:${plan.name}:${plan.kafka.group}:${plan.stateHash}:1`
 }
 
+/** Resolves when drained after the signal; rejects with what ended the service before. */
+export async function runUntilStopped(service: Service, signal: AbortSignal): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  try {
+    await Promise.race([stopped, service.failed])
+  } catch (error) {
+    await service.abort()
+    throw error
+  }
+  await service.drain()
+}
+
 class RunningService implements Service {
   readonly tasks: TaskGroup
   readonly batcher: Batcher

@@ -1,10 +1,6 @@
 import { z } from 'zod'
 import { object, oneOf, text } from '../expression/written.ts'
-
-const topic = text({
-  pattern: /^(?!\.{1,2}$)[\w.-]{1,249}$/,
-  expected: 'a topic name (letters, digits, . _ -, at most 249)',
-})
+import { topicName } from '../kafka/options.ts'
 
 const codec = z
   .union([
@@ -19,7 +15,7 @@ const codec = z
 /** `sinks:`. */
 export const sinkOptions = object({
   predictions: object({
-    topic: topic.describe('Topic of predictions.'),
+    topic: topicName.describe('Topic of predictions.'),
     codec,
     include: z
       .array(oneOf(['features', 'values', 'watermarks']))
@@ -28,7 +24,7 @@ export const sinkOptions = object({
         'What predictions carry besides the score. `watermarks` is always there when a merged feature was computed.',
       ),
   }),
-  alerts: object({ topic: topic.describe('Topic of alerts.'), codec }),
+  alerts: object({ topic: topicName.describe('Topic of alerts.'), codec }).describe('The alerts.'),
   deadLetters: object({
     topic: text({
       pattern: /^(?!\.{1,2}$)([\w.-]|\{topic\}){1,249}$/,

@@ -7,6 +7,6 @@ export interface SinkPlan {
     readonly include: { readonly features: boolean; readonly values: boolean; readonly watermarks: boolean }
   }
   readonly alerts: { readonly topic: string; readonly codec: SinkCodecPlan }
-  /** `dlq.{topic}` with the input topic put in. */
+  /** Pattern such as `dlq.{topic}`; `{topic}` stands for the topic of the record. */
   readonly deadLetterTopic: string
 }

@@ -5,7 +5,6 @@ import type { Headers, RawRecord } from '../record/raw-record.ts'
 import type { AvroEncoders } from './avro-encoder.ts'
 import { deadLetterHeaders, modelHeaders, outputHeaders } from './headers.ts'
 import type { SinkPlan } from './plan.ts'
-import { createPredictionJson } from './prediction-json.ts'
 import { outputPartition } from './route.ts'
 
 /** Objects → records with topic and partition. Pure. */
@@ -34,18 +33,19 @@ export interface SinkSetup {
 
 export const jsonOnly: AvroEncoders = { predictions: null, alerts: null }
 
+type Encode<T> = (value: T) => Buffer | string
+
 export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
   const { partitionCounts, group, serviceVersion, model } = setup
   const constantHeaders = modelHeaders(model)
-  const encodePrediction: (p: Prediction) => Buffer | string =
-    setup.encoders.predictions ?? createPredictionJson()
-  const encodeAlert: (a: Alert) => Buffer | string =
-    setup.encoders.alerts ?? ((alert) => JSON.stringify(alert))
+  // JSON.stringify takes 1.5 µs for a prediction with 16 features; a writer made for its shape was no faster.
+  const encodePrediction: Encode<Prediction> = setup.encoders.predictions ?? JSON.stringify
+  const encodeAlert: Encode<Alert> = setup.encoders.alerts ?? JSON.stringify
 
   const output = <T>(
     kind: OutputKind,
     topic: string,
-    encode: (value: T) => Buffer | string,
+    encode: Encode<T>,
     value: T,
     raw: RawRecord,
   ): OutputRecord | Reject => {

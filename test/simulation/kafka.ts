@@ -175,10 +175,7 @@ export class Kafka {
     const coordinator = this.#coordinator(id)
     if (this.#options.fences && coordinator.epoch !== epoch) {
       this.#trace.count('fenced')
-      throw new MillraceError(
-        'TRANSACTION_FENCED',
-        `${id}: epoch ${epoch} is over, now ${coordinator.epoch}`,
-      )
+      throw new MillraceError('TRANSACTION_FENCED', `${id}: epoch ${epoch} is over, now ${coordinator.epoch}`)
     }
     return coordinator
   }

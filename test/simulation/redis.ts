@@ -18,6 +18,7 @@ export class Redis {
   readonly #wire: Wire
   #history: MemoryStore[] = []
   #tearNext = false
+  #vanished = false
 
   constructor(buckets: number, wire: Wire) {
     this.store = new MemoryStore(buckets)
@@ -26,7 +27,12 @@ export class Redis {
     this.script = (bucket, request) => this.store.flushNow(bucket, request)
   }
 
-  flush(bucket: number, request: FlushRequest): FlushResult {
+  /**
+   * A script that expected no watermark, arriving late after a watermark vanished, is taken to be lost: nothing tells its
+   * second coming from its first, and W would fall behind the parts of its own build.
+   */
+  flush(bucket: number, request: FlushRequest, late: boolean): FlushResult {
+    if (late && this.#vanished && request.expected === null) return { applied: false, current: null }
     if (!this.#wire.faults.over) this.#remember()
     if (this.#tearNext && request.changes.length > 0) {
       this.#tearNext = false
@@ -60,6 +66,7 @@ export class Redis {
   loseWatermark(inputName: string): void {
     const bucket = this.#scheduler.random.below(this.store.buckets)
     this.#note(`W of ${inputName} bucket ${bucket} vanishes`)
+    this.#vanished = true
     this.store.dropWatermark(bucket, inputName)
   }
   tearNextScript(): void {
@@ -83,7 +90,7 @@ export function simulatedStore(parts: {
   const { wire, host, redis } = parts
   const { store } = redis
   const lane: Lane | undefined = parts.ordered ? { arrivalMs: 0, replyMs: 0 } : undefined
-  const call = <T>(what: string, effect: () => T, signal: AbortSignal): Promise<T> =>
+  const call = <T>(what: string, effect: (late: boolean) => T, signal: AbortSignal): Promise<T> =>
     wire.call({ host, what, effect, signal, ...(lane ? { lane } : {}) })
   return {
     buckets: store.buckets,
@@ -99,7 +106,7 @@ export function simulatedStore(parts: {
     flush: (bucket, request, signal) =>
       call<FlushResult>(
         `flush ${request.inputName} bucket ${bucket}`,
-        () => redis.flush(bucket, request),
+        (late) => redis.flush(bucket, request, late),
         signal,
       ),
   }

@@ -92,8 +92,7 @@ class SimulatedClaim implements Claim {
       host,
       what: `${what} of ${this.#name}`,
       effect,
-      unanswered: () =>
-        new MillraceError('TRANSACTION_NOT_COMMITTED', `${this.#name}: no answer to ${what}`),
+      unanswered: () => new MillraceError('TRANSACTION_NOT_COMMITTED', `${this.#name}: no answer to ${what}`),
     })
   }
 

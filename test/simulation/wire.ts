@@ -12,8 +12,8 @@ export interface Lane {
 export interface Call<T> {
   readonly host: Host
   readonly what: string
-  /** Runs at the server when the request arrives; what it throws is the reply. */
-  readonly effect: () => T
+  /** Runs at the server when the request arrives, `late`: long after it was sent. What it throws is the reply. */
+  readonly effect: (late: boolean) => T
   readonly signal?: AbortSignal
   readonly lane?: Lane
   /** What the caller gets when no answer comes; absent: the client sends again until it is answered. */
@@ -72,7 +72,7 @@ export class Wire {
       case 'request lost':
         return this.#giveUp(call, this.#timeoutMs(), done)
       case 'request late':
-        this.#land(call, this.#lateMs())
+        this.#land(call, this.#lateMs(), true)
         return this.#giveUp(call, this.#timeoutMs(), done)
       case 'reply lost':
         this.#land(call, latencyMs)
@@ -83,7 +83,7 @@ export class Wire {
         this.#land(call, latencyMs)
         return host.crash()
       case 'crash, request late':
-        this.#land(call, this.#lateMs())
+        this.#land(call, this.#lateMs(), true)
         return host.crash()
       case 'crash after the effect':
         this.#land(call, latencyMs)
@@ -106,7 +106,7 @@ export class Wire {
     let atMs = scheduler.nowMs + latencyMs
     if (lane) lane.arrivalMs = atMs = Math.max(atMs, lane.arrivalMs)
     scheduler.at(atMs - scheduler.nowMs, () => {
-      const reply = outcome(effect)
+      const reply = outcome(() => effect(false))
       let backMs = scheduler.nowMs + scheduler.between(1, 8)
       if (lane) lane.replyMs = backMs = Math.max(backMs, lane.replyMs)
       host.deliver(backMs - scheduler.nowMs, () => {
@@ -117,9 +117,9 @@ export class Wire {
   }
 
   /** The effect happens, nobody learns of it. */
-  #land<T>({ host, what, effect }: Call<T>, delayMs: number): void {
+  #land<T>({ host, what, effect }: Call<T>, delayMs: number, late = false): void {
     this.scheduler.at(delayMs, () => {
-      const reply = outcome(effect)
+      const reply = outcome(() => effect(late))
       const said = 'error' in reply ? reply.error : 'has landed'
       this.trace.add(this.scheduler.nowMs, '(wire)', what, `of ${host.name}:`, said)
     })

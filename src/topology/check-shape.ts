@@ -1,0 +1,119 @@
+/** Values of the file → options, section by section, so that a mistake in one leaves the others to be checked. */
+import { z } from 'zod'
+import { didYouMean } from '../expression/nearest.ts'
+import type { TopologyDocument } from './document.ts'
+import { topologyShape } from './options.ts'
+import type { SectionName, TopologyOptions } from './options.ts'
+import type { Path } from './problem.ts'
+
+/** Checked sections; null where the section has problems. */
+export type Sections = { readonly [S in SectionName]: TopologyOptions[S] | null }
+
+/** Sections of named entries, each entry checked by itself. */
+const entrySections: readonly SectionName[] = ['sources', 'entities', 'values', 'features']
+
+export interface CheckedShape {
+  readonly sections: Sections
+  /** Names of entries that are there but have problems: references to them are not dangling. */
+  readonly faulty: Readonly<Record<'sources' | 'entities' | 'values' | 'features', ReadonlySet<string>>>
+}
+
+export function checkShape(document: TopologyDocument): CheckedShape {
+  const { value } = document
+  const root = isGroup(value) ? value : {}
+  if (!isGroup(value) && !document.broken) {
+    document.add([], 'this is not a topology.', 'Begin with "version: 1" and "name: …".')
+  }
+  const names = Object.keys(topologyShape)
+  for (const key of Object.keys(root)) {
+    if (!names.includes(key))
+      document.add([key], 'is not a known key.', didYouMean(key, names), { atKey: true })
+  }
+  const faulty = {
+    sources: new Set<string>(),
+    entities: new Set<string>(),
+    values: new Set<string>(),
+    features: new Set<string>(),
+  }
+  const checked: Partial<Record<SectionName, unknown>> = {}
+  for (const section of names as SectionName[]) {
+    const written = root[section] ?? undefined
+    checked[section] =
+      entrySections.includes(section) && isGroup(written)
+        ? checkEntries(document, section as keyof typeof faulty, written, faulty)
+        : checkWhole(document, section, written)
+  }
+  return { sections: checked as Sections, faulty }
+}
+
+function checkWhole(document: TopologyDocument, section: SectionName, written: unknown): unknown {
+  const result = topologyShape[section].safeParse(written)
+  if (result.success) return result.data
+  report(document, result.error.issues, [section])
+  return null
+}
+
+function checkEntries(
+  document: TopologyDocument,
+  section: 'sources' | 'entities' | 'values' | 'features',
+  written: Readonly<Record<string, unknown>>,
+  faulty: CheckedShape['faulty'],
+): unknown {
+  const checked: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(written)) {
+    const result = topologyShape[section].safeParse({ [name]: value })
+    if (result.success) Object.assign(checked, result.data)
+    else {
+      report(document, result.error.issues, [section])
+      ;(faulty[section] as Set<string>).add(name)
+    }
+  }
+  return checked
+}
+
+function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+type Issue = z.core.$ZodIssue
+
+function report(document: TopologyDocument, issues: readonly Issue[], base: Path): void {
+  for (const issue of issues) {
+    const path = [...base, ...(issue.path as Path)]
+    if (issue.code === 'invalid_union') report(document, likeliest(issue.errors), path)
+    else if (issue.code === 'unrecognized_keys') {
+      const messages = issue.message.split('\n')
+      issue.keys.forEach((key, i) => add(document, [...path, key], messages[i]!, true))
+    } else if (issue.code === 'invalid_key')
+      add(document, path, issue.issues[0]?.message ?? issue.message, true)
+    else if (!(document.broken && issue.message.startsWith('is missing')))
+      add(document, path, issue.message, false)
+  }
+}
+
+/** Messages are one sentence that says what is wrong and perhaps more that say what to do. */
+function add(document: TopologyDocument, path: Path, text: string, atKey: boolean): void {
+  const [, message, suggestion] = /^(.*?[.?])(?: (?=[A-Z])(.*))?$/s.exec(text) ?? ['', text, '']
+  document.add(path, message!, suggestion ?? '', { atKey })
+}
+
+/** Issues of the variant that was most likely meant: fewest problems, none about the kind of the value as a whole. */
+function likeliest(variants: readonly (readonly Issue[])[]): readonly Issue[] {
+  const cost = (issues: readonly Issue[]): number => issues.reduce((sum, issue) => sum + costOf(issue), 0)
+  return variants.reduce((best, next) => {
+    const difference = cost(next) - cost(best)
+    if (difference !== 0) return difference < 0 ? next : best
+    return isGuess(best) || next.every((issue) => issue.message.startsWith('is missing')) ? best : next
+  })
+}
+
+function isGuess(issues: readonly Issue[]): boolean {
+  return issues.some((issue) => issue.message.includes('Did you mean'))
+}
+
+function costOf(issue: Issue): number {
+  if (issue.code === 'unrecognized_keys') return issue.keys.length
+  if (issue.code === 'invalid_union')
+    return Math.min(...issue.errors.map((errors) => errors.reduce((sum, one) => sum + costOf(one), 0)))
+  return issue.path.length === 0 ? 10 : 1
+}

@@ -1,0 +1,51 @@
+import type { DecideContext, DecidePlan } from '../decide/plan.ts'
+import type { DecideOptions } from '../decide/options.ts'
+import type { ExpressionScope } from '../expression/scope.ts'
+import type { TopologyDocument } from './document.ts'
+import { compileAt } from './expressions.ts'
+import type { Path } from './problem.ts'
+
+/** `mayBe`: names that exist although they are not in the scope, because their definition has problems. */
+export function compileDecide(
+  document: TopologyDocument,
+  options: DecideOptions,
+  scope: ExpressionScope<DecideContext>,
+  mayBe: (name: string) => boolean,
+): DecidePlan {
+  const compile = (path: Path, text: string): ((context: DecideContext) => boolean) | null => {
+    const compiled = compileAt(document, path, text, scope, 'boolean', { isFaulty: mayBe })
+    return compiled === null ? null : (context) => compiled.test(context)
+  }
+  const outcomes = options.outcome.flatMap((outcome, i) => {
+    const [name, text] = Object.entries(outcome)[0]!
+    const test = compile(['decide', 'outcome', i, name], text)
+    return test === null ? [] : [{ name, test }]
+  })
+  checkOutcomes(document, options)
+  const rules = Object.entries(options.alerts).flatMap(([id, { when, severity }]) => {
+    const test = compile(['decide', 'alerts', id, 'when'], when)
+    return test === null ? [] : [{ id, severity, test }]
+  })
+  return { outcomes, rules, reasons: options.reasons }
+}
+
+function checkOutcomes(document: TopologyDocument, { outcome }: DecideOptions): void {
+  const written = outcome.map((single) => Object.entries(single)[0]!)
+  const last = written.length - 1
+  written.forEach(([name, text], i) => {
+    const path = ['decide', 'outcome', i, name]
+    const always = text.trim() === 'true'
+    if (i === last && !always) {
+      document.add(
+        path,
+        'the last outcome must hold always, so that every event gets one.',
+        `Add "- ${name === 'approve' ? 'other' : 'approve'}: true" at the end.`,
+      )
+    }
+    if (i < last && always)
+      document.add(path, 'outcomes after this one are never reached.', 'Move it to the end.')
+    if (written.findIndex(([other]) => other === name) < i) {
+      document.add(path, `${name} is an outcome already.`, 'Join the conditions with ||.', { atKey: true })
+    }
+  })
+}

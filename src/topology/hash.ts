@@ -1,0 +1,113 @@
+/** Two hashes: what the model was trained with, and what the stored state depends on. */
+import { createHash } from 'node:crypto'
+import type { CompiledFeatures } from '../features/compiled.ts'
+import type { EntitySpec, FeatureSpec, FeaturesSpec } from '../features/spec.ts'
+import { partFormatVersion } from '../features/part-codec.ts'
+import type { SourcePlan } from '../decode/plan.ts'
+import type { ModelPlan } from '../model/plan.ts'
+
+/**
+ * Version of the code that turns events into state (late verdicts, trimming, caps, entity keys). Raise it with every
+ * change after which the same log gives other state: all state is then rebuilt.
+ */
+export const stateVersion = 1
+
+/** sha256 of the canonical JSON (keys sorted, no spaces), first 16 hex characters: 64 bits tell definitions apart. */
+export function hashOf(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 16)
+}
+
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`
+  }
+  return JSON.stringify(value) ?? 'null'
+}
+
+/**
+ * Names and order of the model's inputs with all that their numbers are computed from. Names of entities, topics and
+ * unused features do not matter.
+ */
+export function vectorHashOf(inputs: ModelPlan['inputs'], spec: FeaturesSpec): string {
+  const values = new Map(spec.values.map((value) => [value.name, value]))
+  const features = new Map(spec.features.map((feature) => [feature.name, feature]))
+  const entities = new Map(spec.entities.map((entity) => [entity.name, entity]))
+  const define = (name: string, depth: number): unknown => {
+    const value = values.get(name)
+    if (value !== undefined) return { value: value.expression.text }
+    const feature = features.get(name)
+    // Circles are a problem of their own; here they only must end.
+    if (feature === undefined || depth > features.size) return null
+    if (feature.kind !== 'ratio') return definitionOf(feature, entities)
+    const { of, to, default: empty } = feature
+    return { ratio: { of: define(of, depth + 1), to: define(to, depth + 1) }, default: empty }
+  }
+  return hashOf(
+    inputs.map(({ name, features: columns }) => ({
+      input: name,
+      columns: columns.map((column) => ({ name: column, definition: define(column, 0) })),
+    })),
+  )
+}
+
+function definitionOf(
+  feature: Exclude<FeatureSpec, { kind: 'ratio' }>,
+  entities: ReadonlyMap<string, EntitySpec>,
+): unknown {
+  const { windowMs, delayMs, edges, current, from } = feature
+  const entity = entities.get(feature.over)
+  return {
+    key: entity?.keys,
+    merge: entity?.merge,
+    from,
+    window: { windowMs, delayMs, edges, current },
+    where: feature.where?.text ?? null,
+    default: feature.default,
+    ...(feature.kind === 'rate'
+      ? { aggregate: 'rate', smoothing: feature.smoothing }
+      : { aggregate: feature.aggregate, value: feature.value?.text ?? null, divideBy: feature.divideBy }),
+  }
+}
+
+/** Everything stored state depends on; rules, names of features and what is computed when reading are not part of it. */
+export function stateHashOf(
+  sources: readonly SourcePlan[],
+  spec: FeaturesSpec,
+  compiled: CompiledFeatures,
+): string {
+  const keys = new Map(spec.entities.map((entity) => [entity.name, entity.keys]))
+  return hashOf({
+    stateVersion,
+    partFormatVersion,
+    layouts: compiled.layouts.map(({ entity, source, merge, horizonMs, columns }) => ({
+      entity,
+      keys: keys.get(entity),
+      source,
+      merge,
+      horizonMs,
+      columns,
+    })),
+    horizonMs: compiled.horizonMs,
+    eventsPerEntityMax: spec.eventsPerEntityMax,
+    sources: sources
+      .map((source) => ({
+        name: source.name,
+        role: source.role,
+        codec: codecIdentity(source),
+        fields: [source.idField, source.keyField, source.timeField, source.timeFormat],
+        late: [source.outOfOrderMs, source.allowedLatenessMs, source.late],
+        limits: source.limits,
+      }))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+  })
+}
+
+/** The schema decides which records are events, so it is part; where its file lies is not. */
+function codecIdentity({ codec }: SourcePlan): unknown {
+  if (codec.kind === 'json') return { kind: 'json', schema: codec.schema }
+  return { kind: 'avro', reader: codec.reader, giveUpIds: codec.giveUpIds.toSorted((a, b) => a - b) }
+}

@@ -1,0 +1,62 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { didYouMean } from '../expression/nearest.ts'
+import type { ModelOptions } from '../model/options.ts'
+import type { ModelPlan } from '../model/plan.ts'
+import type { TopologyDocument } from './document.ts'
+import type { CheckedFeatures } from './features.ts'
+import { reasonOf } from './substitute.ts'
+
+export function compileModel(
+  document: TopologyDocument,
+  options: ModelOptions,
+  features: CheckedFeatures,
+  folder: string,
+  presence: 'required' | 'optional',
+): Omit<ModelPlan, 'vectorHash'> {
+  const path = resolve(folder, options.path)
+  if (presence === 'required') checkPresence(document, path)
+  const names = [...features.valueNames, ...features.featureNames]
+  for (const [input, columns] of Object.entries(options.inputs)) {
+    columns.forEach((column, i) => {
+      const at = ['model', 'inputs', input, i]
+      if (!features.mayBe(column)) {
+        document.add(at, `there is no value or feature ${column}.`, didYouMean(column, names))
+      } else if (columns.indexOf(column) < i) {
+        document.add(at, `${column} is listed twice.`, 'Remove one; the order of the others is the contract.')
+      }
+    })
+  }
+  return {
+    path,
+    inputs: Object.entries(options.inputs).map(([name, columns]) => ({ name, features: columns })),
+    score: parseScore(options.score),
+    onMissing: options.onMissing,
+    workers: options.workers,
+    runTimeoutMs: options.runTimeout,
+  }
+}
+
+/** `probabilities[:, 1]` or `score`. */
+export function parseScore(text: string): ModelPlan['score'] {
+  const [, output, column] = /^([^\s[\]]+)(?:\s*\[\s*:\s*,\s*(\d+)\s*\])?$/.exec(text.trim()) ?? ['', text]
+  return { output: output!, column: column === undefined ? null : Number(column) }
+}
+
+function checkPresence(document: TopologyDocument, path: string): void {
+  try {
+    const found = statSync(path)
+    if (found.isDirectory() || path.endsWith('.onnx')) return
+    document.add(
+      ['model', 'path'],
+      `${path} is not a model.`,
+      'Name a directory with manifest.yaml, or an .onnx file.',
+    )
+  } catch (error) {
+    document.add(
+      ['model', 'path'],
+      `there is no model at ${path} (${reasonOf(error)}).`,
+      'Paths are relative to the topology file; train or fetch the model first.',
+    )
+  }
+}

@@ -1,0 +1,59 @@
+import type { SinkOptions } from '../sink/options.ts'
+import type { SinkCodecPlan, SinkPlan } from '../sink/plan.ts'
+import type { Sections } from './check-shape.ts'
+import type { TopologyDocument } from './document.ts'
+
+export function compileSinks({ predictions, alerts, deadLetters }: SinkOptions): SinkPlan {
+  const has = (part: 'features' | 'values' | 'watermarks'): boolean => predictions.include.includes(part)
+  return {
+    predictions: {
+      topic: predictions.topic,
+      codec: codecPlan(predictions.codec),
+      include: { features: has('features'), values: has('values'), watermarks: has('watermarks') },
+    },
+    alerts: { topic: alerts.topic, codec: codecPlan(alerts.codec) },
+    deadLetterTopic: deadLetters.topic,
+  }
+}
+
+function codecPlan(codec: SinkOptions['alerts']['codec']): SinkCodecPlan {
+  return codec === 'json' ? { kind: 'json' } : { kind: 'avro', subject: codec.avro.subject }
+}
+
+/** No output feeds an input, and a registry is named where one is needed. */
+export function checkSinks(
+  document: TopologyDocument,
+  { sinks, sources, registry }: Sections,
+  inputs: readonly { readonly name: string; readonly topic: string }[],
+): void {
+  const avro = [
+    ...Object.entries(sources ?? {}).flatMap(([name, { codec }]) =>
+      'avro' in codec ? [['sources', name, 'codec']] : [],
+    ),
+    ...(['predictions', 'alerts'] as const).flatMap((name) =>
+      typeof sinks?.[name].codec === 'object' ? [['sinks', name, 'codec']] : [],
+    ),
+  ]
+  if (registry?.url === '') {
+    for (const path of avro)
+      document.add(path, 'avro needs a schema registry.', 'Add registry: with url: http://….')
+  }
+  if (sinks === null) return
+  const outputs: [path: string[], topics: string[]][] = [
+    [['sinks', 'predictions', 'topic'], [sinks.predictions.topic]],
+    [['sinks', 'alerts', 'topic'], [sinks.alerts.topic]],
+    [
+      ['sinks', 'deadLetters', 'topic'],
+      inputs.map(({ topic }) => sinks.deadLetters.topic.replaceAll('{topic}', topic)),
+    ],
+  ]
+  for (const [path, topics] of outputs) {
+    const fed = inputs.find(({ topic }) => topics.includes(topic))
+    if (fed === undefined) continue
+    document.add(
+      path,
+      `${fed.topic} is read by source ${fed.name}: outputs would come back as inputs.`,
+      'Name another topic.',
+    )
+  }
+}

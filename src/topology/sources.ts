@@ -1,0 +1,237 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import avsc from 'avsc'
+import { compileJsonCodec } from '../decode/json-codec.ts'
+import type { SourceOptions } from '../decode/options.ts'
+import type { AvroCodecPlan, CodecPlan, DecodeLimits, JsonCodecPlan, SourcePlan } from '../decode/plan.ts'
+import { didYouMean } from '../expression/nearest.ts'
+import type { TopologyDocument } from './document.ts'
+import { fieldsOfAvroSchema, fieldsOfJsonSchema } from './event-types.ts'
+import type { FieldTypes } from './event-types.ts'
+import type { Path } from './problem.ts'
+import { reasonOf } from './substitute.ts'
+
+export interface CheckedSource {
+  readonly plan: SourcePlan
+  /** Null when the schema cannot be read: its fields are unknown, which is one problem and not many. */
+  readonly fields: FieldTypes | null
+}
+
+const defaultLatenessMs = 3_600_000
+
+export function compileSource(
+  document: TopologyDocument,
+  name: string,
+  options: SourceOptions,
+  limits: DecodeLimits,
+  folder: string,
+): CheckedSource | null {
+  const path = ['sources', name]
+  const read = readCodec(document, path, options.codec, folder)
+  const time =
+    typeof options.time === 'string' ? { field: options.time, format: 'epochMs' as const } : options.time
+  const fields = read?.fields ?? null
+  const timePath = typeof options.time === 'string' ? [...path, 'time'] : [...path, 'time', 'field']
+  if (fields !== null) {
+    checkField(document, [...path, 'id'], fields, options.id, ['text', 'number'])
+    checkField(document, [...path, 'key'], fields, options.key, ['text', 'number'])
+    checkTimeField(document, timePath, fields, time)
+  }
+  const start = compileStart(document, [...path, 'start'], options.start)
+  const late = compileLate(document, path, options)
+  if (read === null || start === null || late === null) return null
+  return {
+    fields,
+    plan: {
+      name,
+      role: options.role,
+      topic: options.topic,
+      codec: read.codec,
+      idField: options.id,
+      keyField: options.key,
+      timeField: time.field,
+      timeFormat: time.format,
+      start,
+      outOfOrderMs: options.outOfOrder,
+      allowedLatenessMs: late.allowedLatenessMs,
+      late: late.policy,
+      alignMs: options.align,
+      limits,
+    },
+  }
+}
+
+function compileLate(
+  document: TopologyDocument,
+  path: Path,
+  { role, late, allowedLateness }: SourceOptions,
+): { policy: SourcePlan['late']; allowedLatenessMs: number | null } | null {
+  if (role === 'score' && allowedLateness === 'horizon') {
+    document.add(
+      [...path, 'allowedLateness'],
+      'horizon is for sources of role state.',
+      'Write how long late events still count as on time, for example 1h.',
+    )
+    return null
+  }
+  if (role === 'state' && late === 'score') {
+    document.add(
+      [...path, 'late'],
+      'a source of role state is never scored.',
+      'Write drop-state or dead-letter.',
+    )
+    return null
+  }
+  const lateness = allowedLateness ?? (role === 'score' ? defaultLatenessMs : 'horizon')
+  return {
+    policy: late ?? (role === 'score' ? 'score' : 'drop-state'),
+    allowedLatenessMs: lateness === 'horizon' ? null : lateness,
+  }
+}
+
+function compileStart(document: TopologyDocument, path: Path, start: string): SourcePlan['start'] | null {
+  if (start === 'earliest' || start === 'latest') return start
+  // Without a zone the time would depend on the machine.
+  const time = /(Z|[+-]\d{2}:\d{2})$/.test(start) ? Date.parse(start) : Number.NaN
+  if (Number.isSafeInteger(time) && time >= 0) return time
+  document.add(
+    path,
+    `${JSON.stringify(start)} is not a time.`,
+    'Write it with a zone, for example 2026-01-31T00:00:00Z.',
+  )
+  return null
+}
+
+function readCodec(
+  document: TopologyDocument,
+  path: Path,
+  options: SourceOptions['codec'],
+  folder: string,
+): { codec: CodecPlan; fields: FieldTypes | null } | null {
+  if ('json' in options) {
+    const file = resolve(folder, options.json)
+    const at = [...path, 'codec', 'json']
+    const schema = readJson(document, at, file)
+    if (schema === null) return null
+    const codec: JsonCodecPlan = { kind: 'json', schema, schemaPath: file }
+    if (!compiles(document, at, file, 'JSON Schema', () => compileJsonCodec(codec))) return null
+    const fields = fieldsOfJsonSchema(schema)
+    if (fields === null)
+      document.add(at, `${file} lists no properties.`, 'List the fields of the event under properties.')
+    return { codec, fields }
+  }
+  const { subject, reader: written, giveUpIds } = options.avro
+  const file = resolve(folder, written)
+  const at = [...path, 'codec', 'avro', 'reader']
+  const reader = readJson(document, at, file)
+  if (reader === null) return null
+  const codec: AvroCodecPlan = { kind: 'avro', subject, reader, giveUpIds }
+  if (!compiles(document, at, file, 'Avro schema', () => avsc.Type.forSchema(reader as avsc.Schema)))
+    return null
+  const fields = fieldsOfAvroSchema(reader)
+  if (fields === null)
+    document.add(at, `${file} is not the schema of a record.`, 'The reader must be a record.')
+  return { codec, fields }
+}
+
+function compiles(
+  document: TopologyDocument,
+  at: Path,
+  file: string,
+  kind: string,
+  compile: () => unknown,
+): boolean {
+  try {
+    compile()
+    return true
+  } catch (error) {
+    document.add(at, `${file} is not a usable ${kind}: ${(error as Error).message.replace(`${file}: `, '')}.`)
+    return false
+  }
+}
+
+function readJson(document: TopologyDocument, at: Path, file: string): object | null {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    document.add(
+      at,
+      `${file} cannot be read (${reasonOf(error)}).`,
+      'Paths are relative to the topology file.',
+    )
+    return null
+  }
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+    document.add(at, `${file} does not hold a JSON object.`, 'It must be a schema.')
+  } catch (error) {
+    document.add(at, `${file} is not JSON: ${(error as Error).message}.`)
+  }
+  return null
+}
+
+function checkField(
+  document: TopologyDocument,
+  path: Path,
+  fields: FieldTypes,
+  name: string,
+  allowed: readonly string[],
+): void {
+  const field = fields.get(name)
+  if (field === undefined) {
+    document.add(path, `the schema has no field ${name}.`, didYouMean(name, fields.keys()))
+  } else if (field.type !== 'any' && !allowed.includes(field.type)) {
+    document.add(path, `${name} is of type ${field.type}.`, `Name a field of type ${allowed.join(' or ')}.`)
+  }
+}
+
+function checkTimeField(
+  document: TopologyDocument,
+  path: Path,
+  fields: FieldTypes,
+  { field: name, format }: { field: string; format: 'epochMs' | 'iso' },
+): void {
+  const type = fields.get(name)?.type
+  if (format === 'epochMs' && type === 'text') {
+    document.add(
+      path,
+      `${name} is text, and epoch milliseconds are expected.`,
+      `Write {field: ${name}, format: iso}.`,
+    )
+  } else if (format === 'iso' && type === 'number') {
+    document.add(
+      path,
+      `${name} is a number, and ISO text is expected.`,
+      `Write time: ${name}, or format: epochMs.`,
+    )
+  } else checkField(document, path, fields, name, ['text', 'number'])
+}
+
+/** Exactly one source is scored. */
+export function checkRoles(
+  document: TopologyDocument,
+  roles: ReadonlyMap<string, string>,
+  anyFaulty: boolean,
+): string | null {
+  const scored = [...roles].flatMap(([name, role]) => (role === 'score' ? [name] : []))
+  for (const name of scored.slice(1)) {
+    document.add(
+      ['sources', name, 'role'],
+      `${scored[0]} is scored already; one scored source per topology for now.`,
+      'Write role: state, or move it to a topology of its own.',
+    )
+  }
+  if (scored.length === 0 && !anyFaulty && !document.broken) {
+    document.add(
+      ['sources'],
+      'no source is scored.',
+      'Write role: score for the one whose events get predictions.',
+      {
+        atKey: true,
+      },
+    )
+  }
+  return scored[0] ?? null
+}

@@ -1,0 +1,119 @@
+import type { CompiledFeatures, Layout, PartLog } from '../../src/features/compiled.ts'
+import type { MemoryStore } from '../../src/features/memory-store.ts'
+import { offsetColumn, type Part } from '../../src/features/part-log.ts'
+import { unwrapPart } from '../../src/pipeline/flusher.ts'
+import { parseWatermark, type Watermark } from '../../src/pipeline/watermark.ts'
+import { inputName, type InputPartition } from '../../src/record/input.ts'
+import type { Expected, ExpectedLogs } from './expected.ts'
+import { allowedLatenessMs, inputs, outOfOrderMs, transactions } from './topology.ts'
+
+export interface StoreCheckParts {
+  readonly features: CompiledFeatures
+  readonly store: MemoryStore
+  readonly logs: ExpectedLogs
+  /** Committed position of an input, now. */
+  readonly position: (name: string) => number
+  readonly violated: (what: string) => void
+}
+
+/** Compares what Redis holds with the log: I5 and I6. */
+export class StoreCheck {
+  readonly #parts: StoreCheckParts
+
+  constructor(parts: StoreCheckParts) {
+    this.#parts = parts
+  }
+
+  /** I6 of one input and bucket; cheap. */
+  checkWatermark(bucket: number, name: string, text: string): void {
+    const { position, violated } = this.#parts
+    const { offset } = parseWatermark(text)!
+    if (offset > position(name)) {
+      violated(`I6: W of ${name} bucket ${bucket} is ${offset}, committed is ${position(name)}`)
+    }
+  }
+
+  /** I5: each part of every trusted build holds the visible events below its W, no other, and none twice. */
+  checkParts(): void {
+    const { store, features } = this.#parts
+    for (let bucket = 0; bucket < store.buckets; bucket++) {
+      const watermarks = store.watermarksNow(bucket)
+      for (const input of inputs) {
+        const watermark = parseWatermark(watermarks.get(inputName(input)))
+        if (watermark === null) continue
+        for (const layout of features.layoutsFedBy(input.source)) {
+          this.#checkLayout(input, layout, bucket, watermark)
+        }
+      }
+    }
+  }
+
+  #checkLayout(input: InputPartition, layout: Layout, bucket: number, watermark: Watermark): void {
+    const { features, store, logs, violated } = this.#parts
+    const name = inputName(input)
+    const floorMs = this.#floorMs(input, layout)
+    for (const [entityKey, events] of entities(features, layout, logs.of(input))) {
+      if (store.bucketOf(entityKey) !== bucket) continue
+      const fold = features.newPart(layout)
+      for (const { event, raw } of events) {
+        if (raw.offset < watermark.offset && event) features.insert(layout, fold, event)
+      }
+      const { own } = store.loadNow(bucket, {
+        inputName: name,
+        own: [{ layout: layout.index, entityKey }],
+        merged: [],
+      })
+      const bytes = unwrapPart(own[0] ?? null, watermark.build)
+      const expected = visibleRows(fold, floorMs)
+      const stored = bytes === null ? '' : visibleRows(features.decode(layout, bytes), floorMs)
+      if (expected === stored) continue
+      violated(
+        `I5: ${layout.entity} ${entityKey} of ${name} at W ${watermark.offset} must hold ${expected || 'nothing'}, holds ${stored || 'nothing'}`,
+      )
+    }
+  }
+
+  /** Events at or before are invisible to every reader and may have been trimmed, or left out by a rebuild. */
+  #floorMs(input: InputPartition, layout: Layout): number {
+    const readers = inputs.filter(({ source }) => source === transactions)
+    const ownOnly = !layout.merge && layout.source === transactions
+    const times = [input, ...(ownOnly ? [] : readers)].map((reader) => this.#committedTime(reader))
+    return Math.min(...times) - outOfOrderMs - allowedLatenessMs - layout.horizonMs
+  }
+
+  #committedTime(input: InputPartition): number {
+    const position = this.#parts.position(inputName(input))
+    return this.#parts.logs.of(input).findLast(({ raw }) => raw.offset < position)?.maxTime ?? -Infinity
+  }
+}
+
+function entities(
+  features: CompiledFeatures,
+  layout: Layout,
+  log: readonly Expected[],
+): Map<string, Expected[]> {
+  const byKey = new Map<string, Expected[]>()
+  for (const expected of log) {
+    const key = expected.event === null ? null : features.entityKey(layout, expected.event)
+    if (key === null) continue
+    const events = byKey.get(key) ?? []
+    byKey.set(key, events)
+    if (expected.applied) events.push(expected)
+  }
+  return byKey
+}
+
+/** Time, mask and values of each event later than `floorMs`, in order, as text. */
+function visibleRows(log: PartLog, floorMs: number): string {
+  const part = log as Part
+  const rows: string[] = []
+  for (let i = part.start; i < part.end; i++) {
+    if (part.data[i]! <= floorMs) continue
+    const row: number[] = []
+    for (let column = 0; column < part.columnCount; column++) {
+      if (column !== offsetColumn) row.push(part.data[column * part.capacity + i]!)
+    }
+    rows.push(row.join('/'))
+  }
+  return rows.join(' ')
+}

@@ -1,0 +1,97 @@
+import { MillraceError } from '../../src/errors.ts'
+import { inputName, type InputPartition } from '../../src/record/input.ts'
+import type { InputStream, LogRange, Taken } from '../../src/source/source.ts'
+import type { Host } from './host.ts'
+import type { Kafka } from './kafka.ts'
+import type { Wire } from './wire.ts'
+
+export interface StreamParts {
+  readonly wire: Wire
+  readonly host: Host
+  readonly kafka: Kafka
+  readonly input: InputPartition
+  readonly ended: AbortSignal
+  /** Whether a heartbeat sent now is accepted. */
+  readonly isMember: () => boolean
+}
+
+const heartbeatIntervalMs = 300
+
+/** One partition in one generation, fetched from the log in memory. */
+export class SimulatedStream implements InputStream {
+  readonly input: InputPartition
+  readonly ended: AbortSignal
+  highWatermark = -1
+  position = -1
+  nextTimestamp: number | null = null
+  readonly #parts: StreamParts
+  readonly #name: string
+
+  constructor(parts: StreamParts) {
+    this.#parts = parts
+    this.input = parts.input
+    this.ended = parts.ended
+    this.#name = inputName(parts.input)
+  }
+
+  seek(offset: number): void {
+    this.position = offset
+  }
+
+  async take(rowsMax: number, signal: AbortSignal): Promise<Taken> {
+    const { wire, host, kafka } = this.#parts
+    const stop = AbortSignal.any([signal, this.ended])
+    for (;;) {
+      stop.throwIfAborted()
+      const most = 1 + wire.scheduler.random.below(rowsMax)
+      const fetched = await wire.call({
+        host,
+        what: `fetch ${this.#name} from ${this.position}`,
+        effect: () => kafka.fetch(this.#name, this.position, most),
+        signal: stop,
+      })
+      if (fetched !== null) {
+        this.highWatermark = kafka.end(this.#name)
+        this.position = fetched.next
+        return fetched
+      }
+      await this.#appended(stop)
+    }
+  }
+
+  #appended(stop: AbortSignal): Promise<void> {
+    const { wire, host, kafka } = this.#parts
+    if (kafka.end(this.#name) > this.position) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => reject(stop.reason)
+      stop.addEventListener('abort', onAbort, { once: true })
+      kafka.onAppend(this.#name, () =>
+        host.deliver(wire.scheduler.between(1, 30), () => {
+          stop.removeEventListener('abort', onAbort)
+          resolve()
+        }),
+      )
+    })
+  }
+
+  async heartbeatAccepted(signal: AbortSignal): Promise<void> {
+    const { host, isMember } = this.#parts
+    const stop = AbortSignal.any([signal, this.ended])
+    do await host.clock.sleep(heartbeatIntervalMs, stop)
+    while (!isMember())
+  }
+
+  logRange(): Promise<LogRange> {
+    const { wire, host, kafka } = this.#parts
+    return wire.call({
+      host,
+      what: `log range ${this.#name}`,
+      effect: () => ({ start: 0, end: kafka.end(this.#name) }),
+      unanswered: () => new MillraceError('KAFKA_UNREACHABLE', `asking for the range of ${this.#name}`),
+    })
+  }
+
+  offsetAt(): Promise<number> {
+    return Promise.resolve(0)
+  }
+}

@@ -1,0 +1,169 @@
+import { describe, expect, test } from 'vitest'
+import type { Reject } from '../../../src/record/event.ts'
+import type { OutputRecord } from '../../../src/record/output.ts'
+import type { Headers } from '../../../src/record/raw-record.ts'
+import { compileAvroEncode } from '../../../src/sink/avro-encoder.ts'
+import { murmur2 } from '../../../src/sink/murmur2.ts'
+import { sampleAlert, samplePrediction } from '../../../src/sink/sample.ts'
+import { deadLetterTopic, jsonOnly } from '../../../src/sink/sink.ts'
+import { input, model, sinkOf, sinkPlan, violation } from './fixtures.ts'
+
+function accepted(output: OutputRecord | Reject): OutputRecord {
+  if ('rejected' in output) throw new Error(output.message)
+  return output
+}
+
+function textHeaders(headers: Headers | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]))
+}
+
+describe('a prediction record', () => {
+  test('has the JSON of the prediction, the key of the input and its topic', () => {
+    const raw = input()
+    const record = accepted(sinkOf().prediction(samplePrediction, raw))
+    expect(record).toMatchObject({ kind: 'prediction', topic: 'card.predictions', key: raw.key })
+    expect(record.value).toBe(JSON.stringify(samplePrediction))
+  })
+
+  test('names the model in its headers and passes the trace on, nothing else', () => {
+    const traceparent = Buffer.from('00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01')
+    const sink = sinkOf()
+    const traced = accepted(
+      sink.prediction(samplePrediction, input({ headers: { traceparent, other: 'x' } })),
+    )
+    const names = {
+      'millrace.model.name': model.name,
+      'millrace.model.version': model.version,
+      'millrace.model.digest': model.digest,
+    }
+    expect(textHeaders(traced.headers)).toEqual({ ...names, traceparent: traceparent.toString() })
+    const untraced = accepted(sink.alert(sampleAlert, input()))
+    expect(textHeaders(untraced.headers)).toEqual(names)
+  })
+
+  test('never holds NaN or Infinity', () => {
+    const features = { missing: NaN, endless: Infinity }
+    const record = accepted(sinkOf().prediction({ ...samplePrediction, features }, input()))
+    expect(record.value).toContain('"features":{"missing":null,"endless":null}')
+  })
+})
+
+describe('the partition of an output', () => {
+  test('is the number of the input partition when both topics have as many', () => {
+    expect(accepted(sinkOf().prediction(samplePrediction, input({ partition: 5 }))).partition).toBe(5)
+  })
+
+  test('follows the key as Java producers do when they differ', () => {
+    const key = Buffer.from('c00042')
+    const { partition } = accepted(sinkOf().alert(sampleAlert, input({ key })))
+    expect(partition).toBe((murmur2(key) & 0x7fffffff) % 4)
+  })
+
+  test('follows the input partition when there is no key', () => {
+    expect(accepted(sinkOf().alert(sampleAlert, input({ key: null, partition: 5 }))).partition).toBe(1)
+  })
+
+  test('always exists, also when partitions were added to the input after the start', () => {
+    const { partition } = accepted(sinkOf().prediction(samplePrediction, input({ partition: 6 })))
+    expect(partition).toBeLessThan(6)
+  })
+
+  test('of an unknown topic is an error that names it', () => {
+    const sink = sinkOf({ partitionCounts: new Map() })
+    expect(() => sink.prediction(samplePrediction, input())).toThrow('card.predictions')
+  })
+})
+
+describe('a prediction that does not fit the schema of its topic', () => {
+  const encoders = {
+    ...jsonOnly,
+    predictions: compileAvroEncode<object>(
+      {
+        type: 'record',
+        name: 'P',
+        fields: [
+          { name: 'id', type: 'string' },
+          { name: 'region', type: 'string' },
+        ],
+      },
+      3,
+    ),
+  }
+
+  test('becomes a reject with reason OUTPUT that names the place', () => {
+    const raw = input()
+    const reject = sinkOf({ encoders }).prediction(samplePrediction, raw)
+    expect(reject).toMatchObject({ rejected: true, reason: 'OUTPUT', stage: 'sink', raw })
+    expect((reject as Reject).message).toMatch(/card\.predictions: at region: .*string/)
+  })
+})
+
+describe('a dead letter', () => {
+  const info = { failedAtMs: Date.UTC(2026, 0, 31, 10, 20, 30, 123), attempts: 2 }
+
+  function rejectOf(raw = input(), overrides: Partial<Reject> = {}): Reject {
+    return { rejected: true, reason: 'SCHEMA', stage: 'decode', message: 'at /a: wrong', raw, ...overrides }
+  }
+
+  test('has the bytes of key and value untouched, also when there are none', () => {
+    const raw = input({ key: Buffer.of(0xff, 0), value: Buffer.of(0, 0xff) })
+    const record = sinkOf().deadLetter(rejectOf(raw), info)
+    expect(record).toMatchObject({ kind: 'dead-letter', topic: 'dlq.card.transactions', partition: 0 })
+    expect(record.key).toBe(raw.key)
+    expect(record.value).toBe(raw.value)
+    const empty = sinkOf().deadLetter(rejectOf(input({ key: null, value: null })), info)
+    expect([empty.key, empty.value]).toEqual([null, null])
+  })
+
+  test('says where it was, why it is here and who gave it up', () => {
+    const { headers } = sinkOf().deadLetter(rejectOf(input(), { schemaId: 7 }), info)
+    expect(textHeaders(headers)).toEqual({
+      '__dlq.errors.topic': 'card.transactions',
+      '__dlq.errors.partition': '3',
+      '__dlq.errors.offset': '123456',
+      '__dlq.errors.group': 'card-fraud',
+      '__dlq.errors.delivery.count': '2',
+      '__dlq.errors.message': 'at /a: wrong',
+      'millrace.dlq.reason': 'SCHEMA',
+      'millrace.dlq.stage': 'decode',
+      'millrace.dlq.failed-at': '2026-01-31T10:20:30.123Z',
+      'millrace.dlq.attempts': '2',
+      'millrace.dlq.schema-id': '7',
+      'millrace.dlq.model': `card-fraud/1@${model.digest}`,
+      'millrace.dlq.service-version': '0.1.0',
+    })
+    expect(violation('dead-letter', textHeaders(headers))).toBeNull()
+  })
+
+  test('keeps the headers of the record, repeated ones too', () => {
+    const own = { traceparent: Buffer.from('00-1-2-03'), tag: [Buffer.from('a'), 'b'], constructor: 'x' }
+    const { headers } = sinkOf().deadLetter(rejectOf(input({ headers: own })), info)
+    expect(headers).toMatchObject(own)
+  })
+
+  test('can be produced when a header has no value', () => {
+    const headers = { empty: null, some: [null, 'b'] } as unknown as Headers
+    const record = sinkOf().deadLetter(rejectOf(input({ headers })), info)
+    expect(record.headers).toMatchObject({ empty: '', some: ['', 'b'] })
+  })
+
+  test('that was replayed and failed again tells its last failure only', () => {
+    const headers = {
+      'millrace.dlq.schema-id': '3',
+      'millrace.dlq.reason': 'LATE',
+      '__dlq.errors.topic': 'old',
+    }
+    const record = sinkOf().deadLetter(rejectOf(input({ headers })), info)
+    expect(textHeaders(record.headers)).toMatchObject({
+      'millrace.dlq.reason': 'SCHEMA',
+      '__dlq.errors.topic': 'card.transactions',
+    })
+    expect(record.headers).not.toHaveProperty(['millrace.dlq.schema-id'])
+  })
+
+  test('goes to the topic of the pattern, whatever the input is called', () => {
+    expect(deadLetterTopic({ ...sinkPlan, deadLetterTopic: 'dlq.{topic}.{topic}' }, "a$&b$'")).toBe(
+      "dlq.a$&b$'.a$&b$'",
+    )
+  })
+})
