@@ -9,7 +9,7 @@ import type { OutputRecord } from '../record/output.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
-import { coverageGap, produceRequest } from './record-batch.ts'
+import { coverageGap, defaultBatchBytesMax, produceRequest, splitBySize } from './record-batch.ts'
 import type { Claim, CommittedPosition, TransactionPort } from './transaction.ts'
 
 export interface KafkaTransactionParts {
@@ -19,6 +19,8 @@ export interface KafkaTransactionParts {
   readonly clock: Clock
   readonly log: Log
   readonly compression?: Compression
+  /** Largest record batch of one partition: the smallest `max.message.bytes` of the output topics. */
+  readonly batchBytesMax?: number
 }
 
 /** Every earlier owner must have used the same id, so it is made of names that do not change with the instance. */
@@ -135,16 +137,18 @@ class KafkaClaim implements Claim {
   }
 
   async #send(transaction: Transaction, outputs: readonly OutputRecord[]): Promise<void> {
-    if (outputs.length === 0) return
     const { client, compression = 'none' } = this.#parts
     const timeoutMs = Math.ceil(client.plan.transactionTimeoutMs / 2)
-    const acknowledged = await transaction.sendBatch(produceRequest(outputs, compression, timeoutMs))
-    const gap = coverageGap(outputs, acknowledged)
-    if (gap)
-      throw new MillraceError(
-        'TRANSACTION_NOT_COMMITTED',
-        `outputs of ${this.#place()} were not all written: ${gap}`,
-      )
+    // One after another: concurrent sends would reuse sequence numbers after an error.
+    for (const some of splitBySize(outputs, this.#parts.batchBytesMax ?? defaultBatchBytesMax)) {
+      const acknowledged = await transaction.sendBatch(produceRequest(some, compression, timeoutMs))
+      const gap = coverageGap(some, acknowledged)
+      if (gap)
+        throw new MillraceError(
+          'TRANSACTION_NOT_COMMITTED',
+          `outputs of ${this.#place()} were not all written: ${gap}`,
+        )
+    }
   }
 
   /**

@@ -21,6 +21,56 @@ export function produceRequest(
   }
 }
 
+/** Kafka's default `max.message.bytes`: the largest record batch a topic takes. */
+export const defaultBatchBytesMax = 1_048_588
+/** Header of a record batch. */
+const batchOverheadBytes = 61
+/** Length, attributes, deltas and lengths of one record: varints, at most this much together. */
+const recordOverheadBytes = 40
+/** Lengths of one header's name and value. */
+const headerOverheadBytes = 10
+
+/** Splits outputs, in order, so that what goes to one partition fits into one record batch each. */
+export function splitBySize(outputs: readonly OutputRecord[], bytesMax: number): readonly OutputRecord[][] {
+  const parts: OutputRecord[][] = []
+  let part: OutputRecord[] = []
+  let sizes = new Map<string, number>()
+  for (const output of outputs) {
+    const place = `${output.topic}:${output.partition}`
+    const bytes = recordBytes(output)
+    const size = (sizes.get(place) ?? batchOverheadBytes) + bytes
+    if (size > bytesMax && part.length > 0) {
+      parts.push(part)
+      part = []
+      sizes = new Map([[place, batchOverheadBytes + bytes]])
+    } else {
+      sizes.set(place, size)
+    }
+    part.push(output)
+  }
+  if (part.length > 0) parts.push(part)
+  return parts
+}
+
+/** Upper bound of a record's share of an uncompressed batch. */
+export function recordBytes({ key, value, headers }: OutputRecord): number {
+  let bytes = recordOverheadBytes + (key?.length ?? 0) + bytesOf(value)
+  for (const name in headers) {
+    const header = headers[name]
+    for (const each of Array.isArray(header)
+      ? (header as readonly (Buffer | string)[])
+      : [header as Buffer | string]) {
+      bytes += headerOverheadBytes + bytesOf(name) + bytesOf(each)
+    }
+  }
+  return bytes
+}
+
+function bytesOf(text: Buffer | string | null | undefined): number {
+  if (text === null || text === undefined) return 0
+  return typeof text === 'string' ? Buffer.byteLength(text) : text.length
+}
+
 /** Grouped by topic; the order within a partition is kept. The partition is always explicit. */
 export function toTopicMessages(outputs: readonly OutputRecord[]): TopicMessages[] {
   const byTopic = new Map<string, TopicMessages>()

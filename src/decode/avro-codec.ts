@@ -58,7 +58,7 @@ function readerType(plan: AvroCodecPlan): types.RecordType {
   try {
     type = avsc.Type.forSchema(plan.reader as avsc.Schema, {
       omitRecordMethods: true,
-      typeHook: (schema) => (isLong(schema) ? (exactLong as avsc.Type) : undefined),
+      typeHook: (schema) => (isLong(schema) ? exactLong : undefined),
     })
   } catch (error) {
     throw new MillraceError(

@@ -38,7 +38,8 @@ export function compileStructureCheck(writer: Type): StructureCheck {
 function compileWalk(type: Type, known: Map<Type, Walk>): Walk {
   if (type instanceof avsc.types.RecordType) return recordWalk(type, known)
   if (type instanceof avsc.types.ArrayType) return blocksWalk(null, compileWalk(type.itemsType, known))
-  if (type instanceof avsc.types.MapType) return blocksWalk(mapKey, compileWalk(type.valuesType, known))
+  if (type instanceof avsc.types.MapType)
+    return blocksWalk(mapKey, compileWalk(type.valuesType as Type, known))
   if (type instanceof avsc.types.UnwrappedUnionType || type instanceof avsc.types.WrappedUnionType) {
     const branches = type.types.map((branch) => compileWalk(branch, known))
     return (cursor) => chosen(cursor, branches, 'union branch')(cursor)

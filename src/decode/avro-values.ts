@@ -61,7 +61,7 @@ export function compileToPlain(type: Type, known = new Map<Type, Convert>()): Co
     return item === null ? null : (value) => (Array.isArray(value) ? value.map(item) : value)
   }
   if (type instanceof avsc.types.MapType) {
-    const item = compileToPlain(type.valuesType, known)
+    const item = compileToPlain(type.valuesType as Type, known)
     return item === null ? null : (value) => mapEntries(value, () => item)
   }
   if (type instanceof avsc.types.UnwrappedUnionType) {
@@ -104,7 +104,7 @@ function unwrap(type: types.WrappedUnionType, known: Map<Type, Convert>): Conver
     byName.set(branch.branchName ?? branch.typeName, compileToPlain(branch, known))
   return (value) => {
     if (typeof value !== 'object' || value === null) return value
-    const [entry] = Object.entries(value)
+    const [entry] = Object.entries(value) as [string, unknown][]
     if (entry === undefined) return value
     const convert = byName.get(entry[0])
     return convert ? convert(entry[1]) : entry[1]

@@ -29,14 +29,13 @@ export function toReject(fault: Fault, raw: RawRecord, schemaId?: number): Rejec
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
-  if (Array.isArray(value)) return `an array of ${value.length}`
-  if (typeof value === 'object' && value !== null) return 'an object'
-  return String(value)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (value === null) return 'null'
+  return Array.isArray(value) ? `an array of ${value.length}` : 'an object'
 }
 
 /** Control characters and line ends become spaces; lone surrogates become U+FFFD; the rest is cut at `maxChars`. */
 export function oneLine(text: string, maxChars: number): string {
   const cut = text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text
-  // eslint-disable-next-line no-control-regex -- these are what must not get into a line
   return cut.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').toWellFormed()
 }

@@ -33,6 +33,8 @@ export interface GroupControl {
 
 export interface ConsumerGroup extends GroupControl {
   readonly cluster: Cluster
+  /** Null before the first join and after leaving. */
+  memberId: string | null
   readonly preferredReadReplicasPerTopicPartition: Record<string, Record<number, unknown> | undefined>
   fetch(nodeId: string): Promise<FetchedBatch[]>
   joinAndSync(): Promise<void>

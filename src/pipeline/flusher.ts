@@ -23,8 +23,8 @@ export interface FlusherOptions {
   readonly ttlMs: number
   readonly rowsMax: number
   readonly ageMaxMs: number
-  /** Wall clock when everything in the log was consumed, 0 when something is left. */
-  readonly caughtUpAt: () => number
+  /** Wall clock when nothing in the log lies at or behind `offset`, 0 when something does. */
+  readonly caughtUpAt: (offset: number) => number
   readonly flushed: (offset: number, changes: number, durationMs: number) => void
 }
 
@@ -225,7 +225,7 @@ export class Flusher {
       offset: target.offset,
       maxTime,
       flushedAt: now,
-      caughtUpAt: this.#options.caughtUpAt(),
+      caughtUpAt: this.#options.caughtUpAt(target.offset),
       distanceMin,
     }
   }

@@ -170,7 +170,8 @@ export class PartitionTask {
       this.#moveTo('waiting', 'rebuilding on another log')
       return
     }
-    if (!(error instanceof MillraceError) || error.reaction === 'stop') {
+    const stop = AbortSignal.any([signal, this.#drain.signal])
+    if (!(error instanceof MillraceError) || (error.reaction === 'stop' && (await this.#isMember(stop)))) {
       this.#moveTo('failed', code)
       throw error
     }
@@ -181,10 +182,17 @@ export class PartitionTask {
     this.#moveTo(fenced ? 'fenced' : 'waiting', fenced ? 'until a heartbeat is accepted' : code)
     const waitMs = Math.min(backOffFirstMs * 2 ** this.#failures, backOffMaxMs)
     this.#failures++
-    const stop = AbortSignal.any([signal, this.#drain.signal])
     // Both waits end early only when the task has to end, which the loop sees.
     if (fenced) await this.#stream.heartbeatAccepted(stop).catch(() => undefined)
     await shared.clock.sleep(waitMs, stop).catch(() => undefined)
+  }
+
+  /** A process that was thrown out of the group may see a mixture of its own and the new owner's doings: no reason to stop. */
+  #isMember(signal: AbortSignal): Promise<boolean> {
+    return this.#stream.heartbeatAccepted(signal).then(
+      () => true,
+      () => false,
+    )
   }
 
   #moveTo(status: PartitionStatus, detail: string): void {

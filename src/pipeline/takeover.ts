@@ -144,8 +144,8 @@ export function own(
       scored.outOfOrderMs + features.horizonMs + latenessMs(scored, features.horizonMs) + limits.outageMaxMs,
     rowsMax: limits.unflushedRowsMax,
     ageMaxMs: limits.unflushedAgeMaxMs,
-    caughtUpAt: () =>
-      owned.metadata.offset >= Math.max(stream.highWatermark, log.end) ? shared.clock.now() : 0,
+    // Of what is flushed, not of what is committed: in a rebuild the others must not take an empty share for a whole one.
+    caughtUpAt: (offset) => (offset >= Math.max(stream.highWatermark, log.end) ? shared.clock.now() : 0),
     flushed: (offset, changes, durationMs) => shared.observer.flushed(input, offset, changes, durationMs),
   })
   const replayedFrom = plan.buckets.map((bucket) => bucket.offset)

@@ -118,7 +118,7 @@ class StrangersAnswer extends Error {
 
 /** A page with status 200 must not be taken for a schema: that would make dead letters of good records. */
 function refuseStrangers<R extends Answer>(answer: R): R {
-  const data = answer.data<unknown>()
+  const data = answer.data()
   const isObject = typeof data === 'object' && data !== null
   const isSchemaLookup = answer.request().path().includes('/schemas/ids/')
   if (isObject && (!isSchemaLookup || ('schema' in data && typeof data.schema === 'string'))) return answer
@@ -126,22 +126,30 @@ function refuseStrangers<R extends Answer>(answer: R): R {
 }
 
 interface Answer {
-  data<T>(): T
+  data(): unknown
   request(): { path(): string }
 }
 
 type ClientSchema = Awaited<ReturnType<SchemaRegistry['getSchema']>>
 
 function asRegistered(id: number, schema: ClientSchema): RegisteredSchema {
-  if (!('schema' in schema) || typeof schema.schema !== 'function') {
-    return {
-      kind: 'unusable',
-      id,
-      why: `schema id ${id} is not Avro (${SchemaType.JSON} or ${SchemaType.PROTOBUF})`,
-    }
+  if (!isAvroType(schema)) {
+    const others = `${SchemaType.JSON} or ${SchemaType.PROTOBUF}`
+    return { kind: 'unusable', id, why: `schema id ${id} is not Avro (${others})` }
   }
   // With references put in, and with defaults and aliases.
   return { kind: 'avro', id, schema: JSON.stringify(schema.schema({ exportAttrs: true })) }
+}
+
+/** What the client hands out for Avro: a type of avsc, which it declares as something else. */
+interface AvroType {
+  schema(options: { exportAttrs: boolean }): object
+}
+
+function isAvroType(schema: unknown): schema is AvroType {
+  return (
+    typeof schema === 'object' && schema !== null && 'schema' in schema && typeof schema.schema === 'function'
+  )
 }
 
 function trouble(url: string, what: string, status: number, cause: unknown): MillraceError {

@@ -108,7 +108,13 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
       layouts: plan.features.layouts,
       buckets: 1,
     }),
-    transactions: openTransactionPort({ client: kafka, app: plan.name, clock, log }),
+    transactions: openTransactionPort({
+      client: kafka,
+      app: plan.name,
+      clock,
+      log,
+      batchBytesMax: Math.min(...topics.map(({ maxMessageBytes }) => maxMessageBytes)),
+    }),
     batching: {
       get hasRoom() {
         return batcher.hasRoom

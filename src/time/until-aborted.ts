@@ -4,7 +4,6 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
     const onAbort = (): void => reject(signal.reason)
     if (signal.aborted) onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
-    const done = (): void => signal.removeEventListener('abort', onAbort)
-    promise.then(resolve, reject).then(done, done)
+    void promise.then(resolve, reject).then(() => signal.removeEventListener('abort', onAbort))
   })
 }

@@ -1,13 +1,25 @@
 /** Values of the file → options, section by section, so that a mistake in one leaves the others to be checked. */
 import { z } from 'zod'
 import { didYouMean } from '../expression/nearest.ts'
+import { modelOptions } from '../model/options.ts'
+import { sinkOptions } from '../sink/options.ts'
 import type { TopologyDocument } from './document.ts'
 import { topologyShape } from './options.ts'
 import type { SectionName, TopologyOptions } from './options.ts'
 import type { Path } from './problem.ts'
 
-/** Checked sections; null where the section has problems. */
-export type Sections = { readonly [S in SectionName]: TopologyOptions[S] | null }
+/** Checked sections; null, or without some keys, where there are problems. */
+export type Sections = {
+  readonly [S in SectionName]:
+    (S extends PartSection ? Partial<TopologyOptions[S]> : TopologyOptions[S]) | null
+}
+
+/** Sections with keys that must be there: each key is checked by itself when the whole is wrong. */
+type PartSection = 'model' | 'sinks'
+const partShapes: Readonly<Record<PartSection, Readonly<Record<string, z.ZodType>>>> = {
+  model: modelOptions.shape,
+  sinks: sinkOptions.shape,
+}
 
 /** Sections of named entries, each entry checked by itself. */
 const entrySections: readonly SectionName[] = ['sources', 'entities', 'values', 'features']
@@ -50,7 +62,17 @@ function checkWhole(document: TopologyDocument, section: SectionName, written: u
   const result = topologyShape[section].safeParse(written)
   if (result.success) return result.data
   report(document, result.error.issues, [section])
-  return null
+  const shape = section === 'model' || section === 'sinks' ? partShapes[section] : null
+  if (shape === null || !isGroup(written))
+    return repaired(topologyShape[section], written, result.error.issues)
+  const parts = Object.entries(shape).map(([key, part]) => {
+    const checked = part.safeParse(written[key])
+    return [
+      key,
+      checked.success ? checked.data : (repaired(part, written[key], checked.error.issues) ?? undefined),
+    ]
+  })
+  return Object.fromEntries(parts) as unknown
 }
 
 function checkEntries(
@@ -65,10 +87,51 @@ function checkEntries(
     if (result.success) Object.assign(checked, result.data)
     else {
       report(document, result.error.issues, [section])
-      ;(faulty[section] as Set<string>).add(name)
+      const rest = repaired(topologyShape[section], { [name]: value }, result.error.issues)
+      if (rest !== null && Object.hasOwn(rest, name)) Object.assign(checked, rest)
+      else (faulty[section] as Set<string>).add(name)
     }
   }
   return checked
+}
+
+// Each round takes out one level around what is wrong.
+const repairsMax = 4
+
+/**
+ * What is left without the keys that are wrong, so that the rest is checked too; its problems are reported, so nothing
+ * runs from it. Null when a key that must be there is wrong, ; of a list with a wrong item nothing is left.
+ */
+function repaired(schema: z.ZodType, written: unknown, issues: readonly Issue[]): object | null {
+  let rest = structuredClone(written)
+  let wrong = issues
+  for (let round = 0; round < repairsMax; round++) {
+    for (const issue of wrong) {
+      const paths =
+        issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path]
+      for (const path of paths) if (!remove(rest, upToList(path as Path))) return null
+    }
+    const result = schema.safeParse(rest)
+    if (result.success) return result.data as object
+    wrong = result.error.issues
+  }
+  return null
+}
+
+/** Without an item, the others would move up and be reported at the wrong place. */
+function upToList(path: Path): Path {
+  const item = path.findIndex((part) => typeof part === 'number')
+  return item < 0 ? path : path.slice(0, item)
+}
+
+/** Takes out the key at a path, or the group around it when it is not there (it was wrong, and then missing). */
+function remove(root: unknown, path: Path): boolean {
+  if (path.length === 0) return false
+  const parent = path.slice(0, -1).reduce<unknown>((at, part) => (isGroup(at) ? at[part] : undefined), root)
+  const name = String(path.at(-1))
+  if (!isGroup(parent)) return false
+  if (!Object.hasOwn(parent, name)) return remove(root, path.slice(0, -1))
+  return Reflect.deleteProperty(parent, name)
 }
 
 function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -115,5 +178,7 @@ function costOf(issue: Issue): number {
   if (issue.code === 'unrecognized_keys') return issue.keys.length
   if (issue.code === 'invalid_union')
     return Math.min(...issue.errors.map((errors) => errors.reduce((sum, one) => sum + costOf(one), 0)))
-  return issue.path.length === 0 ? 10 : 1
+  if (issue.path.length > 0) return 1
+  // A group or a list was not meant where another kind of value stands.
+  return issue.code === 'invalid_type' ? 20 : 10
 }

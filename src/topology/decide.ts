@@ -5,15 +5,15 @@ import type { TopologyDocument } from './document.ts'
 import { compileAt } from './expressions.ts'
 import type { Path } from './problem.ts'
 
-/** `mayBe`: names that exist although they are not in the scope, because their definition has problems. */
+/** `isFaulty`: names that exist although they are not in the scope, because their definition has problems. */
 export function compileDecide(
   document: TopologyDocument,
   options: DecideOptions,
   scope: ExpressionScope<DecideContext>,
-  mayBe: (name: string) => boolean,
+  isFaulty: (name: string) => boolean,
 ): DecidePlan {
   const compile = (path: Path, text: string): ((context: DecideContext) => boolean) | null => {
-    const compiled = compileAt(document, path, text, scope, 'boolean', { isFaulty: mayBe })
+    const compiled = compileAt(document, path, text, scope, 'boolean', { isFaulty })
     return compiled === null ? null : (context) => compiled.test(context)
   }
   const outcomes = options.outcome.flatMap((outcome, i) => {

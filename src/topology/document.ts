@@ -35,6 +35,8 @@ export class TopologyDocument {
   broken = false
   readonly #problems: Problem[] = []
   readonly #lines = new LineCounter()
+  /** Values whose references stand for nothing: what they say does not count. */
+  readonly #unresolved = new Set<string>()
   readonly #places = new Map<string, Place>()
   #values = 0
 
@@ -78,6 +80,7 @@ export class TopologyDocument {
   }
 
   add(path: Path, message: string, suggestion = '', where: Where = {}): void {
+    if (this.#unresolved.has(JSON.stringify(path))) return
     this.#addAt(this.#offsetOf(path, where), path, message, suggestion)
   }
 
@@ -171,6 +174,7 @@ export class TopologyDocument {
     const { text, changed, problems } = substitute(node.value, surroundings)
     if (changed) this.#places.set(JSON.stringify(path), { key, value: node, substituted: true })
     for (const { message, suggestion } of problems) this.add(path, message, suggestion)
+    if (problems.length > 0) this.#unresolved.add(JSON.stringify(path))
     return text
   }
 }

@@ -38,7 +38,9 @@ export interface CheckedFeatures {
   /** Values and features by name, also those that have problems (then without expression). */
   readonly valueNames: ReadonlySet<string>
   readonly featureNames: ReadonlySet<string>
-  /** A name that resembles a faulty feature may come from it: nothing is said about it. */
+  /** A name that a feature with problems may define. */
+  isFaulty(name: string): boolean
+  /** A value or feature, or a name that a faulty one may define. */
   mayBe(name: string): boolean
 }
 
@@ -62,8 +64,8 @@ export function compileFeatureSpecs(inputs: FeatureInputs): CheckedFeatures {
     (name) => !expanded.some(({ path }) => path[1] === name),
   )
   const faulty = [...inputs.faultyFeatures, ...unexpanded].map(patternOf)
-  const mayBe = (name: string): boolean =>
-    valueNames.has(name) || featureNames.has(name) || faulty.some((pattern) => pattern.test(name))
+  const isFaulty = (name: string): boolean => faulty.some((pattern) => pattern.test(name))
+  const mayBe = (name: string): boolean => valueNames.has(name) || featureNames.has(name) || isFaulty(name)
 
   checkNames(inputs, expanded)
   const values = Object.entries(inputs.values).flatMap(([name, text]) =>
@@ -82,7 +84,13 @@ export function compileFeatureSpecs(inputs: FeatureInputs): CheckedFeatures {
     merge,
   }))
   const { scored, eventsPerEntityMax } = inputs
-  return { spec: { entities, scored, values, features, eventsPerEntityMax }, valueNames, featureNames, mayBe }
+  return {
+    spec: { entities, scored, values, features, eventsPerEntityMax },
+    valueNames,
+    featureNames,
+    isFaulty,
+    mayBe,
+  }
 }
 
 function patternOf(name: string): RegExp {

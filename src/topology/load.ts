@@ -16,7 +16,8 @@ import { ruleScope } from './expressions.ts'
 import { compileFeatureSpecs } from './features.ts'
 import type { CheckedFeatures } from './features.ts'
 import { stateHashOf, vectorHashOf } from './hash.ts'
-import { compileModel } from './model.ts'
+import { checkModel, compileModel } from './model.ts'
+import type { TopologyOptions } from './options.ts'
 import type { LimitsPlan, Plan, StorePlan } from './plan.ts'
 import { TopologyError } from './problem.ts'
 import { checkRoles, compileSource } from './sources.ts'
@@ -97,9 +98,8 @@ function compile(
     faultyFeatures: shape.faulty.features,
     eventsPerEntityMax: sections.limits?.eventsPerEntityMax ?? 1,
   })
-  checkSourcesUsed(document, sources.byName, sections)
-  const model =
-    sections.model === null ? null : compileModel(document, sections.model, features, folder, presence)
+  checkSourcesUsed(document, sources.byName)
+  if (sections.model !== null) checkModel(document, sections.model, features, folder, presence)
   const decide = compileRules(document, shape, sources.byName.get(scored) ?? null, features)
   checkSinks(
     document,
@@ -108,9 +108,10 @@ function compile(
       source === null ? [] : [{ name, topic: source.plan.topic }],
     ),
   )
-  if (document.problems.length > 0 || model === null || decide === null) return null
+  if (document.problems.length > 0 || decide === null) return null
 
-  const { name, kafka, registry, batch, sinks, store, limits } = complete(sections)
+  const { name, kafka, registry, model: modelOptions, batch, sinks, store, limits } = complete(sections)
+  const model = compileModel(modelOptions, folder)
   const compiled = compileColumns(document, features.spec)
   if (compiled === null) return null
   const plans = [...sources.byName.values()].map((source) => source!.plan)
@@ -171,13 +172,12 @@ function compileSources(
 function checkSourcesUsed(
   document: TopologyDocument,
   sources: ReadonlyMap<string, CheckedSource | null>,
-  sections: Sections,
 ): void {
-  const features = Object.values(sections.features ?? {})
+  const written = document.at(['features'])
+  const features = typeof written === 'object' && written !== null ? Object.keys(written) : []
   for (const [name, source] of sources) {
     if (source?.plan.role !== 'state') continue
-    if (features.some((feature) => !('ratio' in feature) && feature.from === name)) continue
-    if (document.problems.some(({ path }) => path.startsWith('features'))) continue
+    if (features.some((feature) => document.at(['features', feature, 'from']) === name)) continue
     document.add(
       ['sources', name],
       `no feature reads from ${name}.`,
@@ -197,7 +197,7 @@ function compileRules(
 ): Plan['decide'] | null {
   if (sections.decide === null || scored?.fields == null) return null
   const scope = ruleScope(scored.fields, [...features.valueNames], [...features.featureNames])
-  return compileDecide(document, sections.decide, scope, features.mayBe)
+  return compileDecide(document, sections.decide, scope, features.isFaulty)
 }
 
 function compileColumns(document: TopologyDocument, spec: FeaturesSpec): CompiledFeatures | null {
@@ -210,7 +210,7 @@ function compileColumns(document: TopologyDocument, spec: FeaturesSpec): Compile
   }
 }
 
-type Complete = { readonly [S in keyof Sections]: NonNullable<Sections[S]> }
+type Complete = { readonly [S in keyof Sections]: TopologyOptions[S] }
 
 function complete(sections: Sections): Complete {
   for (const [name, section] of Object.entries(sections)) {

@@ -7,17 +7,18 @@ import type { TopologyDocument } from './document.ts'
 import type { CheckedFeatures } from './features.ts'
 import { reasonOf } from './substitute.ts'
 
-export function compileModel(
+/** The model is there, and its inputs are values and features. */
+export function checkModel(
   document: TopologyDocument,
-  options: ModelOptions,
+  options: Partial<ModelOptions>,
   features: CheckedFeatures,
   folder: string,
   presence: 'required' | 'optional',
-): Omit<ModelPlan, 'vectorHash'> {
-  const path = resolve(folder, options.path)
-  if (presence === 'required') checkPresence(document, path)
+): void {
+  if (presence === 'required' && options.path !== undefined)
+    checkPresence(document, resolve(folder, options.path))
   const names = [...features.valueNames, ...features.featureNames]
-  for (const [input, columns] of Object.entries(options.inputs)) {
+  for (const [input, columns] of Object.entries(options.inputs ?? {})) {
     columns.forEach((column, i) => {
       const at = ['model', 'inputs', input, i]
       if (!features.mayBe(column)) {
@@ -27,9 +28,12 @@ export function compileModel(
       }
     })
   }
+}
+
+export function compileModel(options: ModelOptions, folder: string): Omit<ModelPlan, 'vectorHash'> {
   return {
-    path,
-    inputs: Object.entries(options.inputs).map(([name, columns]) => ({ name, features: columns })),
+    path: resolve(folder, options.path),
+    inputs: Object.entries(options.inputs).map(([name, features]) => ({ name, features })),
     score: parseScore(options.score),
     onMissing: options.onMissing,
     workers: options.workers,

@@ -31,7 +31,7 @@ export function checkSinks(
       'avro' in codec ? [['sources', name, 'codec']] : [],
     ),
     ...(['predictions', 'alerts'] as const).flatMap((name) =>
-      typeof sinks?.[name].codec === 'object' ? [['sinks', name, 'codec']] : [],
+      typeof sinks?.[name]?.codec === 'object' ? [['sinks', name, 'codec']] : [],
     ),
   ]
   if (registry?.url === '') {
@@ -39,12 +39,13 @@ export function checkSinks(
       document.add(path, 'avro needs a schema registry.', 'Add registry: with url: http://….')
   }
   if (sinks === null) return
-  const outputs: [path: string[], topics: string[]][] = [
-    [['sinks', 'predictions', 'topic'], [sinks.predictions.topic]],
-    [['sinks', 'alerts', 'topic'], [sinks.alerts.topic]],
+  const { predictions, alerts, deadLetters } = sinks
+  const outputs: [path: string[], topics: (string | undefined)[]][] = [
+    [['sinks', 'predictions', 'topic'], [predictions?.topic]],
+    [['sinks', 'alerts', 'topic'], [alerts?.topic]],
     [
       ['sinks', 'deadLetters', 'topic'],
-      inputs.map(({ topic }) => sinks.deadLetters.topic.replaceAll('{topic}', topic)),
+      inputs.map(({ topic }) => deadLetters?.topic.replaceAll('{topic}', topic)),
     ],
   ]
   for (const [path, topics] of outputs) {

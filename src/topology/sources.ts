@@ -12,6 +12,7 @@ import type { Path } from './problem.ts'
 import { reasonOf } from './substitute.ts'
 
 export interface CheckedSource {
+  /** Where the file has problems, something stands in; nothing runs from it then. */
   readonly plan: SourcePlan
   /** Null when the schema cannot be read: its fields are unknown, which is one problem and not many. */
   readonly fields: FieldTypes | null
@@ -25,7 +26,7 @@ export function compileSource(
   options: SourceOptions,
   limits: DecodeLimits,
   folder: string,
-): CheckedSource | null {
+): CheckedSource {
   const path = ['sources', name]
   const read = readCodec(document, path, options.codec, folder)
   const time =
@@ -39,14 +40,13 @@ export function compileSource(
   }
   const start = compileStart(document, [...path, 'start'], options.start)
   const late = compileLate(document, path, options)
-  if (read === null || start === null || late === null) return null
   return {
     fields,
     plan: {
       name,
       role: options.role,
       topic: options.topic,
-      codec: read.codec,
+      codec: read?.codec ?? { kind: 'json', schema: {}, schemaPath: '' },
       idField: options.id,
       keyField: options.key,
       timeField: time.field,
@@ -65,14 +65,13 @@ function compileLate(
   document: TopologyDocument,
   path: Path,
   { role, late, allowedLateness }: SourceOptions,
-): { policy: SourcePlan['late']; allowedLatenessMs: number | null } | null {
+): { policy: SourcePlan['late']; allowedLatenessMs: number | null } {
   if (role === 'score' && allowedLateness === 'horizon') {
     document.add(
       [...path, 'allowedLateness'],
       'horizon is for sources of role state.',
       'Write how long late events still count as on time, for example 1h.',
     )
-    return null
   }
   if (role === 'state' && late === 'score') {
     document.add(
@@ -80,7 +79,6 @@ function compileLate(
       'a source of role state is never scored.',
       'Write drop-state or dead-letter.',
     )
-    return null
   }
   const lateness = allowedLateness ?? (role === 'score' ? defaultLatenessMs : 'horizon')
   return {
@@ -89,7 +87,7 @@ function compileLate(
   }
 }
 
-function compileStart(document: TopologyDocument, path: Path, start: string): SourcePlan['start'] | null {
+function compileStart(document: TopologyDocument, path: Path, start: string): SourcePlan['start'] {
   if (start === 'earliest' || start === 'latest') return start
   // Without a zone the time would depend on the machine.
   const time = /(Z|[+-]\d{2}:\d{2})$/.test(start) ? Date.parse(start) : Number.NaN
@@ -99,7 +97,7 @@ function compileStart(document: TopologyDocument, path: Path, start: string): So
     `${JSON.stringify(start)} is not a time.`,
     'Write it with a zone, for example 2026-01-31T00:00:00Z.',
   )
-  return null
+  return 'earliest'
 }
 
 function readCodec(

@@ -38,7 +38,14 @@ export function planFeed(scheduler: Scheduler, kafka: Kafka, untilMs: number): v
 
 function firstValue(input: InputPartition, time: number): string {
   const customer = `c${input.partition}`
-  return JSON.stringify({ id: `${inputName(input)}-0`, time, customer, terminal: 't0', amount: 1, fraud: false })
+  return JSON.stringify({
+    id: `${inputName(input)}-0`,
+    time,
+    customer,
+    terminal: 't0',
+    amount: 1,
+    fraud: false,
+  })
 }
 
 function valueOf(scheduler: Scheduler, input: InputPartition, index: number, time: number): string {

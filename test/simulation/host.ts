@@ -18,12 +18,13 @@ export class Host {
   onCrash: () => void = () => {}
   onFreeze: (ms: number) => void = () => {}
 
-  constructor(name: string, scheduler: Scheduler, trace: Trace) {
+  /** `skewMs`: how wrong its wall clock is. */
+  constructor(name: string, scheduler: Scheduler, trace: Trace, skewMs: number) {
     this.name = name
     this.#scheduler = scheduler
     this.#trace = trace
     this.clock = {
-      now: () => epochMs + scheduler.nowMs,
+      now: () => epochMs + scheduler.nowMs + skewMs,
       monotonic: () => scheduler.nowMs,
       sleep: (ms, signal) => this.#sleep(ms, signal),
     }

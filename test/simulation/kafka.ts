@@ -26,7 +26,7 @@ interface Log {
 }
 
 /** A broker leaves an open transaction alone for as long, ms. */
-const transactionTimeoutMs = 6_000
+const transactionTimeoutMs = 1_500
 
 export interface BrokerOptions {
   /** False: a claim fences nobody (to test the checker). */
@@ -112,6 +112,9 @@ export class Kafka {
     if (coordinator.current?.state === 'committing') this.#finish(coordinator)
     if (coordinator.current?.state === 'open') this.#abort(coordinator, 'by a claim')
     return ++coordinator.epoch
+  }
+  epochOf(id: string): number {
+    return this.#coordinator(id).epoch
   }
   produce(id: string, epoch: number, outputs: readonly OutputRecord[]): void {
     this.#open(id, epoch).outputs.push(...outputs)

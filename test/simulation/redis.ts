@@ -40,6 +40,7 @@ export class Redis {
       return this.store.flushNow(bucket, request, this.#scheduler.random.below(request.changes.length))
     }
     const result = this.script(bucket, request)
+    if (request.changes.some(({ kind }) => kind === 'append')) this.#wire.trace.count('append')
     if (result.applied) this.onFlush(bucket, request)
     return result
   }

@@ -11,6 +11,8 @@ export interface TransactionPortParts {
   readonly host: Host
   readonly kafka: Kafka
   readonly violated: (what: string) => void
+  /** Epochs of this process's producers, when they are kept after a clean abort (to test the checker). */
+  readonly kept?: Map<string, number>
 }
 
 export function simulatedTransactions(parts: TransactionPortParts): TransactionPort {
@@ -19,6 +21,10 @@ export function simulatedTransactions(parts: TransactionPortParts): TransactionP
     clusterId: () => Promise.resolve('simulated'),
     claim: async (input, signal) => {
       const name = inputName(input)
+      const reused = parts.kept?.get(name)
+      if (reused !== undefined && abortCleanly(kafka, name, reused)) {
+        return new SimulatedClaim(parts, input, reused)
+      }
       const epoch = await wire.call({
         host,
         what: `claim ${name}`,
@@ -27,8 +33,19 @@ export function simulatedTransactions(parts: TransactionPortParts): TransactionP
         unanswered: () => new MillraceError('KAFKA_UNREACHABLE', `claiming ${name}`),
       })
       wire.trace.add(wire.scheduler.nowMs, host.name, 'claimed', name, 'epoch', epoch)
+      parts.kept?.set(name, epoch)
       return new SimulatedClaim(parts, input, epoch)
     },
+  }
+}
+
+/** False when the producer was fenced. */
+function abortCleanly(kafka: Kafka, name: string, epoch: number): boolean {
+  try {
+    kafka.endTransaction(name, epoch, false)
+    return true
+  } catch {
+    return kafka.epochOf(name) === epoch
   }
 }
 

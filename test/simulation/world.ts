@@ -25,7 +25,7 @@ import { Wire } from './wire.ts'
 /** Small lies of the ports, each of which must turn a run red. */
 export interface Sabotage {
   readonly noFence?: boolean
-  readonly shared?: (shared: Shared, world: World) => Shared
+  readonly shared?: (shared: Shared, world: World, host: Host) => Shared
   readonly redis?: (redis: Redis) => void
 }
 
@@ -140,7 +140,7 @@ export class World {
 
   #startWorker(): void {
     const name = `w${++this.#started}`
-    const host = new Host(name, this.scheduler, this.trace)
+    const host = new Host(name, this.scheduler, this.trace, this.scheduler.between(-400, 400))
     const tasks = new TaskGroup({
       setupOf: (input) => ({
         shared,
@@ -190,11 +190,17 @@ export class World {
       outlet,
       clock: host.clock,
       observer: {
-        status: (input, status, detail) =>
-          trace.add(scheduler.nowMs, host.name, inputName(input), status, detail),
+        status: (input, status, detail) => {
+          trace.add(scheduler.nowMs, host.name, inputName(input), status, detail)
+          trace.count(detail.startsWith('rebuilding') ? 'rebuild' : status)
+        },
         taken: () => undefined,
-        committed: ({ input, records }) =>
-          trace.add(scheduler.nowMs, host.name, inputName(input), 'committed', records),
+        committed: ({ input, records, flagged, rejects, alerts }) => {
+          trace.add(scheduler.nowMs, host.name, inputName(input), 'committed', records)
+          for (const flag of flagged.keys()) trace.count(`flag ${flag}`)
+          for (const { reason } of rejects) trace.count(`dead letter ${reason}`)
+          if (alerts.length > 0) trace.count('alert')
+        },
         transactionFailed: () => undefined,
         flushed: (input, offset, changes) => {
           if (changes > 0) trace.add(scheduler.nowMs, host.name, inputName(input), 'flushed to', offset)
@@ -212,7 +218,7 @@ export class World {
           .padStart(8, '0'),
       depth: this.#options.depth,
     }
-    return this.#options.sabotage?.shared?.(shared, this) ?? shared
+    return this.#options.sabotage?.shared?.(shared, this, host) ?? shared
   }
 
   // --- what goes wrong ----------------------------------------------------------------------------------------------
@@ -258,7 +264,8 @@ export class World {
   // --- the end ------------------------------------------------------------------------------------------------------
 
   #watch(): void {
-    const settled = this.#leaving === 0 && [...this.#workers.values()].filter(({ host }) => host.isUp).length === 2
+    const settled =
+      this.#leaving === 0 && [...this.#workers.values()].filter(({ host }) => host.isUp).length === 2
     this.#finished = settled && this.#lag() === null
     if (!this.#finished) this.scheduler.at(200, () => this.#watch())
   }

@@ -8,7 +8,13 @@ import { inject } from 'vitest'
  */
 declare module 'vitest' {
   interface ProvidedContext {
-    servers: { readonly brokers: string; readonly redisUrl: string; readonly controlUrl: string }
+    servers: {
+      readonly brokers: string
+      readonly redisUrl: string
+      readonly controlUrl: string
+      /** Shortest session timeout that the broker allows, as a topology writes it. */
+      readonly sessionTimeoutMin: string
+    }
   }
 }
 

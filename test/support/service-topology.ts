@@ -78,7 +78,11 @@ export function cardTopology(card: CardTopology): Written {
   return {
     version: 1,
     name: card.name,
-    kafka: { brokers: card.brokers.join(','), sessionTimeout: card.sessionTimeout, transactionTimeout: '20s' },
+    kafka: {
+      brokers: card.brokers.join(','),
+      sessionTimeout: card.sessionTimeout,
+      transactionTimeout: '20s',
+    },
     sources: {
       transactions: {
         role: 'score',
@@ -98,7 +102,7 @@ export function cardTopology(card: CardTopology): Written {
       customer: { key: 'customer' },
       ...(card.labels ? { terminal: { key: 'terminal', merge: true } } : {}),
     },
-    values: { amount: 'amountCents / 100', tier: 'tier' },
+    values: { amount: 'amountCents / 100', riskTier: 'tier' },
     features: { ...customerFeatures, ...(card.labels ? terminalFeatures : {}) },
     model: {
       path: card.model,
@@ -127,7 +131,7 @@ function labelSource({ labels }: CardTopics): Written {
     id: 'id',
     key: 'terminal',
     time: 'ts',
-    outOfOrder: '1h',
+    outOfOrder: '3h', // a label is as late as its transaction
     allowedLateness: 'horizon',
   }
 }

@@ -61,7 +61,11 @@ describe('an alert', () => {
     expect(alert).toMatchObject(prediction)
     expect(Object.keys(alert)).toEqual([
       ...Object.keys(prediction),
-      ...['alertId', 'severity', 'rules', 'reasons', 'caseKey'],
+      'alertId',
+      'severity',
+      'rules',
+      'reasons',
+      'caseKey',
     ])
     expect(alert.caseKey).toBe('c00001')
     expect(alert.alertId).toBe(alertId('a1b2c3d4', position))

@@ -177,7 +177,7 @@ describe('an Avro record', () => {
       ])
       expect(await decode(bytes)).toMatchObject({
         reason: 'DECODE',
-        message: expect.stringContaining('2^53'),
+        message: expect.stringContaining('2^53') as string,
       })
     },
   )
@@ -207,7 +207,7 @@ describe('bytes that are no Avro record', () => {
     ],
   ])('are refused when they %s', async (_, value, message) => {
     const decoded = await decode(Buffer.from(value))
-    expect(decoded).toMatchObject({ reason: 'DECODE', message: expect.stringContaining(message) })
+    expect(decoded).toMatchObject({ reason: 'DECODE', message: expect.stringContaining(message) as string })
   })
 
   test.each<[string, unknown, Buffer, string]>([
@@ -236,7 +236,7 @@ describe('bytes that are no Avro record', () => {
     expect(decoded).toMatchObject({
       reason: 'DECODE',
       schemaId: 1,
-      message: expect.stringContaining(message),
+      message: expect.stringContaining(message) as string,
     })
   })
 
@@ -248,7 +248,7 @@ describe('bytes that are no Avro record', () => {
     })
     const bytes = Buffer.concat([encoded(transactionAvro, transaction), Buffer.alloc(9_000, 2), Buffer.of(0)])
     const decoded = await decode(bytes, { 1: schema }, { reader: schema })
-    expect(decoded).toMatchObject({ reason: 'DECODE', message: expect.stringContaining('deep') })
+    expect(decoded).toMatchObject({ reason: 'DECODE', message: expect.stringContaining('deep') as string })
   })
 })
 
@@ -256,7 +256,11 @@ describe('the writer schema of a record', () => {
   test('that the reader schema cannot read gives dead letters with its id', async () => {
     const writer = { ...transactionAvro, fields: transactionAvro.fields.slice(0, 3) }
     const decoded = await decode(encoded(writer, transaction, 12), { 12: writer })
-    expect(decoded).toMatchObject({ reason: 'SCHEMA', schemaId: 12, message: expect.stringContaining('ts') })
+    expect(decoded).toMatchObject({
+      reason: 'SCHEMA',
+      schemaId: 12,
+      message: expect.stringContaining('ts') as string,
+    })
   })
 
   test('that is not Avro gives dead letters with its id', async () => {
@@ -265,7 +269,7 @@ describe('the writer schema of a record', () => {
     expect(decoded).toMatchObject({
       reason: 'SCHEMA',
       schemaId: 12,
-      message: expect.stringContaining('not Avro'),
+      message: expect.stringContaining('not Avro') as string,
     })
   })
 
@@ -274,7 +278,7 @@ describe('the writer schema of a record', () => {
     expect(decoded).toMatchObject({
       reason: 'SCHEMA',
       schemaId: 99,
-      message: expect.stringContaining('giveUpIds'),
+      message: expect.stringContaining('giveUpIds') as string,
     })
   })
 

@@ -120,6 +120,42 @@ test('the hook of a failed join is called again by the next', async () => {
   expect(steps).toEqual(['failed', 'join'])
 })
 
+/** Two lives of one consumer: the second group object joins after the first has ended in the given way. */
+async function memberIdsSent(
+  endOfFirst: (first: ConsumerGroup) => void,
+  patched: boolean,
+): Promise<(string | null)[]> {
+  const sent: (string | null)[] = []
+  class Joining {
+    memberId: string | null = null
+    async joinAndSync(): Promise<void> {
+      sent.push(this.memberId)
+      this.memberId ??= `member ${sent.length}`
+    }
+  }
+  const Group = patched ? copyOf(Joining) : Joining
+  if (patched) patchBeforeJoin(Group as unknown as Patchable<ConsumerGroup>)
+  const cluster = {}
+  const [first, second] = [new Group(), new Group()].map(
+    (group) => Object.assign(group as object, { cluster }) as ConsumerGroup,
+  )
+  if (!first || !second) throw new Error('unreachable')
+  await first.joinAndSync()
+  endOfFirst(first)
+  await second.joinAndSync()
+  return sent
+}
+
+test('a consumer that starts again after an outage is the same member, unless it has left (as published it never is)', async () => {
+  const outage = (): void => {}
+  const leave = (first: ConsumerGroup): void => {
+    first.memberId = null
+  }
+  expect(await memberIdsSent(outage, false)).toEqual([null, null])
+  expect(await memberIdsSent(outage, true)).toEqual([null, 'member 1'])
+  expect(await memberIdsSent(leave, true)).toEqual([null, null])
+})
+
 test('every fetched partition goes to the owner, who decides whether the position moves; others keep their batches', async () => {
   const batches = [0, 1].map((partition) => ({ topic: 't', partition }) as FetchedBatch)
   class Fetching {

@@ -72,7 +72,7 @@ describe('a schema by id', () => {
     expect(await open().writerSchema(7, signal)).toEqual({
       kind: 'unusable',
       id: 7,
-      why: expect.stringContaining(why),
+      why: expect.stringContaining(why) as string,
     })
   })
 
@@ -87,7 +87,7 @@ describe('a schema by id', () => {
     replies[byId] = reply
     await expect(open().writerSchema(7, signal)).rejects.toMatchObject({
       code: 'REGISTRY_UNREACHABLE',
-      message: expect.stringContaining(url),
+      message: expect.stringContaining(url) as string,
     })
   })
 

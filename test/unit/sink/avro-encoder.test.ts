@@ -53,7 +53,7 @@ describe('the Avro encoders', () => {
   test('need the subject to exist, and say what to register', async () => {
     await expect(loadAvroEncoders(avroPlan(), registryWith(null), signal)).rejects.toMatchObject({
       code: 'SCHEMA_UNKNOWN',
-      message: expect.stringContaining('schemas/output/prediction.avsc'),
+      message: expect.stringContaining('schemas/output/prediction.avsc') as string,
     })
   })
 
@@ -67,7 +67,7 @@ describe('the Avro encoders', () => {
     )
     await expect(without).rejects.toMatchObject({
       code: 'TOPOLOGY_INVALID',
-      message: expect.stringContaining('at features'),
+      message: expect.stringContaining('at features') as string,
     })
     const unusable = registryWith({ kind: 'unusable', id: 7, why: 'schema id 7 is not Avro' })
     await expect(loadAvroEncoders(avroPlan(), unusable, signal)).rejects.toThrow('not Avro')

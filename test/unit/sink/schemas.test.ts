@@ -11,7 +11,9 @@ import { sampleAlert, samplePrediction } from '../../../src/sink/sample.ts'
 import { input, model, outputSchema, outputSchemas, schemaText, sinkOf, violation } from './fixtures.ts'
 
 const wellFormed = fc.string({ unit: 'binary', minLength: 1 }).filter((text) => text.isWellFormed())
-const numbers = fc.dictionary(fc.string({ minLength: 1 }), fc.double(), { noNullPrototype: true })
+// The topology refuses such a name; avsc would lose it.
+const name = fc.string({ minLength: 1 }).filter((each) => each !== '__proto__')
+const numbers = fc.dictionary(name, fc.double(), { noNullPrototype: true })
 
 /** Predictions and alerts as the stages make them, over anything a stage can be given. */
 const alerts: fc.Arbitrary<Alert> = fc
@@ -20,7 +22,7 @@ const alerts: fc.Arbitrary<Alert> = fc
     key: wellFormed,
     time: fc.nat(),
     score: fc.double({ min: 0, max: 1, noNaN: true }),
-    offset: fc.maxSafeNat(),
+    offset: fc.nat({ max: 2 ** 48 }),
     flags: fc.subarray(['late', 'unaligned', 'capped', 'gap', 'duplicate-id'] as const),
     features: fc.option(numbers, { nil: undefined }),
     values: fc.option(numbers, { nil: undefined }),
@@ -99,7 +101,7 @@ describe('the published schemas', () => {
         expect(violation('alert', JSON.parse(published.value as string))).toBeNull()
         expect(violation('prediction', JSON.parse(prediction.value as string))).toBeNull()
       }),
-      { numRuns: 30 },
+      { numRuns: 50 },
     )
   })
 })
@@ -127,7 +129,7 @@ describe('the published Avro schemas', () => {
         expect(decoded).toEqual(JSON.parse(JSON.stringify({ ...always, ...optional })))
         compileAvroEncode<object>(types.prediction, 7)(predictionOf(alert))
       }),
-      { numRuns: 30 },
+      { numRuns: 50 },
     )
   })
 

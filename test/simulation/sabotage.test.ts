@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { sabotages } from './sabotage.ts'
+import { simulate } from './world.ts'
+
+/** Runs a lie may take to be noticed; the rarest needs about a tenth of them. */
+const seedsMax = 400
+
+test.each(Object.entries(sabotages))(
+  'the checker notices when %s',
+  { timeout: 60_000 },
+  async (_, sabotage) => {
+    for (let seed = 1; seed <= seedsMax; seed++) {
+      const { violations } = await simulate({ seed, depth: 2, sabotage, keep: 0 })
+      if (violations.length > 0) return
+    }
+    expect.fail(`${seedsMax} seeds were green`)
+  },
+)

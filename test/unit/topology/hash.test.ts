@@ -1,0 +1,118 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { canonicalJson, hashOf } from '../../../src/topology/hash.ts'
+import { load, topology } from './written.ts'
+
+type Change = readonly [from: string, to: string]
+
+function hashes(...changes: readonly Change[]): { vector: string; state: string } {
+  const plan = load(topology(...changes))
+  return { vector: plan.model.vectorHash, state: plan.stateHash }
+}
+
+const before = hashes()
+
+test('both hashes are sixteen hex characters and differ', () => {
+  expect(before.vector).toMatch(/^[0-9a-f]{16}$/)
+  expect(before.state).toMatch(/^[0-9a-f]{16}$/)
+  expect(before.vector).not.toBe(before.state)
+})
+
+test.each<[string, Change]>([
+  ['another threshold', ['score >= 0.9', 'score >= 0.8']],
+  ['another rule', ['amount > 50', 'amount > 60']],
+  ['other topics', ['topic: in', 'topic: other']],
+  ['another group', ['brokers:', 'group: other\n  brokers:']],
+  ['another model file', ['model.onnx', 'other.onnx']],
+  ['another batch target', ['decide:', 'batch: {target: 50ms}\ndecide:']],
+  ['white space in a value', ['amount: amountCents / 100', 'amount:   "amountCents / 100 "']],
+  ['a comment', ['values:', 'values: # numbers']],
+  [
+    'an order of entities',
+    [
+      'customer: {key: customer}\n  terminal: {key: terminal, merge: true}',
+      'terminal: {key: terminal, merge: true}\n  customer: {key: customer}',
+    ],
+  ],
+])('%s changes neither hash', (_, change) => {
+  expect(hashes(change)).toEqual(before)
+})
+
+test.each<[string, Change]>([
+  ['the condition of a feature that only a rule uses', ['amountCents < 500', 'amountCents < 600']],
+  ['the cap on events', ['sinks:', 'limits: {eventsPerEntityMax: 5}\nsinks:']],
+  ['how late events may be', ['topic: in', 'topic: in\n    allowedLateness: 2h']],
+  ['how far events may be out of order', ['topic: in', 'topic: in\n    outOfOrder: 2m']],
+  ['the policy for late events', ['topic: in', 'topic: in\n    late: drop-state']],
+  [
+    'which records are events',
+    [
+      'codec: {json: ../schemas/transaction.schema.json}',
+      'codec: {avro: {subject: s, reader: ../schemas/transaction.avsc}}',
+    ],
+  ],
+])('%s changes the state and keeps the model valid', (_, change) => {
+  const after = hashes(change, ['sources:', 'registry: {url: http://localhost:8081}\nsources:'])
+  expect(after.vector).toBe(before.vector)
+  expect(after.state).not.toBe(before.state)
+})
+
+test.each<[string, Change]>([
+  ['the order of inputs', ['[amount, night,', '[night, amount,']],
+  ['the name of an ONNX input', ['    x: [amount', '    y: [amount']],
+  ['the expression of a value', ['amountCents / 100', 'amountCents / 10']],
+  ['what an empty window gives', ['window: [1d, 7d]', 'window: [1d, 7d]\n    default: 1']],
+  ['whether the event itself counts', ['window: [1d, 7d]', 'window: [1d, 7d]\n    current: false']],
+])('%s invalidates the model and keeps the state', (_, change) => {
+  const after = hashes(change)
+  expect(after.vector).not.toBe(before.vector)
+  expect(after.state).toBe(before.state)
+})
+
+test.each<[string, Change]>([
+  ['the delay of an input', ['delay: 7d', 'delay: 8d']],
+  ['the condition of an input', ['where: fraud', 'where: "!fraud"']],
+  [
+    'the key of an entity',
+    ['terminal: {key: terminal, merge: true}', 'terminal: {key: [terminal, id], merge: true}'],
+  ],
+  ['where parts of an entity lie', ['customer: {key: customer}', 'customer: {key: customer, merge: true}']],
+])('%s changes both', (_, change) => {
+  const after = hashes(change)
+  expect(after.vector).not.toBe(before.vector)
+  expect(after.state).not.toBe(before.state)
+})
+
+test('an entity that no feature uses changes neither', () => {
+  expect(hashes(['entities:', 'entities:\n  other: {key: id, merge: true}'])).toEqual(before)
+})
+
+test('a ratio among the inputs carries the definitions of both its parts', () => {
+  const ratio: Change = ['features:', 'features:\n  share: {ratio: {of: small_10m, to: count_7d}}']
+  const asInput: Change = ['x: [amount,', 'x: [share, amount,']
+  const inner: Change = ['amountCents < 500', 'amountCents < 600']
+  expect(hashes(ratio).vector).toBe(before.vector)
+  expect(hashes(ratio, asInput).vector).not.toBe(before.vector)
+  expect(hashes(ratio, asInput, inner).vector).not.toBe(hashes(ratio, asInput).vector)
+})
+
+test('another name of a feature that only a rule uses changes nothing', () => {
+  const text = topology().replaceAll('small_10m', 'little_10m')
+  expect({ vector: load(text).model.vectorHash, state: load(text).stateHash }).toEqual(before)
+})
+
+test('canonical JSON does not depend on the order of keys, and only on that', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
+      const turned = Object.fromEntries(Object.entries(value).toReversed())
+      expect(canonicalJson(turned)).toBe(canonicalJson(value))
+      expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)))
+    }),
+  )
+  expect(hashOf({ a: [1, 2] })).not.toBe(hashOf({ a: [2, 1] }))
+  expect(hashOf({ a: undefined })).toBe(hashOf({}))
+})
+
+test('the hashes of a known topology stay what they are: changing them invalidates models and rebuilds state', () => {
+  expect(before).toEqual({ vector: 'PINNED', state: 'PINNED' })
+})
