@@ -7,6 +7,7 @@ import { replayCommand } from './cli/replay.ts'
 import { runCommand } from './cli/run.ts'
 import { simulateCommand } from './cli/simulate.ts'
 import { tailCommand } from './cli/tail.ts'
+import { topicsCommand } from './cli/topics.ts'
 import { validateCommand } from './cli/validate.ts'
 import { createTopicsOf } from './cli/create-topics.ts'
 import { failureText, exitCodeOf } from './cli/failure.ts'
@@ -30,6 +31,7 @@ const program = new Command('millrace')
   .addCommand(simulateCommand(loadPlan))
   .addCommand(replayCommand())
   .addCommand(tailCommand(loadPlan))
+  .addCommand(topicsCommand())
 for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
 
 try {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { openKafkaClient } from '../kafka/client.ts'
-import { openPlainProducer } from '../kafka/plain-producer.ts'
+import { openPlainProducer, type PlainProducer } from '../kafka/plain-producer.ts'
 import { waitForBroker } from '../kafka/wait-for-broker.ts'
 import { readings } from '../service/readings.ts'
 import { openService, type Service } from '../service/service.ts'
@@ -17,7 +17,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { systemClock } from '../time/system-clock.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
-import { feedTopics, type FeedProgress } from './feed-topics.ts'
+import { feedTopics } from './feed-topics.ts'
 import { listenForKeys } from './keyboard.ts'
 import { LiveCollector, livePartitions } from './live-collector.ts'
 import { paintLiveView } from './live-painter.ts'
@@ -69,9 +69,10 @@ interface Show {
   readonly metrics: Metrics
   readonly collector: LiveCollector
   readonly stop: AbortController
+  /** Where the simulated history ends, epoch ms. */
+  readonly startMs: number
   phase: string
   liveFrom: number
-  liveSent: number
   partitions: readonly LivePartition[]
   service: Service | null
 }
@@ -91,9 +92,9 @@ async function demo(options: DemoOptions): Promise<void> {
     }),
     metrics: createMetrics().metrics,
     collector: new LiveCollector(() => show.liveFrom),
-    phase: 'starting',
+    startMs: systemClock.now(),
+    phase: 'reading the history',
     liveFrom: Infinity,
-    liveSent: 0,
     partitions: [],
     service: null,
   }
@@ -121,98 +122,112 @@ async function runShow(show: Show, plan: Plan, stack: Stack, say: (line: string)
   } finally {
     await admin.close()
   }
-  const feeding = startFeed(show, plan, say)
-  const fed = feeding.done.catch((error: unknown) => {
-    stop.abort(error)
-    throw error
-  })
-  fed.catch(() => undefined) // awaited below; a failure before that stops the show
-  await feeding.historyWritten
+  const topics = topicsOf(plan)
+  await using producer = await openProducer(plan, topics, log)
+  say(`writing ${show.options.preloadDays} days of simulated payments`)
+  await feed(show, producer, topics, 'history')
   say('starting the service')
   const service = await openService(
     { plan, clock, log, metrics: show.metrics, onCommitted: show.collector.committed, onProgress: say },
     stop.signal,
   )
   show.service = service
-  const failed = service.failed.catch((error: unknown) => stop.abort(error))
+  service.failed.catch((error: unknown) => stop.abort(error))
   const watching = watch(show)
   const painting = paint(show, plan, stack)
-  await finished(show, fed)
+  const feeding = goLive(show, producer, topics).catch((error: unknown) => stop.abort(error))
+  await finished(show)
   show.phase = 'draining'
   await service.drain()
   stop.abort()
-  await Promise.all([watching, painting])
-  void failed
-  if (stop.signal.reason instanceof Error && stop.signal.reason.name !== 'AbortError')
-    throw stop.signal.reason
+  await Promise.all([watching, painting, feeding])
+  throwFailure(stop.signal)
   summarise(show)
 }
 
-/** Writes history, then live payments until stopped or `--events` are sent. */
-function startFeed(
-  show: Show,
-  plan: Plan,
-  say: (line: string) => void,
-): { historyWritten: Promise<void>; done: Promise<FeedProgress> } {
-  const history = Promise.withResolvers<void>()
-  const feed = async (): Promise<FeedProgress> => {
-    const { options } = show
-    const scored = plan.sources.find(({ role }) => role === 'score')?.topic ?? ''
-    const labels = plan.sources.find(({ role }) => role === 'state')?.topic ?? ''
-    const producer = await openPlainProducer(plan.kafka, [scored, labels], show.log)
-    const startMs = systemClock.now()
-    say(`writing ${options.preloadDays} days of simulated payments`)
-    const simulation = createSimulation({
-      ...simulationDefaults,
-      seed: options.seed,
-      preloadDays: options.preloadDays,
-      ratePerSecond: options.rate,
-      startMs,
-    })
-    try {
-      return await feedTopics(
-        {
-          feed: createFeed(simulation),
-          producer,
-          clock: systemClock,
-          topics: { transactions: scored, labels },
-          startMs,
-          liveMax: options.events ?? null,
-          onProgress: (progress) => {
-            if (progress.phase === 'history') show.liveSent = -progress.transactions
-            else {
-              if (show.liveFrom === Infinity) show.liveFrom = startMs
-              history.resolve()
-            }
-          },
-        },
-        show.stop.signal,
-      )
-    } finally {
-      history.resolve()
-      await producer.close()
-    }
+interface DemoTopics {
+  readonly transactions: string
+  readonly labels: string
+}
+
+function topicsOf(plan: Plan): DemoTopics {
+  return {
+    transactions: plan.sources.find(({ role }) => role === 'score')?.topic ?? '',
+    labels: plan.sources.find(({ role }) => role === 'state')?.topic ?? '',
   }
-  const done = feed()
-  done.catch((error: unknown) => history.reject(error))
-  return { historyWritten: history.promise, done }
+}
+
+async function openProducer(
+  plan: Plan,
+  topics: DemoTopics,
+  log: Log,
+): Promise<PlainProducer & AsyncDisposable> {
+  const producer = await openPlainProducer(plan.kafka, Object.values(topics), log)
+  return {
+    send: (records) => producer.send(records),
+    close: () => producer.close(),
+    [Symbol.asyncDispose]: () => producer.close(),
+  }
+}
+
+/** Writes the history, or live payments of the same world until stopped or `--events` are sent. */
+async function feed(
+  show: Show,
+  producer: PlainProducer,
+  topics: DemoTopics,
+  part: 'history' | 'live',
+): Promise<void> {
+  const { options, startMs } = show
+  const nowMs = systemClock.now()
+  const simulation = createSimulation({
+    ...simulationDefaults,
+    seed: options.seed,
+    preloadDays: options.preloadDays,
+    ratePerSecond: options.rate,
+    startMs,
+    ...(part === 'live' ? { resumeMs: nowMs } : {}),
+  })
+  await feedTopics(
+    {
+      feed: createFeed(simulation),
+      producer,
+      clock: systemClock,
+      topics,
+      startMs: part === 'live' ? nowMs : startMs,
+      liveMax: part === 'live' ? (options.events ?? null) : 0,
+    },
+    show.stop.signal,
+  )
+}
+
+/** Live payments begin when the history is read, so that their latency is that of a service that keeps up. */
+async function goLive(show: Show, producer: PlainProducer, topics: DemoTopics): Promise<void> {
+  const { stop } = show
+  while (!stop.signal.aborted && !caughtUp(show)) {
+    await systemClock.sleep(100, stop.signal).catch(() => undefined)
+  }
+  show.liveFrom = systemClock.now()
+  show.phase = 'live'
+  await feed(show, producer, topics, 'live')
+}
+
+function caughtUp({ partitions }: Show): boolean {
+  return (
+    partitions.length > 0 &&
+    partitions.every(({ lagRecords, status }) => lagRecords === 0 && status === 'serving')
+  )
 }
 
 /** Until stopped, or until `--events` live payments have their prediction. */
-async function finished(show: Show, fed: Promise<FeedProgress>): Promise<void> {
-  const { stop, options, collector } = show
-  await Promise.race([fed, aborted(stop.signal)])
-  if (options.events === undefined) await aborted(stop.signal)
-  while (!stop.signal.aborted && collector.live < (options.events ?? 0)) {
+async function finished({ stop, options, collector }: Show): Promise<void> {
+  while (!stop.signal.aborted && collector.live < (options.events ?? Infinity)) {
     await systemClock.sleep(50, stop.signal).catch(() => undefined)
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+function throwFailure(signal: AbortSignal): void {
+  const reason: unknown = signal.reason
+  if (reason instanceof Error && reason.name !== 'AbortError') throw reason
 }
 
 /** Once a second: rates and lags. */

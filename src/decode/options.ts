@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, integer, object, oneOf, size, text } from '../expression/written.ts'
+import { anyNumberOf, duration, integer, object, oneOf, size, text } from '../expression/written.ts'
 import { topicName } from '../kafka/options.ts'
 
 const fieldName = text({ pattern: /^.{1,200}$/, expected: 'the name of a field' })
@@ -14,13 +14,12 @@ const avroCodec = object({
   avro: object({
     subject: text({ lengthMax: 300 }).describe('Subject in the schema registry.'),
     reader: text().describe('Path of the reader schema (.avsc): the fields this topology sees.'),
-    giveUpIds: z
-      .array(integer({ min: 0, max: 2 ** 31 - 1 }))
+    giveUpIds: anyNumberOf(integer({ min: 0, max: 2 ** 31 - 1 }), 'a list of schema ids')
       .prefault([])
       .describe(
         'Schema ids that will never be registered; their records are dead-lettered instead of waited for.',
       ),
-  }),
+  }).describe('Avro in the framing of a schema registry.'),
 })
 
 const start = z

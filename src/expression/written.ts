@@ -168,9 +168,25 @@ export function entries<T extends z.ZodType>(name: RegExp, nameExpected: string,
   })
 }
 
+/** A list that may be empty. */
+export function anyNumberOf<T extends z.ZodType>(value: T, expected: string) {
+  return z.array(value, { error: (issue) => `${shown(issue.input)} is not ${expected}.` })
+}
+
+/** Keys and values that are handed on as they are. */
+export function settings(expected: string) {
+  return z.record(z.string(), z.unknown(), { error: (issue) => `${shown(issue.input)} is not ${expected}.` })
+}
+
+/** A list of at least one. */
 export function listOf<T extends z.ZodType>(value: T, expected: string) {
   return z
-    .array(value, { error: (issue) => `${shown(issue.input)} is not ${expected}.` })
+    .array(value, {
+      error: ({ input }) =>
+        input === undefined || input === null
+          ? `is missing: write ${expected}.`
+          : `${shown(input)} is not ${expected}.`,
+    })
     .min(1, { error: `is empty. Write ${expected}.` })
 }
 

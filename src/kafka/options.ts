@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, flag, listOf, object, text } from '../expression/written.ts'
+import { duration, flag, listOf, object, settings, text } from '../expression/written.ts'
 
 const broker = text({
   pattern: /^(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5}(\s*,\s*(\[[0-9A-Fa-f:.]+\]|[\w.-]+):\d{1,5})*$/,
@@ -31,13 +31,12 @@ export const kafkaOptions = object({
       'The broker aborts a transaction open for longer. At most transaction.max.timeout.ms (15 m by default).',
     ),
   ssl: z
-    .union([flag(), z.record(z.string(), z.unknown())])
+    .union([flag(), settings('true, false or TLS settings')])
     .prefault(false)
     .describe(
       'true, or TLS settings (ca, cert, key, rejectUnauthorized, servername), handed to the client as they are.',
     ),
-  sasl: z
-    .record(z.string(), z.unknown())
+  sasl: settings('credentials; write mechanism:, username: and password:')
     .optional()
     .describe(
       'Credentials (mechanism, username, password), handed to the client as they are. Take secrets from ${env:…} or ${file:…}.',

@@ -1,12 +1,14 @@
 import { z } from 'zod'
-import { object, oneOf, text } from '../expression/written.ts'
+import { anyNumberOf, object, oneOf, text } from '../expression/written.ts'
 import { topicName } from '../kafka/options.ts'
 
 const codec = z
   .union([
     oneOf(['json']),
     object({
-      avro: object({ subject: text({ lengthMax: 300 }).describe('Subject in the schema registry.') }),
+      avro: object({
+        subject: text({ lengthMax: 300 }).describe('Subject in the schema registry.'),
+      }).describe('Avro in the framing of a schema registry.'),
     }),
   ])
   .prefault('json')
@@ -17,14 +19,15 @@ export const sinkOptions = object({
   predictions: object({
     topic: topicName.describe('Topic of predictions.'),
     codec,
-    include: z
-      .array(oneOf(['features', 'values', 'watermarks']))
+    include: anyNumberOf(oneOf(['features', 'values', 'watermarks']), 'a list, for example [features]')
       .prefault([])
       .describe(
         'What predictions carry besides the score. `watermarks` is always there when a merged feature was computed.',
       ),
-  }),
-  alerts: object({ topic: topicName.describe('Topic of alerts.'), codec }).describe('The alerts.'),
+  }).describe('One record per scored event.'),
+  alerts: object({ topic: topicName.describe('Topic of alerts.'), codec }).describe(
+    'One record per event for which an alert rule fired.',
+  ),
   deadLetters: object({
     topic: text({
       pattern: /^(?!\.{1,2}$)([\w.-]|\{topic\}){1,249}$/,
@@ -32,7 +35,9 @@ export const sinkOptions = object({
     })
       .prefault('dlq.{topic}')
       .describe('Topic of records that cannot be scored; `{topic}` stands for the topic they came from.'),
-  }).prefault({}),
+  })
+    .prefault({})
+    .describe('Records that cannot be scored, with the reason in their headers.'),
 })
 
 export type SinkOptions = z.output<typeof sinkOptions>

@@ -80,7 +80,7 @@ export class TopologyDocument {
   }
 
   add(path: Path, message: string, suggestion = '', where: Where = {}): void {
-    if (this.#unresolved.has(JSON.stringify(path))) return
+    
     this.#addAt(this.#offsetOf(path, where), path, message, suggestion)
   }
 

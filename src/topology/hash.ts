@@ -106,8 +106,23 @@ export function stateHashOf(
   })
 }
 
-/** The schema decides which records are events, so it is part; where its file lies is not. */
+/** The schema decides which records are events, so it is part; where its file lies and what it says to people is not. */
 function codecIdentity({ codec }: SourcePlan): unknown {
-  if (codec.kind === 'json') return { kind: 'json', schema: codec.schema }
-  return { kind: 'avro', reader: codec.reader, giveUpIds: codec.giveUpIds.toSorted((a, b) => a - b) }
+  if (codec.kind === 'json') return { kind: 'json', schema: withoutRemarks(codec.schema) }
+  const { reader, giveUpIds } = codec
+  return { kind: 'avro', reader: withoutRemarks(reader), giveUpIds: giveUpIds.toSorted((a, b) => a - b) }
+}
+
+const remarks = new Set(['title', 'description', '$comment', 'doc'])
+// What stands below these is data, in which a title is no remark.
+const data = new Set(['const', 'enum', 'default', 'examples'])
+
+/** A remark is text; a property called title has a schema. */
+function withoutRemarks(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutRemarks)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const kept = Object.entries(schema).filter(
+    ([key, value]) => !(remarks.has(key) && typeof value === 'string'),
+  )
+  return Object.fromEntries(kept.map(([key, value]) => [key, data.has(key) ? value : withoutRemarks(value)]))
 }

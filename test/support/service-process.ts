@@ -38,7 +38,7 @@ export class ServiceProcess {
     this.name = name
     this.#child = spawn(process.execPath, [main, 'run', file, '--http', http], {
       stdio: ['ignore', 'inherit', 'pipe'],
-      env: { ...process.env, MILLRACE_LOG: 'debug' },
+      env: { ...process.env, MILLRACE_LOG: 'info' },
     })
     this.pid = this.#child.pid ?? 0
     this.#child.stderr?.on('data', (chunk: Buffer) => this.#read(chunk.toString()))

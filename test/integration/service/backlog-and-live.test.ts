@@ -3,21 +3,40 @@ import { checkExactlyOnce } from '../../support/exactly-once.ts'
 import { CardTraffic } from '../../support/service-records.ts'
 import { openWorld } from '../../support/service-world.ts'
 
-test('a backlog and what comes after it: one prediction or dead letter each, features as the oracle has them', async () => {
-  const T=()=>process.stderr.write(`T ${Math.round(performance.now())}\n`)
-  const world = await openWorld();T()
-  const traffic = new CardTraffic({ seed: 1, partitions: 4 })
+test('a backlog and what follows live: one prediction or dead letter each, features as the oracle has them', async () => {
+  const world = await openWorld()
+  const traffic = new CardTraffic({ seed: 1, partitions: 4, customers: 150, stepMs: 1_500 })
   await world.write(traffic.next(8_000))
-  T()
   const service = world.start()
   await world.committed(6_000)
-  T()
   for (let i = 0; i < 20; i++) await world.write(traffic.next(100))
-  T();await world.caughtUp();T()
+  await world.caughtUp()
   const { alerts, deadLetters } = await checkExactlyOnce(world)
-T()
   expect(alerts.length).toBeGreaterThan(50)
   expect(deadLetters.length).toBeGreaterThan(150)
   expect(await service.stop()).toEqual({ code: 0, signal: null })
 })
 
+test('delayed features of merged terminals and labels are complete, from a backlog as well as live', async () => {
+  const world = await openWorld({ labels: true })
+  // 50 days, about eight minutes from one transaction to the next
+  const traffic = new CardTraffic({
+    seed: 2,
+    partitions: 4,
+    labels: true,
+    lateShare: 0,
+    customers: 12,
+    stepMs: 500_000,
+  })
+  await world.write(traffic.next(8_000))
+  world.start()
+  const iv = setInterval(async () => { process.stderr.write(JSON.stringify([...await world.redis.hgetall(world.watermarkKey).then(Object.entries)].map(([k,v])=>k.slice(18)+v))+'\n') }, 1000)
+  await world.caughtUp(); clearInterval(iv)
+  // Less than the four days that labels are early.
+  for (let i = 0; i < 10; i++) await world.write(traffic.next(50))
+  await world.caughtUp()
+  const { predictions } = await checkExactlyOnce(world, { complete: true })
+  const risky = predictions.filter(({ value }) => (value.features?.['terminal_risk_7d'] ?? 0) > 0)
+  expect(risky.length).toBeGreaterThan(1_000)
+  expect(predictions.filter(({ value }) => value.flags.includes('unaligned')).length).toBe(0)
+})
