@@ -50,6 +50,12 @@ export const errorTable = {
     meaning: 'A source topic is compacted: it cannot be replayed, so state could not be rebuilt.',
     remedy: 'Use a topic with cleanup.policy=delete as source.',
   },
+  KAFKA_RECORD_TOO_LARGE: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'An output topic refuses a record because of its size, so the partition cannot go on.',
+    remedy: 'Raise max.message.bytes of the topic named (dead-letter topics need the size of the source plus headers).',
+  },
   KAFKA_CONSUMER_CRASHED: {
     reaction: 'stop',
     exitCode: 1,

@@ -32,7 +32,7 @@ const program = new Command('millrace')
   .addCommand(replayCommand())
   .addCommand(tailCommand(loadPlan))
   .addCommand(topicsCommand())
-for (const command of program.commands) command.exitOverride().copyInheritedSettings(program)
+settle(program)
 
 try {
   await program.parseAsync()
@@ -44,4 +44,12 @@ try {
   // A hung model run holds its thread: every polite exit would wait for it.
   if (error instanceof MillraceError && error.code === 'MODEL_HANG') process.kill(process.pid, 'SIGKILL')
   process.exit(exitCodeOf(error))
+}
+
+/** Wrong usage of a command inside a command, such as `dev up`, ends with code 2 as well. */
+function settle(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent)
+    settle(command)
+  }
 }

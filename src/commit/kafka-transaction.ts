@@ -192,6 +192,16 @@ class KafkaClaim implements Claim {
 
   #failure(error: unknown, { offset }: CommittedPosition): MillraceError {
     const text = `the transaction of ${this.#place()} up to offset ${offset}`
+    // Batches are split to fit: only a single record can be too large, and trying again would not make it smaller.
+    if (isProtocolError(error, 'MESSAGE_TOO_LARGE')) {
+      return new MillraceError(
+        'KAFKA_RECORD_TOO_LARGE',
+        `${text} holds a record an output topic refuses: ${textOf(error)}`,
+        {
+          cause: error,
+        },
+      )
+    }
     if (isFenced(error)) {
       return new MillraceError(
         'TRANSACTION_FENCED',

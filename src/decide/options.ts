@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { severities } from '../record/prediction.ts'
 import { entries, expression, integer, listOf, object, oneOf } from '../expression/written.ts'
 

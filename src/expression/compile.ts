@@ -98,7 +98,7 @@ function engine<Context>(
       else (names[group] as Record<string, unknown>)[name] = value
     }
     try {
-      return parsed(names)
+      return parsed(names) as unknown
     } catch {
       // CEL reports errors of evaluation (a missing field, an index out of range) by throwing.
       return undefined

@@ -32,7 +32,7 @@ export interface NumberFunction {
   readonly arity: 1 | 2
   /** Whole for whole arguments. */
   readonly whole: boolean
-  apply(a: number, b: number): number
+  readonly apply: (a: number, b: number) => number
 }
 
 export const numberFunctions: ReadonlyMap<string, NumberFunction> = new Map<string, NumberFunction>([

@@ -194,7 +194,7 @@ export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value)
   if (Array.isArray(value)) return 'A list'
   if (typeof value === 'object' && value !== null) return 'A group of keys'
-  return value === undefined || value === null ? 'Nothing' : String(value)
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : 'Nothing'
 }
 
 function hint(written: string, choices: readonly string[]): string {

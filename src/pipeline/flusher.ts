@@ -54,6 +54,8 @@ export class Flusher {
   #waiters: (() => void)[] = []
   #stopped = false
   #wake: (() => void) | null = null
+  #head: { readonly offset: number; readonly time: number } | null = null
+  #headPublished: number | null = null
 
   constructor(options: FlusherOptions) {
     this.#options = options
@@ -97,6 +99,15 @@ export class Flusher {
     return text === expected || (inFlight !== null && text === inFlight)
   }
 
+  /** The event behind `offset` waits for other partitions: they may count it as seen once all below is in the store. */
+  waitsAt(offset: number, event: { readonly time: number }): void {
+    this.#head = { offset, time: event.time }
+  }
+
+  #headTime(target: FlushTarget): number | null {
+    return this.#head?.offset === target.offset ? this.#head.time : null
+  }
+
   /** An acknowledged commit (or replayed committed events): `rows` more may be flushed. */
   committed(target: FlushTarget, rows: number): void {
     this.#target = target
@@ -138,7 +149,7 @@ export class Flusher {
       await this.#pause(signal)
       const behind = this.#buckets.some((bucket) => bucket.offset < this.#target.offset)
       const quietDue = this.#options.clock.monotonic() - quietSince >= quietIntervalMs
-      if (!behind && !quietDue) continue
+      if (!behind && !quietDue && this.#headTime(this.#target) === this.#headPublished) continue
       await this.flushAll(signal)
       quietSince = this.#options.clock.monotonic()
     }
@@ -163,6 +174,7 @@ export class Flusher {
     const target = this.#target
     const rows = this.#rows
     const startedAt = this.#options.clock.monotonic()
+    this.#headPublished = this.#headTime(target)
     let changes = 0
     for (let index = 0; index < this.#buckets.length; index++) {
       // In a replay a bucket may be ahead of what was read again; its watermark must not go back.
@@ -227,6 +239,7 @@ export class Flusher {
       flushedAt: now,
       caughtUpAt: this.#options.caughtUpAt(target.offset),
       distanceMin,
+      headTime: this.#headTime(target),
     }
   }
 

@@ -58,7 +58,9 @@ export function alignedUntil(
       const watermark = watermarks.get(input)
       if (watermark === undefined) return -Infinity
       if (nowMs - watermark.caughtUpAt <= caughtUpForMs) continue
-      until = Math.min(until, (watermark.maxTime ?? -Infinity) - outOfOrderMs + delayMs)
+      // What waits at the head counts as seen: partitions that wait for each other would wait for ever.
+      const seen = Math.max(watermark.maxTime ?? -Infinity, watermark.headTime ?? -Infinity)
+      until = Math.min(until, seen - outOfOrderMs + delayMs)
     }
   }
   return until

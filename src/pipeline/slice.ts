@@ -49,10 +49,11 @@ export async function prepareSlice(
   const { items, matrix } = buildMatrix(shared, applied)
   owned.memory.evict(cacheShare(setup))
   const whole = count === records.length
+  owned.prepared = whole ? next : (records[count]?.offset ?? next)
   return {
     records: whole ? records : records.slice(0, count),
     items,
-    next: whole ? next : (records[count]?.offset ?? next),
+    next: owned.prepared,
     maxTime: owned.memory.maxTime,
     matrix,
     decodeMs: decodedAt - startedAt,
@@ -108,6 +109,7 @@ async function loadAligned(
     const blocked = decoded.findIndex((item) => !isReject(item) && item.time > until)
     if (blocked < 0) return { count: decoded.length, foreign, unalignedAfter: Infinity }
     if (blocked > 0) return { count: blocked, foreign, unalignedAfter: Infinity }
+    owned.flusher.waitsAt(owned.prepared, decoded[0] as Event)
     if (shared.clock.monotonic() >= giveUpAt) {
       return { count: decoded.length, foreign, unalignedAfter: until }
     }

@@ -24,6 +24,8 @@ export interface Owned {
   metadata: CommitMetadata
   /** Largest event time of the slowest reader of what this partition stores; refreshed while serving. */
   readerTime: number | null
+  /** Offset after the last slice applied to the memory. */
+  prepared: number
   /** Record timestamp of the oldest record taken but not committed. */
   pendingTimestamp: number | null
   /** Wall clock of the last acknowledged commit. */
@@ -156,6 +158,7 @@ export function own(
     merged: mergedReads(shared.plan, shared.partitionCounts),
     metadata: plan.metadata,
     readerTime,
+    prepared: plan.metadata.offset,
     pendingTimestamp: null,
     committedAt: null,
     applier: createApplier({

@@ -17,10 +17,22 @@ export interface Watermark {
   readonly caughtUpAt: number
   /** Smallest distance (wall clock − largest event time) since the build began, ms; null before the first event. */
   readonly distanceMin: number | null
+  /** Event time of the event at `offset`, which waits for other partitions (alignment); null: none does. */
+  readonly headTime: number | null
 }
 
 /** The version, then the fields of a Watermark in order. Only this program writes it. */
-type Written = readonly [1, string, string, number, number | null, number, number, number | null]
+type Written = readonly [
+  1,
+  string,
+  string,
+  number,
+  number | null,
+  number,
+  number,
+  number | null,
+  (number | null)?,
+]
 
 export function encodeWatermark(w: Watermark): string {
   const written: Written = [
@@ -32,6 +44,7 @@ export function encodeWatermark(w: Watermark): string {
     w.flushedAt,
     w.caughtUpAt,
     w.distanceMin,
+    w.headTime,
   ]
   return JSON.stringify(written)
 }
@@ -42,8 +55,9 @@ export function parseWatermark(text: string | null | undefined): Watermark | nul
   try {
     const written = JSON.parse(text) as Written
     if (!Array.isArray(written) || written[0] !== 1 || !Number.isSafeInteger(written[3])) return null
-    const [, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin] = written
-    return { incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin }
+    const [, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin, headTime = null] =
+      written
+    return { incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin, headTime }
   } catch {
     return null
   }

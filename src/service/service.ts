@@ -12,6 +12,7 @@ import type { CommittedSlice } from '../pipeline/observer.ts'
 import type { Shared } from '../pipeline/partition-context.ts'
 import { TaskGroup } from '../pipeline/task-group.ts'
 import { openRedis, type RedisClient } from '../redis/client.ts'
+import { deadLetterTopic } from '../sink/sink.ts'
 import { openKafkaSource } from '../source/kafka-source.ts'
 import type { Source } from '../source/source.ts'
 import { withFields, type Log } from '../telemetry/log.ts'
@@ -21,6 +22,7 @@ import { withTimeout } from '../time/deadline.ts'
 import type { Plan } from '../topology/plan.ts'
 import { openDecoders, openOutlet } from './codecs.ts'
 import { Lifecycle, type Phase } from './lifecycle.ts'
+import { deadLetterHeaderBytesMax, deadLetterTopicsOf } from './topics.ts'
 import { observeBatches, observePipeline } from './observe.ts'
 
 export interface ServiceOptions {
@@ -68,7 +70,7 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
   })
   const kafka = openKafkaClient({ plan: plan.kafka, clock, log })
   opening.defer(() => kafka.close())
-  const topics = await checkTopics(plan, kafka)
+  const topics = await checkTopics(plan, kafka, log)
   options.onProgress?.('waiting for Redis')
   const redis = openRedis({
     plan: plan.redis,
@@ -148,13 +150,27 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
   return service
 }
 
-/** Sources exist and can be replayed; output topics exist. */
-async function checkTopics(plan: Plan, kafka: KafkaClient): Promise<readonly TopicDescription[]> {
+/** Sources exist and can be replayed; output topics exist and take what may be written to them. */
+async function checkTopics(plan: Plan, kafka: KafkaClient, log: Log): Promise<readonly TopicDescription[]> {
   const sources = plan.sources.map((source) => source.topic)
   const outputs = [plan.sinks.predictions.topic, plan.sinks.alerts.topic]
-  const deadLetters = sources.map((topic) => plan.sinks.deadLetterTopic.replace('{topic}', topic))
-  const described = await kafka.admin.describeTopics([...sources, ...outputs, ...deadLetters])
+  const names = new Set([...sources, ...outputs, ...deadLetterTopicsOf(plan)])
+  const described = await kafka.admin.describeTopics([...names])
   refuseCompacted(described.filter(({ topic }) => sources.includes(topic)))
+  for (const source of described.filter(({ topic }) => sources.includes(topic))) {
+    const name = deadLetterTopic(plan.sinks, source.topic)
+    const letters = described.find(({ topic }) => topic === name)
+    if (letters === undefined || letters.maxMessageBytes >= source.maxMessageBytes + deadLetterHeaderBytesMax)
+      continue
+    log.warn(
+      {
+        topic: name,
+        maxMessageBytes: letters.maxMessageBytes,
+        wanted: source.maxMessageBytes + deadLetterHeaderBytesMax,
+      },
+      'the largest records would not fit into the dead-letter topic with their headers; raise its max.message.bytes',
+    )
+  }
   return described
 }
 

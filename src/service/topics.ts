@@ -1,8 +1,11 @@
 import type { KafkaAdmin, TopicSpec } from '../kafka/admin.ts'
+import { deadLetterTopic } from '../sink/sink.ts'
 import type { Plan } from '../topology/plan.ts'
 
-/** Kafka's default for one record batch, plus what the headers of a dead letter take. */
-const deadLetterBytesMax = 1_048_588 + 64 * 1024
+/** What the headers of a dead letter take at most: reason, message (bounded), positions, model. */
+export const deadLetterHeaderBytesMax = 4 * 1024
+/** Kafka's default for one record batch, and room for the headers. */
+const deadLetterBytesMax = 1_048_588 + 16 * deadLetterHeaderBytesMax
 
 /** Topics a topology needs, for development: sources keep everything (backdated history, rebuilds). */
 export function topicsOf(plan: Plan, partitions: number): readonly TopicSpec[] {
@@ -20,7 +23,7 @@ export function topicsOf(plan: Plan, partitions: number): readonly TopicSpec[] {
 }
 
 export function deadLetterTopicsOf(plan: Plan): readonly string[] {
-  return plan.sources.map(({ topic }) => plan.sinks.deadLetterTopic.replace('{topic}', topic))
+  return plan.sources.map(({ topic }) => deadLetterTopic(plan.sinks, topic))
 }
 
 /** Creates what is missing; returns the names created. */

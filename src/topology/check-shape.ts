@@ -1,5 +1,5 @@
 /** Values of the file → options, section by section, so that a mistake in one leaves the others to be checked. */
-import { z } from 'zod'
+import type { z } from 'zod'
 import { didYouMean } from '../expression/nearest.ts'
 import { modelOptions } from '../model/options.ts'
 import { sinkOptions } from '../sink/options.ts'
@@ -22,7 +22,12 @@ const partShapes: Readonly<Record<PartSection, Readonly<Record<string, z.ZodType
 }
 
 /** Sections of named entries, each entry checked by itself. */
-const entrySections: readonly SectionName[] = ['sources', 'entities', 'values', 'features']
+const entrySections: ReadonlySet<SectionName> = new Set<SectionName>([
+  'sources',
+  'entities',
+  'values',
+  'features',
+])
 
 export interface CheckedShape {
   readonly sections: Sections
@@ -51,7 +56,7 @@ export function checkShape(document: TopologyDocument): CheckedShape {
   for (const section of names as SectionName[]) {
     const written = root[section] ?? undefined
     checked[section] =
-      entrySections.includes(section) && isGroup(written)
+      entrySections.has(section) && isGroup(written)
         ? checkEntries(document, section as keyof typeof faulty, written, faulty)
         : checkWhole(document, section, written)
   }
@@ -103,7 +108,7 @@ const repairsMax = 4
  * runs from it. Null when a key that must be there is wrong, ; of a list with a wrong item nothing is left.
  */
 function repaired(schema: z.ZodType, written: unknown, issues: readonly Issue[]): object | null {
-  let rest = structuredClone(written)
+  const rest = structuredClone(written)
   let wrong = issues
   for (let round = 0; round < repairsMax; round++) {
     for (const issue of wrong) {
@@ -157,7 +162,7 @@ function report(document: TopologyDocument, issues: readonly Issue[], base: Path
 /** Messages are one sentence that says what is wrong and perhaps more that say what to do. */
 function add(document: TopologyDocument, path: Path, text: string, atKey: boolean): void {
   const [, message, suggestion] = /^(.*?[.?])(?: (?=[A-Z])(.*))?$/s.exec(text) ?? ['', text, '']
-  document.add(path, message!, suggestion ?? '', { atKey })
+  document.add(path, message, suggestion ?? '', { atKey })
 }
 
 /** Issues of the variant that was most likely meant: fewest problems, none about the kind of the value as a whole. */

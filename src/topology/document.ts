@@ -80,7 +80,7 @@ export class TopologyDocument {
   }
 
   add(path: Path, message: string, suggestion = '', where: Where = {}): void {
-    
+    if (this.#unresolved.has(JSON.stringify(path))) return
     this.#addAt(this.#offsetOf(path, where), path, message, suggestion)
   }
 
@@ -89,11 +89,11 @@ export class TopologyDocument {
       const place = this.#places.get(JSON.stringify(path.slice(0, length)))
       if (place === undefined) continue
       // What is missing in a group is shown at the key of the group.
-      const atKey = where.atKey === true || length < path.length || place.value?.range == null
+      const atKey = where.atKey === true || length < path.length || (place.value?.range ?? null) === null
       const node = atKey && place.key !== null ? place.key : (place.value ?? place.key)
       const start = node?.range?.[0] ?? 0
       const inside = !atKey && where.offset !== undefined && !place.substituted && isScalar(node)
-      return inside ? offsetInSource(this.text, node as Scalar, where.offset!) : start
+      return inside ? offsetInSource(this.text, node, where.offset) : start
     }
     return 0
   }
@@ -153,7 +153,7 @@ export class TopologyDocument {
     return group
   }
 
-  #keyOf(pair: Pair<unknown, unknown>, path: Path): string | null {
+  #keyOf(pair: Pair, path: Path): string | null {
     const { key } = pair
     if (
       isScalar(key) &&

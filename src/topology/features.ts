@@ -39,9 +39,9 @@ export interface CheckedFeatures {
   readonly valueNames: ReadonlySet<string>
   readonly featureNames: ReadonlySet<string>
   /** A name that a feature with problems may define. */
-  isFaulty(name: string): boolean
+  readonly isFaulty: (name: string) => boolean
   /** A value or feature, or a name that a faulty one may define. */
-  mayBe(name: string): boolean
+  readonly mayBe: (name: string) => boolean
 }
 
 /** One feature after `{window}` was put in. */
@@ -285,10 +285,11 @@ function checkOver(inputs: FeatureInputs, path: Path, options: AggregateOptions,
     return false
   }
   for (const source of new Set([scored, from])) {
-    const fields = sources.get(source)?.fields
-    const missing = fields == null ? undefined : entity.key.find((key) => !fields.has(key))
+    const fields = sources.get(source)?.fields ?? null
+    if (fields === null) continue
+    const missing = entity.key.find((key) => !fields.has(key))
     if (missing === undefined) continue
-    const suggestion = `Every source that feeds or reads an entity has its key. ${didYouMean(missing, fields!.keys())}`
+    const suggestion = `Every source that feeds or reads an entity has its key. ${didYouMean(missing, fields.keys())}`
     document.add(
       [...path, 'over'],
       `source ${source} has no field ${missing}, the key of ${options.over}.`,

@@ -195,8 +195,9 @@ function compileRules(
   scored: CheckedSource | null,
   features: CheckedFeatures,
 ): Plan['decide'] | null {
-  if (sections.decide === null || scored?.fields == null) return null
-  const scope = ruleScope(scored.fields, [...features.valueNames], [...features.featureNames])
+  const fields = scored?.fields ?? null
+  if (sections.decide === null || fields === null) return null
+  const scope = ruleScope(fields, [...features.valueNames], [...features.featureNames])
   return compileDecide(document, sections.decide, scope, features.isFaulty)
 }
 

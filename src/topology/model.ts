@@ -44,7 +44,7 @@ export function compileModel(options: ModelOptions, folder: string): Omit<ModelP
 /** `probabilities[:, 1]` or `score`. */
 export function parseScore(text: string): ModelPlan['score'] {
   const [, output, column] = /^([^\s[\]]+)(?:\s*\[\s*:\s*,\s*(\d+)\s*\])?$/.exec(text.trim()) ?? ['', text]
-  return { output: output!, column: column === undefined ? null : Number(column) }
+  return { output, column: column === undefined ? null : Number(column) }
 }
 
 function checkPresence(document: TopologyDocument, path: string): void {

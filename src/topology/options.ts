@@ -1,5 +1,5 @@
 /** Everything a topology file may hold. schemas/topology.schema.json is made from this (scripts/generate-schemas.ts). */
-import { z } from 'zod'
+import type { z } from 'zod'
 import { batchOptions } from '../batch/options.ts'
 import { decideOptions } from '../decide/options.ts'
 import { decodeLimits, sourceOptions } from '../decode/options.ts'

@@ -6,7 +6,7 @@ import { simulate, type RunResult } from './world.ts'
  * happened.
  */
 const { MILLRACE_SEEDS, MILLRACE_SEED } = process.env
-const seedsUsual = 250
+const seedsUsual = 200
 const replayed = MILLRACE_SEED === undefined ? null : Number(MILLRACE_SEED)
 const first = replayed ?? 1
 const seeds = replayed === null ? Number(MILLRACE_SEEDS ?? seedsUsual) : 1

@@ -16,6 +16,9 @@ export interface StoreCheckParts {
   readonly violated: (what: string) => void
 }
 
+/** An owner asks for the end of the log when it takes over; what came until its first fetch it cannot know, ms. */
+const noticedWithinMs = 6_000
+
 /** Compares what Redis holds with the log: I5 and I6. */
 export class StoreCheck {
   readonly #parts: StoreCheckParts
@@ -24,12 +27,19 @@ export class StoreCheck {
     this.#parts = parts
   }
 
-  /** I6 of one input and bucket; cheap. */
+  /** I6 of one input and bucket, and whether "everything was read" is true, which alignment and trimming rely on. */
   checkWatermark(bucket: number, name: string, text: string): void {
-    const { position, violated } = this.#parts
-    const { offset } = parseWatermark(text)!
+    const { position, violated, logs } = this.#parts
+    const { offset, caughtUpAt } = parseWatermark(text)!
     if (offset > position(name)) {
       violated(`I6: W of ${name} bucket ${bucket} is ${offset}, committed is ${position(name)}`)
+    }
+    const input = inputs.find((candidate) => inputName(candidate) === name)!
+    const unread = logs.of(input).find(({ raw }) => raw.offset >= offset)
+    if (caughtUpAt > 0 && unread && unread.raw.timestamp < caughtUpAt - noticedWithinMs) {
+      violated(
+        `alignment: W ${offset} of ${name} claims that nothing is left, but offset ${unread.raw.offset} is`,
+      )
     }
   }
 

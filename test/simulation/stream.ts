@@ -16,22 +16,29 @@ export interface StreamParts {
 }
 
 const heartbeatIntervalMs = 300
+/** Replays take several steps, too. */
+const fetchedRowsMax = 12
 
 /** One partition in one generation, fetched from the log in memory. */
 export class SimulatedStream implements InputStream {
   readonly input: InputPartition
   readonly ended: AbortSignal
-  highWatermark = -1
   position = -1
   nextTimestamp: number | null = null
   readonly #parts: StreamParts
   readonly #name: string
+  #fetched = false
 
   constructor(parts: StreamParts) {
     this.#parts = parts
     this.input = parts.input
     this.ended = parts.ended
     this.#name = inputName(parts.input)
+  }
+
+  /** Fetches go on behind `take`, so the end is known as soon as the first came back. */
+  get highWatermark(): number {
+    return this.#fetched ? this.#parts.kafka.end(this.#name) : -1
   }
 
   seek(offset: number): void {
@@ -43,15 +50,15 @@ export class SimulatedStream implements InputStream {
     const stop = AbortSignal.any([signal, this.ended])
     for (;;) {
       stop.throwIfAborted()
-      const most = 1 + wire.scheduler.random.below(rowsMax)
+      const most = 1 + wire.scheduler.random.below(Math.min(rowsMax, fetchedRowsMax))
       const fetched = await wire.call({
         host,
         what: `fetch ${this.#name} from ${this.position}`,
         effect: () => kafka.fetch(this.#name, this.position, most),
         signal: stop,
       })
+      this.#fetched = true
       if (fetched !== null) {
-        this.highWatermark = kafka.end(this.#name)
         this.position = fetched.next
         return fetched
       }

@@ -143,6 +143,12 @@ describe('an Avro record', () => {
     expect(found).toStrictEqual(expected)
   })
 
+  test('may hold many records side by side', async () => {
+    const line = { type: 'record', name: 'Line', fields: [{ name: 'cents', type: 'int' }] }
+    const lines = Array.from({ length: 500 }, (_, cents) => ({ cents }))
+    expect(await fieldOf({ type: 'array', items: line }, lines)).toStrictEqual(lines)
+  })
+
   test('may hold records within records', async () => {
     const node = { type: 'record', name: 'Node', fields: [{ name: 'next', type: ['null', 'Node'] }] }
     expect(await fieldOf(node, { next: { next: null } })).toStrictEqual({ next: { next: null } })

@@ -184,8 +184,10 @@ describe('a JSON record', () => {
   })
 
   test('gives a message of one bounded line, whatever it holds', () => {
-    const [, message] = rejected(jsonRecord({ ...transaction, amountCents: `\n${'x'.repeat(9_000)}` }))
-    expect(message.length).toBeLessThanOrEqual(400)
+    const codec = jsonCodec({ additionalProperties: { type: 'integer' } })
+    const long = `\n${'x'.repeat(9_000)}`
+    const [, message] = rejected(jsonRecord({ [long]: long }), { codec })
+    expect(message.length).toBe(400)
     expect(message).not.toMatch(/\n/)
   })
 })

@@ -99,6 +99,8 @@ describe('loading writer schemas', () => {
   test('keeps a bounded number, the last used ones', async () => {
     const { schemas } = setup(() => 'known', 2)
     await schemas.load([1, 2], signal)
+    await schemas.load([2], signal)
+    expect([1, 2].map((id) => schemas.get(id))).toEqual(['compiled 1', 'compiled 2'])
     await schemas.load([1], signal)
     await schemas.load([3], signal)
     expect([1, 2, 3].map((id) => schemas.get(id))).toEqual(['compiled 1', undefined, 'compiled 3'])

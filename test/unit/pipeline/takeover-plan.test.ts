@@ -29,6 +29,7 @@ const watermark: Watermark = {
   flushedAt: now - 1_000,
   caughtUpAt: 0,
   distanceMin: 1_000_000,
+  headTime: null,
 }
 const facts: TakeoverFacts = {
   name: 'tx:0',

@@ -6,7 +6,7 @@ import { TopologyError } from '../../../src/topology/problem.ts'
 import { file, topology } from './written.ts'
 
 /** Loads it, or says why not in places that exist. */
-function survives(text: string): void {
+function expectSurvival(text: string): void {
   try {
     parseTopology(text, file, { HOME: '/' }, { model: 'optional' })
   } catch (error) {
@@ -23,7 +23,7 @@ function survives(text: string): void {
 }
 
 test('no text makes the loader fail in another way than by listing problems', () => {
-  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), survives))
+  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), expectSurvival))
 })
 
 const spice = fc.constantFrom(
@@ -60,7 +60,7 @@ test('no cut, repetition or stray character in a good topology does either', () 
     fc.property(
       fc.array(fc.tuple(place, fc.nat({ max: 40 }), spice), { minLength: 1, maxLength: 4 }),
       (edits) => {
-        survives(
+        expectSurvival(
           edits.reduce((text, [at, cut, insert]) => text.slice(0, at) + insert + text.slice(at + cut), good),
         )
       },
@@ -117,19 +117,21 @@ test('no value of the right or the wrong kind in any section does either', () =>
     ),
   })).any
   fc.assert(
-    fc.property(fc.dictionary(sections, value, { maxKeys: 6 }), (written) => survives(stringify(written))),
+    fc.property(fc.dictionary(sections, value, { maxKeys: 6 }), (written) =>
+      expectSurvival(stringify(written)),
+    ),
     { numRuns: 300 },
   )
 })
 
 test('values nested a thousand levels deep and aliases that multiply are refused, not followed', () => {
-  survives(`${'['.repeat(1000)}${']'.repeat(1000)}`)
-  survives(
+  expectSurvival(`${'['.repeat(1000)}${']'.repeat(1000)}`)
+  expectSurvival(
     'a: &a [x, x, x, x, x, x, x, x, x, x]\n' +
       Array.from(
         { length: 8 },
         (_, i) => `${'bcdefghi'[i]}: &${'bcdefghi'[i]} [${Array(10).fill(`*${'abcdefgh'[i]}`).join(', ')}]\n`,
       ).join(''),
   )
-  survives('a: &a [*a]\n')
+  expectSurvival('a: &a [*a]\n')
 })

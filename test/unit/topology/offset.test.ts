@@ -8,7 +8,7 @@ test.each([
   ['double quotes', 'key: "a + @"\n'],
   ['single quotes', "key: 'a + @'\n"],
   ['escaped quotes', 'key: "\\"late\\" in \\"x\\" + @"\n'],
-  ['doubled quotes', "key: 'x == ''y'' && @'\n"],
+  ['doubled quotes', "key: 'x==''y''&&@'\n"],
   ['a folded block', 'key: >-\n  first &&\n  second + @\n  third\n'],
   ['a literal block', 'key: |\n  first &&\n    second + @\n'],
   ['a plain text over two lines', 'key: first &&\n  second + @\n'],

@@ -156,8 +156,8 @@ test.each(marks)('line $line: $path is found', (mark) => {
 })
 
 test('nothing else is reported', () => {
-  const expected = marks.map(({ line, path }) => `${line} ${path}`)
-  const others = problems.filter(({ line, path }) => !expected.includes(`${line} ${path}`))
+  const expected = new Set(marks.map(({ line, path }) => `${line} ${path}`))
+  const others = problems.filter(({ line, path }) => !expected.has(`${line} ${path}`))
   expect(others.map(formatProblem)).toEqual([])
 })
 
@@ -377,4 +377,15 @@ test('a password in a wrong address is not shown', () => {
   const [problem] = problemsOf(`${topology()}store: {redis: "http://user:hunter2@x"}\n`)
   expect(problem?.path).toBe('store.redis')
   expect(problem?.message).not.toContain('hunter2')
+})
+
+test('a reference that stands for nothing is one problem, not also a wrong name', () => {
+  const found = problemsOf(topology(['alerts: {topic: alerts}', 'alerts: {topic: "${env:NOWHERE}"}']))
+  expect(found.map(({ message }) => message)).toEqual(['the environment variable NOWHERE is not set.'])
+})
+
+test('an unknown key is shown at the key, not at what stands below it', () => {
+  const found = problemsOf(topology(['sinks:', 'sink:\n  something: 1\nsinks:']))
+  const line = topology().split('\n').indexOf('sinks:') + 1
+  expect(found).toMatchObject([{ path: 'sink', line, column: 1, suggestion: 'Did you mean sinks?' }])
 })

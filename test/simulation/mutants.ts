@@ -1,0 +1,176 @@
+/** One small mistake in the source, as text: `find` occurs exactly once in `file`. */
+export interface Mutant {
+  readonly name: string
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+/** `scripts/sabotage.ts` makes each of these in a copy of the source; the simulation must turn red. */
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'the store does not compare before it sets',
+    file: 'src/features/memory-store.ts',
+    find: 'if (current !== request.expected) return',
+    replace: 'if (current === torn) return',
+  },
+  {
+    name: 'a torn script leaves the old watermark',
+    file: 'src/features/memory-store.ts',
+    find: 'watermarks.set(request.inputName, torn)',
+    replace: 'void torn',
+  },
+  {
+    name: 'a refused flush is taken for an applied one',
+    file: 'src/pipeline/flusher.ts',
+    find: 'if (!applied && !sameProgress(parseWatermark(current), next)) {',
+    replace: 'if (!applied && sameProgress(parseWatermark(current), next) && next.offset < 0) {',
+  },
+  {
+    name: 'loads accept any own watermark, and so do flushes of equal offset',
+    file: 'src/pipeline/part-loader.ts',
+    find: 'if (options.flusher.expects(bucket, text)) return',
+    replace: 'if (options.flusher.expects(bucket, text) || text !== null) return',
+  },
+  {
+    name: 'parts with unflushed changes are evicted',
+    file: 'src/pipeline/partition-memory.ts',
+    find: 'else if (next.value.unflushedFrom < 0) this.#drop(next.value)',
+    replace: 'else this.#drop(next.value)',
+  },
+  {
+    name: 'a part counts as flushed although later events are in it',
+    file: 'src/pipeline/partition-memory.ts',
+    find: 'if (entry.log.lastOffset < offset) {',
+    replace: 'if (entry.log.lastOffset < offset + 5) {',
+  },
+  {
+    name: 'a flush writes events that are not committed',
+    file: 'src/pipeline/partition-memory.ts',
+    find: 'bytes: this.#features.encode(layout, log, offset),',
+    replace: 'bytes: this.#features.encode(layout, log, offset + 1_000),',
+  },
+  {
+    name: 'appends begin at the wrong event',
+    file: 'src/pipeline/partition-memory.ts',
+    find: 'encodeTail(layout, log, entry.unflushedFrom, offset)',
+    replace: 'encodeTail(layout, log, entry.unflushedFrom - 2, offset)',
+  },
+  {
+    name: 'after a missing watermark changes are put behind what is stored',
+    file: 'src/pipeline/flusher.ts',
+    find: "return stored.subarray(0, 4).equals(Buffer.from(build, 'hex')) ? stored.subarray(4) : null",
+    replace: "return Buffer.from(build, 'hex').length === 4 ? stored.subarray(4) : null",
+  },
+  {
+    name: 'changes go to the flusher before the commit',
+    file: 'src/pipeline/commit-slice.ts',
+    find: 'const encodedAt = clock.monotonic()',
+    replace:
+      'owned.flusher.committed({ offset: slice.next, maxTime: slice.maxTime }, 0)\n  const encodedAt = clock.monotonic()',
+  },
+  {
+    name: 'a quiet advance with work queued',
+    file: 'src/pipeline/flusher.ts',
+    find: 'const changes = memory.changesBelow(index, target.offset)',
+    replace:
+      'const changes = target.offset - bucket.offset === 1 ? [] : memory.changesBelow(index, target.offset)',
+  },
+  {
+    name: 'nothing is re-applied at a takeover',
+    file: 'src/pipeline/takeover.ts',
+    find: 'for (const event of events) owned.applier.replay(event)',
+    replace:
+      'for (const event of events) owned.memory.maxTime = Math.max(owned.memory.maxTime ?? 0, event.time)',
+  },
+  {
+    name: 'what a bucket holds already is applied again',
+    file: 'src/pipeline/takeover.ts',
+    find: 'replayedFrom[shared.store.bucketOf(entityKey)] ?? 0',
+    replace: 'replayedFrom.length < 0 ? Number(entityKey) : 0',
+  },
+  {
+    name: 'the event watermark is forgotten at a takeover',
+    file: 'src/pipeline/takeover.ts',
+    find: 'memory.maxTime = plan.replayFrom.maxTime',
+    replace: 'memory.maxTime = null',
+  },
+  {
+    name: 'trimming follows events that are not committed',
+    file: 'src/pipeline/takeover.ts',
+    find: 'committedTime: () => flusher.target.maxTime,',
+    replace: 'committedTime: () => memory.maxTime,',
+  },
+  {
+    name: 'trimming forgets the slowest reader',
+    file: 'src/pipeline/apply.ts',
+    find: 'Math.min(own, slowest)',
+    replace: 'Math.max(own, slowest)',
+  },
+  {
+    name: 'trimming forgets late events',
+    file: 'src/pipeline/apply.ts',
+    find: 'const trimBehindMs = scored.outOfOrderMs + latenessMs(scored, features.horizonMs)',
+    replace: 'const trimBehindMs = scored.outOfOrderMs - features.horizonMs / 2',
+  },
+  {
+    name: 'rebuilds begin too late',
+    file: 'src/pipeline/takeover-plan.ts',
+    find: 'newestSeen - policy.visibleSpanMs',
+    replace: 'newestSeen - policy.visibleSpanMs / 2',
+  },
+  {
+    name: 'a rebuild keeps the build of the state it replaces',
+    file: 'src/pipeline/takeover-plan.ts',
+    find: 'build: trusted(w) ? w.build : policy.newIdentity(),',
+    replace: "build: trusted(w) ? w.build : 'aaaaaaaa',",
+  },
+  {
+    name: 'the share of a rebuild passes for a whole one',
+    file: 'src/pipeline/takeover.ts',
+    find: 'caughtUpAt: (offset) => (offset >=',
+    replace: 'caughtUpAt: (offset) => (offset * 0 + owned.metadata.offset >=',
+  },
+  {
+    name: 'parts of other builds are read from the others',
+    file: 'src/pipeline/part-loader.ts',
+    find: 'unwrapPart(stored.get(input) ?? null, watermark.build)',
+    replace: '(stored.get(input)?.subarray(4) ?? unwrapPart(null, watermark.build))',
+  },
+  {
+    name: 'records that wait for alignment are dropped',
+    file: 'src/pipeline/serve.ts',
+    find: 'return used < taken.records.length ?',
+    replace: 'return used < 0 ?',
+  },
+  {
+    name: 'the position moves past records that wait for alignment',
+    file: 'src/pipeline/slice.ts',
+    find: 'next: whole ? next : (records[count]?.offset ?? next),',
+    replace: 'next,',
+  },
+  {
+    name: 'an acknowledged first position is read again',
+    file: 'src/pipeline/takeover.ts',
+    find: 'pinned ?? (await claim.committed(signal))',
+    replace: 'await claim.committed(signal)',
+  },
+  {
+    name: 'a fenced zombie stops its process',
+    file: 'src/pipeline/partition-task.ts',
+    find: "(error.reaction === 'stop' && (await this.#isMember(stop)))",
+    replace: "error.reaction === 'stop'",
+  },
+  {
+    name: 'a reject is swallowed',
+    file: 'src/pipeline/publish.ts',
+    find: "    if (item.kind === 'reject') {\n      dead(item.reject)",
+    replace: "    if (item.kind === 'reject') {\n      if (item.reject.reason !== 'LATE') dead(item.reject)",
+  },
+  {
+    name: 'an alert is not put into the transaction',
+    file: 'src/pipeline/publish.ts',
+    find: 'if (alertOutput !== null) outputs.push(alertOutput)',
+    replace: 'if (alertOutput !== null && outputs.length > 1) outputs.push(alertOutput)',
+  },
+]
