@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest'
+import { compileFeatures } from '../../../src/features/compile.ts'
+import { MemoryStore } from '../../../src/features/memory-store.ts'
+import type { FlushRequest, FlushResult } from '../../../src/features/store.ts'
+import { Flusher, unwrapPart } from '../../../src/pipeline/flusher.ts'
+import { PartitionMemory } from '../../../src/pipeline/partition-memory.ts'
+import { parseWatermark } from '../../../src/pipeline/watermark.ts'
+import type { Event } from '../../../src/record/event.ts'
+import { manualClock } from '../../../src/time/manual-clock.ts'
+
+const features = compileFeatures({
+  entities: [{ name: 'customer', keys: ['customer'], merge: false }],
+  scored: 'tx',
+  values: [],
+  features: [
+    {
+      kind: 'aggregate',
+      name: 'count',
+      over: 'customer',
+      from: 'tx',
+      aggregate: 'count',
+      value: null,
+      where: null,
+      divideBy: 1,
+      default: 0,
+      windowMs: 1_000,
+      delayMs: 0,
+      edges: '(]',
+      current: true,
+    },
+  ],
+  eventsPerEntityMax: 100,
+})
+const layout = features.layouts[0]!
+const { signal } = new AbortController()
+
+function event(offset: number, customer: string): Event {
+  const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: {} }
+  return { id: String(offset), key: customer, time: offset, fields: { customer }, raw }
+}
+
+function open(store = new MemoryStore(), rowsMax = 100) {
+  const clock = manualClock(10_000)
+  const memory = new PartitionMemory(features, 1, () => 0)
+  const flusher = new Flusher({
+    store,
+    memory,
+    clock,
+    inputName: 'tx:0',
+    incarnation: 'inc',
+    buckets: [{ expected: null, build: 'aabbccdd', offset: 0, rebuild: true, distanceMin: null }],
+    replayFrom: { offset: 0, maxTime: null },
+    ttlMs: 60_000,
+    rowsMax,
+    ageMaxMs: 5_000,
+    caughtUpAt: () => 0,
+    flushed: () => undefined,
+  })
+  const apply = (offset: number, customer: string): void => {
+    const held = memory.put(layout, customer, null)
+    memory.insert(layout, held, event(offset, customer), null)
+  }
+  return { clock, memory, flusher, store, apply }
+}
+
+async function stored(store: MemoryStore, entityKey: string): Promise<number> {
+  const loaded = await store.load(0, { inputName: 'tx:0', own: [{ layout: 0, entityKey }], merged: [] })
+  const bytes = unwrapPart(loaded.own[0] ?? null, 'aabbccdd')
+  return bytes === null ? 0 : features.decode(layout, bytes).length
+}
+
+describe('flushing', () => {
+  test('writes what is committed and nothing behind it', async () => {
+    const { flusher, store, apply } = open()
+    apply(0, 'a')
+    apply(1, 'b')
+    apply(2, 'a')
+    flusher.committed({ offset: 2, maxTime: 1 }, 2)
+    await flusher.flushAll(signal)
+    expect(await stored(store, 'a')).toBe(1)
+    expect(await stored(store, 'b')).toBe(1)
+    expect(parseWatermark((await store.watermarks(0)).get('tx:0'))).toMatchObject({ offset: 2, maxTime: 1 })
+    flusher.committed({ offset: 3, maxTime: 2 }, 1)
+    await flusher.flushAll(signal)
+    expect(await stored(store, 'a')).toBe(2)
+  })
+
+  test('a script that was applied although its reply was lost counts as done', async () => {
+    class LosesReplies extends MemoryStore {
+      override flush(bucket: number, request: FlushRequest): Promise<FlushResult> {
+        this.flushNow(bucket, request)
+        return super.flush(bucket, request) // the resent script finds its own watermark
+      }
+    }
+    const { flusher, store, apply } = open(new LosesReplies())
+    apply(0, 'a')
+    flusher.committed({ offset: 1, maxTime: 0 }, 1)
+    await flusher.flushAll(signal)
+    expect(flusher.flushedOffset).toBe(1)
+    expect(await stored(store, 'a')).toBe(1)
+  })
+
+  test.each([
+    ['an emptied store', (store: MemoryStore) => store.clear()],
+    ['another owner', (store: MemoryStore) => store.flushNow(0, foreign(store))],
+  ])('%s is noticed by the next flush, also when nothing changed', async (_, disturb) => {
+    const { flusher, store, apply } = open()
+    apply(0, 'a')
+    flusher.committed({ offset: 1, maxTime: 0 }, 1)
+    await flusher.flushAll(signal)
+    disturb(store)
+    await expect(flusher.flushAll(signal)).rejects.toMatchObject({ code: 'STATE_MISMATCH' })
+  })
+
+  test('at the bound the partition waits until a flush made room', async () => {
+    const { flusher, apply } = open(new MemoryStore(), 2)
+    apply(0, 'a')
+    flusher.committed({ offset: 1, maxTime: 0 }, 1)
+    expect(flusher.hasRoom).toBe(true)
+    flusher.committed({ offset: 2, maxTime: 0 }, 1)
+    expect(flusher.hasRoom).toBe(false)
+    let free = false
+    const waiting = flusher.room(signal).then(() => (free = true))
+    await Promise.resolve()
+    expect(free).toBe(false)
+    await flusher.flushAll(signal)
+    await waiting
+    expect(free).toBe(true)
+  })
+
+  test('runs by itself until stopped, and once a second when nothing happens', async () => {
+    const { flusher, store, clock } = open()
+    const running = flusher.run(signal)
+    await clock.advance(1_300)
+    const first = (await store.watermarks(0)).get('tx:0')
+    expect(parseWatermark(first)).toMatchObject({ offset: 0 })
+    await clock.advance(1_300)
+    expect((await store.watermarks(0)).get('tx:0')).not.toBe(first)
+    flusher.stop()
+    await running
+  })
+})
+
+const request: FlushRequest = { inputName: 'tx:0', expected: null, next: '["other"]', changes: [], ttlMs: 1 }
+
+/** A flush of somebody who knows the present watermark: a refused flush tells it. */
+function foreign(store: MemoryStore): FlushRequest {
+  const { current } = store.flushNow(0, { ...request, expected: 'no such' })
+  return { ...request, expected: current }
+}

@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest'
+import type { Layout } from '../../../src/features/compiled.ts'
+import { alignedUntil, stamp, type MergedRead } from '../../../src/pipeline/peers.ts'
+import type { Watermark } from '../../../src/pipeline/watermark.ts'
+
+const layout: Layout = {
+  index: 0,
+  entity: 'terminal',
+  source: 'labels',
+  merge: true,
+  horizonMs: 10_000,
+  columns: ['time'],
+}
+const read: MergedRead = { layout, inputs: ['labels:0', 'labels:1'], outOfOrderMs: 100, delayMs: 1_000 }
+const now = 1_000_000
+
+function watermark(maxTime: number | null, caughtUpAt = 0, offset = 5): Watermark {
+  return { incarnation: 'i', build: 'b', offset, maxTime, flushedAt: now, caughtUpAt, distanceMin: null }
+}
+
+describe('alignment with the partitions an event reads from', () => {
+  test('the slowest partition decides: its watermark plus the delay', () => {
+    const watermarks = new Map([
+      ['labels:0', watermark(5_000)],
+      ['labels:1', watermark(3_000)],
+    ])
+    expect(alignedUntil([read], 'tx:0', watermarks, now)).toBe(3_000 - 100 + 1_000)
+  })
+
+  test('a partition nobody has flushed yet holds everything back', () => {
+    expect(alignedUntil([read], 'tx:0', new Map([['labels:0', watermark(5_000)]]), now)).toBe(-Infinity)
+    const empty = new Map([
+      ['labels:0', watermark(5_000)],
+      ['labels:1', watermark(null)],
+    ])
+    expect(alignedUntil([read], 'tx:0', empty, now)).toBe(-Infinity)
+  })
+
+  test('a partition read to its end within the last seconds counts as caught up, an old claim does not', () => {
+    const at = (caughtUpAt: number): number =>
+      alignedUntil(
+        [read],
+        'tx:0',
+        new Map([
+          ['labels:0', watermark(null, caughtUpAt)],
+          ['labels:1', watermark(null, caughtUpAt)],
+        ]),
+        now,
+      )
+    expect(at(now - 1_000)).toBe(Infinity)
+    expect(at(now - 60_000)).toBe(-Infinity)
+  })
+
+  test('reads without delay and the own partition never wait', () => {
+    expect(alignedUntil([{ ...read, delayMs: 0 }], 'tx:0', new Map(), now)).toBe(Infinity)
+    const own = new Map([['labels:1', watermark(9_000)]])
+    expect(alignedUntil([read], 'labels:0', own, now)).toBe(9_900)
+  })
+
+  test('a prediction is stamped with what every other partition showed, 0 where nothing was there', () => {
+    const watermarks = new Map([['labels:0', watermark(1, 0, 77)]])
+    expect(stamp([read], 'tx:0', watermarks)).toEqual({ 'labels:0': 77, 'labels:1': 0 })
+  })
+})
