@@ -28,7 +28,7 @@ export default defineConfig({
           globalSetup: 'test/support/servers-setup.ts',
           // one broker answers them all: two files at a time keep it busy without starving it
           maxWorkers: 2,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 }, // the pure tests first: they fail faster
         },

@@ -54,7 +54,8 @@ export const errorTable = {
     reaction: 'stop',
     exitCode: 1,
     meaning: 'An output topic refuses a record because of its size, so the partition cannot go on.',
-    remedy: 'Raise max.message.bytes of the topic named (dead-letter topics need the size of the source plus headers).',
+    remedy:
+      'Raise max.message.bytes of the topic named (dead-letter topics need the size of the source plus headers).',
   },
   KAFKA_CONSUMER_CRASHED: {
     reaction: 'stop',
@@ -101,7 +102,8 @@ export const errorTable = {
   STATE_MISMATCH: {
     reaction: 'handOver',
     exitCode: 75,
-    meaning: 'A watermark in Redis is not the one this owner wrote (another owner, or Redis went back in time).',
+    meaning:
+      'A watermark in Redis is not the one this owner wrote (another owner, or Redis went back in time).',
     remedy: 'Nothing to do: the partition is dropped and taken over again.',
   },
   STATE_FORMAT: {
@@ -120,7 +122,8 @@ export const errorTable = {
     reaction: 'stop',
     exitCode: 5,
     meaning: 'Redis refuses the credentials or a command.',
-    remedy: 'Check user and password in `store.redis`, and the ACL (GET, SET, APPEND, HGET, HSET, HGETALL, PEXPIRE, EVAL, INFO).',
+    remedy:
+      'Check user and password in `store.redis`, and the ACL (GET, SET, APPEND, HGET, HSET, HGETALL, PEXPIRE, EVAL, INFO).',
   },
   REDIS_EVICTION: {
     reaction: 'stop',
@@ -138,7 +141,8 @@ export const errorTable = {
     reaction: 'stop',
     exitCode: 5,
     meaning: 'The schema registry refuses the credentials or the request.',
-    remedy: 'Check user and password in `registry.url`, and that the user may read schemas by id and by subject.',
+    remedy:
+      'Check user and password in `registry.url`, and that the user may read schemas by id and by subject.',
   },
   SCHEMA_UNKNOWN: {
     reaction: 'retry',
@@ -168,7 +172,8 @@ export const errorTable = {
     reaction: 'stop',
     exitCode: 1,
     meaning: 'Too large a share of recent records became dead letters.',
-    remedy: 'Look at the dead-letter topic; correct the producer or the schema, or raise `limits.deadLetterShareMax`.',
+    remedy:
+      'Look at the dead-letter topic; correct the producer or the schema, or raise `limits.deadLetterShareMax`.',
   },
   STACK_UNAVAILABLE: {
     reaction: 'stop',

@@ -100,7 +100,13 @@ async function demo(options: DemoOptions): Promise<void> {
   }
   const say = (line: string): void => void process.stderr.write(`${line}\n`)
   const dir = await mkdtemp(join(tmpdir(), 'millrace-'))
-  await using stack = await openStack({ dir, temporary: true, report: say, signal: stop.signal })
+  await using stack = await openStack({
+    dir,
+    temporary: true,
+    docker: true,
+    report: say,
+    signal: stop.signal,
+  })
   const environment = { ...process.env, MILLRACE_BROKERS: stack.brokers, MILLRACE_REDIS: stack.redisUrl }
   const plan = await loadTopology(options.topology, environment)
   await runShow(show, plan, stack, say)
@@ -268,7 +274,7 @@ async function paint(show: Show, plan: Plan, stack: Stack): Promise<void> {
   })
   // With --events the summary alone goes to standard output.
   const screen = show.options.events === undefined ? process.stdout : process.stderr
-  const colour = screen.isTTY === true && !process.env['NO_COLOR']
+  const colour = screen.isTTY && !process.env['NO_COLOR']
   try {
     await paintLiveView({ screen, clock: systemClock, colour, read }, show.stop.signal)
   } finally {

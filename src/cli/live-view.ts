@@ -140,8 +140,8 @@ export function describeReason(reason: Reason): string {
 }
 
 function severityStyle(severity: Severity, palette: Palette): (text: string) => string {
-  if (severity === 'critical' || severity === 'high') return palette.bad
-  return severity === 'medium' ? palette.warn : palette.dim
+  if (severity === 'critical' || severity === 'high') return (text) => palette.bad(text)
+  return (text) => (severity === 'medium' ? palette.warn(text) : palette.dim(text))
 }
 
 const bars = '▁▂▃▄▅▆▇█'

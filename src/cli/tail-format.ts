@@ -44,7 +44,7 @@ function scoredLine(record: RawRecord): string {
   const place = placeOf(record)
   const value = record.value === null ? null : parseJson(record.value)
   if (!isScored(value)) return `${place}  ${record.value?.length ?? 0} bytes, not JSON (use -o json)`
-  const { alert, flags = [] } = { alert: isAlert(value) ? value : null, flags: value.flags }
+  const { alert, flags } = { alert: isAlert(value) ? value : null, flags: value.flags }
   return [
     new Date(value.occurredAt).toISOString(),
     value.score.toFixed(4),

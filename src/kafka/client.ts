@@ -1,4 +1,11 @@
-import type { Consumer, ConsumerConfig, Kafka as KafkaClientOfKafkajs, KafkaConfig, Producer } from 'kafkajs'
+import type {
+  Consumer,
+  ConsumerConfig,
+  Kafka as KafkaClientOfKafkajs,
+  KafkaConfig,
+  Producer,
+  SASLOptions,
+} from 'kafkajs'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { openKafkaAdmin } from './admin.ts'
@@ -56,7 +63,7 @@ export function kafkaConfig(plan: KafkaPlan, log: Log, overrides: Partial<KafkaC
     logLevel: logLevel.INFO,
     logCreator: kafkajsLogCreator(log),
     ssl: plan.ssl as NonNullable<KafkaConfig['ssl']>,
-    ...(plan.sasl ? { sasl: plan.sasl as unknown as NonNullable<KafkaConfig['sasl']> } : {}),
+    ...(plan.sasl ? { sasl: plan.sasl as SASLOptions } : {}),
     ...overrides,
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Headers, RawRecord } from '../record/raw-record.ts'
+import type { RawRecord } from '../record/raw-record.ts'
 import type { Log } from '../telemetry/log.ts'
 import { kafkaConfig } from './client.ts'
 import { kafkaError } from './errors.ts'
@@ -51,7 +51,7 @@ export async function tailTopics(options: TailOptions, signal: AbortSignal): Pro
             timestamp: Number(message.timestamp),
             key: message.key,
             value: message.value,
-            headers: (message.headers ?? {}) as Headers,
+            headers: message.headers ?? {},
           })
         }
         if (!open) stop()

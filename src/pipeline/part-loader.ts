@@ -90,7 +90,9 @@ function stampOf(
 }
 
 function lower(a: Stamp, b: Stamp): Stamp {
-  return Object.fromEntries(Object.entries(a).map(([input, offset]) => [input, Math.min(offset, b[input] ?? 0)]))
+  return Object.fromEntries(
+    Object.entries(a).map(([input, offset]) => [input, Math.min(offset, b[input] ?? 0)]),
+  )
 }
 
 function collectNeeds(

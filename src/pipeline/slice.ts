@@ -135,7 +135,8 @@ function applyAll(
       applied.push(result)
       continue
     }
-    const flags: AppliedRow['flags'] = item.time > unalignedAfter ? [...result.flags, 'unaligned'] : result.flags
+    const flags: AppliedRow['flags'] =
+      item.time > unalignedAfter ? [...result.flags, 'unaligned'] : result.flags
     const watermarks = foreign?.stampOf(item) ?? null
     applied.push(watermarks === null ? { ...result, flags } : { ...result, flags, watermarks })
   }

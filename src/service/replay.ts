@@ -136,7 +136,7 @@ async function readMerged(
     const heads = await Promise.all(streams.map((stream) => openHead(stream)))
     const handle = await open(streams)
     for (;;) {
-      await Promise.all(heads.map((head) => head.fill(signal)))
+      for (const head of heads) if (head.empty) await head.fill(signal)
       const next = earliest(heads)
       if (next === null) return
       await handle(next.stream, next.take())
@@ -150,8 +150,9 @@ async function readMerged(
 interface Head {
   readonly stream: InputStream
   readonly next: RawRecord | null
-  /** Reads on when empty, unless the end is reached. */
-  fill(signal: AbortSignal): Promise<void> | undefined
+  /** Nothing at hand, but the end is not reached. */
+  readonly empty: boolean
+  fill(signal: AbortSignal): Promise<void>
   take(): RawRecord
 }
 
@@ -174,7 +175,10 @@ async function openHead(stream: InputStream): Promise<Head> {
     get next() {
       return queue[at] ?? null
     },
-    fill: (signal) => (at < queue.length || stream.position >= end ? undefined : more(signal)),
+    get empty() {
+      return at >= queue.length && stream.position < end
+    },
+    fill: more,
     take: () => queue[at++] as RawRecord,
   }
 }

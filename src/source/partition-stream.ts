@@ -2,7 +2,7 @@ import { MillraceError } from '../errors.ts'
 import type { FetchedBatch, FetchedMessage, GroupControl } from '../kafka/internals.ts'
 import type { InputPartition } from '../record/input.ts'
 import type { RawRecord } from '../record/raw-record.ts'
-import { HeartbeatWaits } from './heartbeat-waits.ts'
+import type { HeartbeatWaits } from './heartbeat-waits.ts'
 import { RecordQueue } from './record-queue.ts'
 import type { InputStream, LogRange, Taken } from './source.ts'
 

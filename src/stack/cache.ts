@@ -21,6 +21,11 @@ export function cacheDir(): string {
   return process.env['MILLRACE_CACHE'] ?? join(millraceDir(), 'cache')
 }
 
+/** Whether `cached` would return at once. */
+export function isCached(name: string): boolean {
+  return existsSync(join(cacheDir(), name))
+}
+
 /**
  * The folder `name` of the cache. When it is missing, `fill` gets an empty folder beside it, which is renamed
  * once complete, so an interrupted download leaves nothing that looks finished.

@@ -59,6 +59,16 @@ export async function runMaven(
   }
 }
 
+/** Why nothing can be downloaded with Maven, or null. */
+export async function mavenMissing(what: string): Promise<string | null> {
+  try {
+    await run('sh', ['-c', 'command -v mvn'])
+    return null
+  } catch {
+    return mavenProblem({ code: 'ENOENT' }, what)
+  }
+}
+
 function mavenProblem(cause: unknown, what: string): string {
   const { code, stdout, stderr } = cause as { code?: unknown; stdout?: string; stderr?: string }
   if (code === 'ENOENT') {

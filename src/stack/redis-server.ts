@@ -57,7 +57,8 @@ export async function prepareRedis(
   return { launch, url: `redis://127.0.0.1:${port}`, port }
 }
 
-async function redisOnPath(): Promise<string | null> {
+/** The command to run, or null. */
+export async function redisOnPath(): Promise<string | null> {
   try {
     await promisify(execFile)('redis-server', ['--version'])
     return 'redis-server'
@@ -67,7 +68,7 @@ async function redisOnPath(): Promise<string | null> {
 }
 
 const artifact = 'org.signal:embedded-redis:0.9.0' // the jar holds redis-server-7.0.15-<system>-<cpu> in its root
-const redisVersion = '7.0.15'
+export const redisVersion = '7.0.15'
 
 async function downloadedRedis(report: Report, signal?: AbortSignal): Promise<string> {
   const binary = embeddedBinary(process.platform, process.arch)
@@ -104,7 +105,8 @@ export function embeddedBinary(platform: string, arch: string): string | null {
   return isKnown ? `redis-server-${redisVersion}-${platform}-${cpu}` : null
 }
 
-function redisAnswers(port: number, signal: AbortSignal): Promise<void> {
+/** Rejects unless a Redis on this machine serves. */
+export function redisAnswers(port: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', port, signal })
     socket.once('connect', () => socket.write('PING\r\n'))

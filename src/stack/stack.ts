@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Report } from './cache.ts'
+import { openComposeStack } from './compose-stack.ts'
 import { startKafka } from './kafka-server.ts'
+import { missingForProcesses } from './missing.ts'
 import { startRedis } from './redis-server.ts'
 import { startRegistry } from './registry-server.ts'
 import type { WatchedServer } from './watched-process.ts'
@@ -16,6 +18,8 @@ export interface StackOptions {
   readonly kafkaConfig?: Readonly<Record<string, string | number | boolean>>
   /** Remove `dir` on close, and after a crash of this process. */
   readonly temporary?: boolean
+  /** Containers instead of processes when Java or Maven is missing and Docker answers. */
+  readonly docker?: boolean
   readonly report?: Report
   readonly signal?: AbortSignal
 }
@@ -33,6 +37,11 @@ export interface Stack extends AsyncDisposable {
 /** Starts what the environment does not name, side by side. They end with this process at the latest. */
 export async function openStack(options: StackOptions): Promise<Stack> {
   const given = givenServers()
+  if (options.docker && !options.registry) {
+    const wanted = { kafka: given.brokers === null, redis: given.redisUrl === null }
+    const missing = await missingForProcesses(wanted)
+    if (missing !== null) return openComposeStack(options, wanted, given, missing)
+  }
   const failed = new AbortController()
   const signal = AbortSignal.any([failed.signal, ...(options.signal ? [options.signal] : [])])
   const servers: WatchedServer[] = []

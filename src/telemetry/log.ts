@@ -102,7 +102,7 @@ export function formatLine(json: string, colour: boolean): string {
     if (value.stack) stack += `\n${value.stack}`
     return `${field}="${value.message}"`
   })
-  return `${[clock, painted, String(msg ?? ''), ...pairs].filter((part) => part !== '').join(' ')}${stack}\n`
+  return `${[clock, painted, typeof msg === 'string' ? msg : '', ...pairs].filter((part) => part !== '').join(' ')}${stack}\n`
 }
 
 function isErrorFields(value: unknown): value is { message: string; stack?: string } {

@@ -51,7 +51,8 @@ function redactValue(value: unknown, depth: number): unknown {
   if (depth > depthMax) return '[…]'
   if (value instanceof Error) return redactError(value, depth)
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
-  if (value instanceof Map) return redactObject(Object.fromEntries(value), depth)
+  if (value instanceof Map)
+    return redactObject(Object.fromEntries(value as ReadonlyMap<string, unknown>), depth)
   if (value instanceof Set) return redactArray([...value], depth)
   if (Array.isArray(value)) return redactArray(value, depth)
   return redactObject(value as Record<string, unknown>, depth)

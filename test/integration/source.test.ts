@@ -139,7 +139,7 @@ test('a second member takes partitions over only after the first has finished it
   expect(before.every(({ ended }) => ended.aborted)).toBe(true)
 
   const after = [only(await first.assignment()), only(await second.assignment())]
-  expect(after.map(({ input }) => input.partition).toSorted()).toEqual([0, 1])
+  expect(after.map(({ input }) => input.partition).toSorted((a, b) => a - b)).toEqual([0, 1])
   const zero = after.find(({ input }) => input.partition === 0)
   zero?.seek(0)
   expect(await zero?.take(10, never)).toMatchObject({ next: 5 })

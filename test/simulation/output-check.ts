@@ -1,27 +1,33 @@
+import type { FeaturesSpec } from '../../src/features/spec.ts'
 import { inputName, type InputPartition } from '../../src/record/input.ts'
 import type { OutputRecord } from '../../src/record/output.ts'
 import type { Reject } from '../../src/record/event.ts'
 import type { Alert, Prediction } from '../../src/record/prediction.ts'
 import { oracleRow, type LoggedEvent } from '../support/feature-oracle.ts'
 import type { Expected, ExpectedLogs } from './expected.ts'
-import { alertAbove, inputs, missingMean, modelInputs, specOf } from './topology.ts'
+import { alertAbove, inputs, missingMean, modelInputs } from './topology.ts'
 
 /** An output with what it was made of, instead of bytes. */
 export interface SimulatedOutput extends OutputRecord {
   readonly made: Prediction | Alert | Reject
 }
 
-const spec = specOf()
-
 /** Compares what one transaction publishes with what the log says it must: I1, I2, I3, I7 and I9. */
 export class OutputCheck {
+  readonly #spec: FeaturesSpec
   readonly #logs: ExpectedLogs
   readonly #violated: (what: string) => void
   /** Committed position of an input, now. */
   readonly #position: (name: string) => number
   readonly #alertIds = new Set<string>()
 
-  constructor(logs: ExpectedLogs, position: (name: string) => number, violated: (what: string) => void) {
+  constructor(
+    spec: FeaturesSpec,
+    logs: ExpectedLogs,
+    position: (name: string) => number,
+    violated: (what: string) => void,
+  ) {
+    this.#spec = spec
     this.#logs = logs
     this.#position = position
     this.#violated = violated
@@ -73,7 +79,7 @@ export class OutputCheck {
     }
     const at: LoggedEvent = { source: input.source, event: expected.event! }
     const { numbers } = oracleRow({
-      spec,
+      spec: this.#spec,
       events: this.#related(expected),
       at,
       visible,

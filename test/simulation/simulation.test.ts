@@ -38,6 +38,7 @@ describe.each([1, 2, 3])('with %i slices between take and commit', (depth) => {
         const result = await simulate({ seed, depth, keep: replayed === null ? linesShown : 10_000 })
         if (replayed !== null) process.stdout.write(`${report(seed, depth, result, 10_000)}\n`)
         if (result.violations.length > 0) expect.fail(report(seed, depth, result, linesShown))
+        expect(result.violations).toEqual([])
         for (const [what, times] of result.trace.counts) reached.set(what, (reached.get(what) ?? 0) + times)
       }
     },

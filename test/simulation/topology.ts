@@ -23,7 +23,7 @@ export const trouble = { modelFails: 66, tooLarge: 77 }
 /** A prediction with a higher score raises an alert. */
 export const alertAbove = 150
 
-const features: readonly FeatureSpec[] = [
+const featuresOf = ({ terminalDelayMs }: Settings): readonly FeatureSpec[] => [
   aggregateFeature({ name: 'count2s', windowMs: 2_000 }),
   aggregateFeature({ name: 'sum6s', aggregate: 'sum', value: amount, windowMs: 6_000 }),
   aggregateFeature({
@@ -40,6 +40,7 @@ const features: readonly FeatureSpec[] = [
     aggregate: 'sum',
     value: amount,
     windowMs: 4_000,
+    delayMs: terminalDelayMs,
   }),
   rateFeature({
     name: 'terminalRisk',
@@ -76,6 +77,8 @@ export interface Settings {
   readonly unflushedAgeMaxMs: number
   readonly outageMaxMs: number
   readonly alignMs: number
+  /** Delay of the feature over the other transactions of a terminal: above 0 the partitions wait for each other. */
+  readonly terminalDelayMs: number
   /** Parts pretend to be long, so that flushes append. */
   readonly appends: boolean
   readonly orderedReplies: boolean
@@ -92,21 +95,22 @@ export function drawSettings(scheduler: Scheduler): Settings {
     unflushedAgeMaxMs: scheduler.pick([600, 10_000]),
     outageMaxMs: scheduler.pick([86_400_000, 86_400_000, 4_000]),
     alignMs: scheduler.pick([0, 700, 3_000]),
+    terminalDelayMs: scheduler.pick([0, 0, 1_500]),
     appends: scheduler.chance(0.6),
     orderedReplies: scheduler.chance(0.7),
     reasons: scheduler.chance(0.3),
   }
 }
 
-export function specOf(): FeaturesSpec {
-  return featuresSpec(features, {
+export function specOf(settings: Settings): FeaturesSpec {
+  return featuresSpec(featuresOf(settings), {
     entities: entities.filter(({ name }) => name !== 'pair'),
     values: [{ name: 'amount', expression: amount }],
   })
 }
 
 export function planOf(settings: Settings): Plan {
-  const featuresSpec = specOf()
+  const featuresSpec = specOf(settings)
   const compiled = compileFeatures(featuresSpec)
   return {
     name: 'simulated',

@@ -17,7 +17,16 @@ import { OutputCheck, scoreOf, type SimulatedOutput } from './output-check.ts'
 import { Redis, simulatedStore } from './redis.ts'
 import { Scheduler } from './scheduler.ts'
 import { StoreCheck } from './store-check.ts'
-import { drawSettings, inputs, missingMean, modelInputs, planOf, trouble, type Settings } from './topology.ts'
+import {
+  drawSettings,
+  inputs,
+  missingMean,
+  modelInputs,
+  planOf,
+  specOf,
+  trouble,
+  type Settings,
+} from './topology.ts'
 import { Trace } from './trace.ts'
 import { simulatedTransactions } from './transaction-port.ts'
 import { Wire } from './wire.ts'
@@ -99,7 +108,7 @@ export class World {
     this.#group = new Group(this.wire, this.kafka, inputs)
     const logs = new ExpectedLogs(this.kafka, this.settings.late)
     const position = (name: string): number => this.kafka.decided(name)?.offset ?? 0
-    this.#outputs = new OutputCheck(logs, position, this.violated)
+    this.#outputs = new OutputCheck(specOf(this.settings), logs, position, this.violated)
     this.#store = new StoreCheck({
       features: planOf({ ...this.settings, appends: false }).features,
       store: this.redis.store,

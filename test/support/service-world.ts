@@ -215,6 +215,17 @@ export class ServiceWorld {
     })
   }
 
+  /** Waits until Redis holds all that is committed. */
+  async flushed(): Promise<void> {
+    await this.#poll('everything is in Redis', async () => {
+      const watermarks = await this.watermarks()
+      const positions = await this.positions()
+      return positions.every(
+        ({ topic, partition, offset }) => watermarks.get(`${topic}:${partition}`) === offset,
+      )
+    })
+  }
+
   /** Watermarks W in Redis, parsed, by input. */
   async watermarks(): Promise<Map<string, number>> {
     const texts = await this.redis.hgetall(this.watermarkKey)

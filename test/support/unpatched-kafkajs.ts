@@ -12,6 +12,7 @@ export function unloadKafkajs(): void {
  * A module of kafkajs as published, loaded a second time beside the patched one, so that a test can show what it
  * does without the patch. `path` is below `kafkajs/src/`.
  */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names the module's shape
 export function unpatched<T>(path: string): T {
   const kept = Object.entries(load.cache).filter(([file]) => isKafkajs(file))
   unloadKafkajs()

@@ -19,7 +19,7 @@ test('a backlog and what follows live: one prediction or dead letter each, featu
 
 test('delayed features of merged terminals and labels are complete, from a backlog as well as live', async () => {
   const world = await openWorld({ labels: true })
-  // 48 days, 23 minutes from one transaction to the next
+  // 46 days, 45 minutes from one transaction to the next
   const traffic = new CardTraffic({
     seed: 2,
     partitions: 4,
@@ -27,16 +27,16 @@ test('delayed features of merged terminals and labels are complete, from a backl
     lateShare: 0,
     customers: 8,
     terminals: 40,
-    stepMs: 1_400_000,
+    stepMs: 2_700_000,
   })
-  await world.write(traffic.next(3_000))
+  await world.write(traffic.next(1_500))
   world.start()
   await world.caughtUp()
   // Less than the four days that labels are early.
-  for (let i = 0; i < 10; i++) await world.write(traffic.next(20))
+  for (let i = 0; i < 5; i++) await world.write(traffic.next(20))
   await world.caughtUp()
   const { predictions } = await checkExactlyOnce(world, { complete: true })
   const risky = predictions.filter(({ value }) => (value.features?.['terminal_risk_7d'] ?? 0) > 0)
-  expect(risky.length).toBeGreaterThan(500)
+  expect(risky.length).toBeGreaterThan(250)
   expect(predictions.filter(({ value }) => value.flags.includes('unaligned')).length).toBe(0)
 })

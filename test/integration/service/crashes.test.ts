@@ -24,6 +24,31 @@ test('killed in the middle of its work again and again, the service neither lose
   await checkExactlyOnce(world)
 })
 
+test('merged and delayed features stay exact and complete through crashes and a lost Redis', async () => {
+  const world = await openWorld({ labels: true, change: { limits: { rowsPerTransactionMax: 10 } } })
+  const traffic = new CardTraffic({
+    seed: 16,
+    partitions: 4,
+    labels: true,
+    lateShare: 0,
+    customers: 8,
+    terminals: 40,
+    stepMs: 2_700_000,
+  })
+  await world.write(traffic.next(1_200))
+  for (const moment of [250, 600]) {
+    const service = world.start()
+    await world.committed(moment)
+    await service.kill()
+  }
+  world.start()
+  await world.committed(800)
+  await world.forget()
+  await world.caughtUp()
+  const { predictions } = await checkExactlyOnce(world, { complete: true })
+  expect(predictions.filter(({ value }) => value.flags.includes('unaligned')).length).toBe(0)
+})
+
 test('SIGTERM under load drains, exits with 0, and the successor does nothing twice', async () => {
   const world = await openWorld({ change: small })
   const traffic = new CardTraffic({ seed: 4, partitions: 4 })

@@ -89,7 +89,7 @@ describe('the live view', () => {
         fc.array(alert, { maxLength: 8 }),
         text,
         (width, alerts, name) => {
-          const lines = renderLiveView({ ...state, name, alerts: alerts as LiveState['alerts'] }, width)
+          const lines = renderLiveView({ ...state, name, alerts }, width)
           for (const line of lines) {
             expect(line.length).toBeLessThanOrEqual(width)
             expect(line).not.toMatch(/\p{Cc}/u)

@@ -104,9 +104,7 @@ const logs = fc
   .array(
     fc.record({
       producer: fc.constantFrom('1', '2', '3'),
-      kind: fc.constantFrom('data', 'data', 'data', 'abort', 'commit', 'plain') as fc.Arbitrary<
-        Record['kind']
-      >,
+      kind: fc.constantFrom('data', 'data', 'data', 'abort', 'commit', 'plain'),
     }),
     { maxLength: 40 },
   )

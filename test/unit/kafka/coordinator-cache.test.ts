@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import type { Broker, Cluster, CoordinatorRequest, Patchable } from '../../../src/kafka/internals.ts'
+import type { Broker, CoordinatorRequest } from '../../../src/kafka/internals.ts'
 import { coordinatorRequests, patchCoordinatorCache } from '../../../src/kafka/patches/coordinator-cache.ts'
 import { unpatched } from '../../support/unpatched-kafkajs.ts'
 
@@ -25,10 +25,7 @@ function setUp() {
       return this.brokerPool.brokers[1] as Broker
     }
   }
-  patchCoordinatorCache(
-    FakeCluster as unknown as Patchable<Cluster>,
-    FakeBroker as unknown as Patchable<Broker>,
-  )
+  patchCoordinatorCache(FakeCluster, FakeBroker)
   const cluster = new FakeCluster()
   const broker = cluster.brokerPool.brokers[1] as FakeBroker
   const endTxn = () => (broker as unknown as { endTxn(): Promise<void> }).endTxn()

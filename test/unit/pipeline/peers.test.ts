@@ -15,7 +15,16 @@ const read: MergedRead = { layout, inputs: ['labels:0', 'labels:1'], outOfOrderM
 const now = 1_000_000
 
 function watermark(maxTime: number | null, caughtUpAt = 0, offset = 5): Watermark {
-  return { incarnation: 'i', build: 'b', offset, maxTime, flushedAt: now, caughtUpAt, distanceMin: null }
+  return {
+    incarnation: 'i',
+    build: 'b',
+    offset,
+    maxTime,
+    flushedAt: now,
+    caughtUpAt,
+    distanceMin: null,
+    headTime: null,
+  }
 }
 
 describe('alignment with the partitions an event reads from', () => {

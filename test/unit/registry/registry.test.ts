@@ -89,6 +89,7 @@ describe('a schema by id', () => {
       code: 'REGISTRY_UNREACHABLE',
       message: expect.stringContaining(url) as string,
     })
+    expect(asked.length).toBe(1) // when to ask again is the caller's decision
   })
 
   test('is trouble to retry when nobody listens', async () => {

@@ -8,7 +8,9 @@ afterEach(async () => {
   for (const server of open.splice(0)) await server.close()
 })
 
-async function serve(options: Partial<HttpOptions> = {}): Promise<{ server: HttpServer; get: typeof fetch }> {
+async function serve(
+  options: Partial<HttpOptions> = {},
+): Promise<{ server: HttpServer; get: (path: string, init?: RequestInit) => Promise<Response> }> {
   const fine = () => ({ ok: true, detail: 'fine' })
   const server = await openHttp({
     host: '127.0.0.1',
@@ -18,7 +20,7 @@ async function serve(options: Partial<HttpOptions> = {}): Promise<{ server: Http
     ...options,
   })
   open.push(server)
-  return { server, get: (path, init) => fetch(`http://127.0.0.1:${server.port}${String(path)}`, init) }
+  return { server, get: (path, init) => fetch(`http://127.0.0.1:${server.port}${path}`, init) }
 }
 
 describe('probes', () => {
