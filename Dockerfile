@@ -33,7 +33,7 @@ RUN sh scripts/build.sh
 
 # --- the image ------------------------------------------------------------------------------------------------------
 FROM ${NODE_IMAGE}
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="millrace" \
       org.opencontainers.image.description="Exactly-once inference on Kafka: events in, windowed features, ONNX models, predictions and alerts out." \

@@ -10,7 +10,7 @@ import { mutants, type Mutant } from '../test/simulation/mutants.ts'
 const root = resolve(import.meta.dirname, '..')
 // Inside the root, so that packages are found; git ignores the folder.
 const copy = join(root, '.millrace', `sabotage-${process.pid}`)
-const seeds = process.argv[2] ?? '150'
+const seeds = process.argv[2] ?? '1000' // the rarest mistake needs about 650
 const wanted = process.argv[3] ?? ''
 
 function copySource(): void {

@@ -1,4 +1,4 @@
-import { torn, type FeatureStore, type FlushResult, type Loaded, type Watermarks } from './store.ts'
+import { tornBy, type FeatureStore, type FlushResult, type Loaded, type Watermarks } from './store.ts'
 
 interface MemoryBucket {
   readonly watermarks: Map<string, string>
@@ -58,10 +58,10 @@ export class MemoryStore implements FeatureStore {
     const { watermarks, parts } = this.#bucket(bucket)
     const current = watermarks.get(request.inputName) ?? null
     if (current !== request.expected) return { applied: false, current }
-    watermarks.set(request.inputName, torn)
+    watermarks.set(request.inputName, tornBy(request.next))
     let written = 0
     for (const change of request.changes) {
-      if (written++ >= changesMax) return { applied: false, current: torn }
+      if (written++ >= changesMax) return { applied: false, current: tornBy(request.next) }
       const name = `${change.layout}|${change.entityKey}`
       const fields = parts.get(name) ?? new Map<string, Buffer>()
       parts.set(name, fields)

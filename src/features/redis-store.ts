@@ -1,6 +1,13 @@
 import type { RedisClient, Reply } from '../redis/client.ts'
 import type { Layout } from './compiled.ts'
-import type { FeatureStore, FlushRequest, LoadRequest, PartChange, PartKey } from './store.ts'
+import {
+  tornPrefix,
+  type FeatureStore,
+  type FlushRequest,
+  type LoadRequest,
+  type PartChange,
+  type PartKey,
+} from './store.ts'
 
 /**
  * Layout in Redis, `ns` = namespace, `{b}` = bucket as hash tag (one slot per bucket on a cluster):
@@ -26,7 +33,7 @@ return out
 const flushScript = `
 local w = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if w ~= ARGV[2] then return { 0, w } end
-redis.call('HSET', KEYS[1], ARGV[1], 'TORN')
+redis.call('HSET', KEYS[1], ARGV[1], '${tornPrefix}' .. ARGV[3])
 for i = 2, #KEYS do
   local kind, bytes = ARGV[1 + 2 * i], ARGV[2 + 2 * i]
   if kind == 's' then redis.call('SET', KEYS[i], bytes, 'PX', ARGV[4])

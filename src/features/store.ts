@@ -19,10 +19,20 @@ export interface FeatureStore {
   flush(bucket: number, request: FlushRequest, signal: AbortSignal): Promise<FlushResult>
 }
 
-/** Input name (`topic:partition`) → watermark text, or `torn`. */
+/** Input name (`topic:partition`) → watermark text, or the mark of a torn flush. */
 export type Watermarks = ReadonlyMap<string, string>
 
-export const torn = 'TORN'
+/**
+ * What stands in place of the watermark while a flush writes, and stays when it dies midway. It names the flush, so that
+ * a late copy of the script that began a rebuild over one torn flush is refused over another.
+ */
+export function tornBy(next: string): string {
+  return `${tornPrefix}${next}`
+}
+export function isTorn(text: string): boolean {
+  return text.startsWith(tornPrefix)
+}
+export const tornPrefix = 'TORN:'
 
 /** Identifies one partition's share of one entity's state. */
 export interface PartKey {

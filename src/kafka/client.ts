@@ -62,7 +62,7 @@ export function kafkaConfig(plan: KafkaPlan, log: Log, overrides: Partial<KafkaC
     retry: connectionRetry,
     logLevel: logLevel.INFO,
     logCreator: kafkajsLogCreator(log),
-    ssl: plan.ssl as NonNullable<KafkaConfig['ssl']>,
+    ssl: plan.ssl,
     ...(plan.sasl ? { sasl: plan.sasl as SASLOptions } : {}),
     ...overrides,
   }

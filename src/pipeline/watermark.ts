@@ -1,4 +1,4 @@
-import { torn } from '../features/store.ts'
+import { isTorn } from '../features/store.ts'
 
 /**
  * W of one input and bucket: everything below `offset` is in the store. Kept as text, compared as text:
@@ -49,9 +49,9 @@ export function encodeWatermark(w: Watermark): string {
   return JSON.stringify(written)
 }
 
-/** Null for absent, TORN or unreadable text: the state below it cannot be trusted. */
+/** Null for absent, torn or unreadable text: the state below it cannot be trusted. */
 export function parseWatermark(text: string | null | undefined): Watermark | null {
-  if (text === null || text === undefined || text === torn) return null
+  if (text === null || text === undefined || isTorn(text)) return null
   try {
     const written = JSON.parse(text) as Written
     if (!Array.isArray(written) || written[0] !== 1 || !Number.isSafeInteger(written[3])) return null

@@ -1,5 +1,6 @@
 import { createDecoder, type Decoder } from '../decode/decoder.ts'
 import type { SourcePlan } from '../decode/plan.ts'
+import { MillraceError } from '../errors.ts'
 import type { Outlet } from '../pipeline/partition-context.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
@@ -35,7 +36,7 @@ export function openDecoders({
 
 /** Where predictions, alerts and dead letters get their bytes, topic and partition. */
 export async function openOutlet(
-  { plan, clock }: CodecParts,
+  { plan, clock, log }: CodecParts,
   partitionCounts: ReadonlyMap<string, number>,
   model: ModelIdentity,
   signal: AbortSignal,
@@ -45,12 +46,35 @@ export async function openOutlet(
     serviceVersion: version,
     model,
     partitionCounts,
-    encoders: await loadAvroEncoders(plan.sinks, registryOf(plan), signal),
+    encoders: await waitForRegistry({ plan, clock, log }, signal, () =>
+      loadAvroEncoders(plan.sinks, registryOf(plan), signal),
+    ),
   })
   return {
     prediction: (prediction, raw) => sink.prediction(prediction, raw),
     alert: (alert, raw) => sink.alert(alert, raw),
     deadLetter: (reject, attempts) => sink.deadLetter(reject, { failedAtMs: clock.now(), attempts }),
+  }
+}
+
+const registryRetryMs = 500
+
+/** At start a registry that does not answer is waited for, as Kafka and Redis are. */
+async function waitForRegistry<T>(
+  { plan, clock, log }: CodecParts,
+  signal: AbortSignal,
+  ask: () => Promise<T>,
+): Promise<T> {
+  const giveUpAt = clock.monotonic() + plan.limits.startWaitMs
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      const unreachable = error instanceof MillraceError && error.code === 'REGISTRY_UNREACHABLE'
+      if (!unreachable || clock.monotonic() >= giveUpAt) throw error
+      log.warn({ code: error.code, error: error.message }, 'waiting for the schema registry')
+      await clock.sleep(registryRetryMs, signal)
+    }
   }
 }
 

@@ -26,8 +26,8 @@ interface GivenServers {
 
 /**
  * Kafka and Redis of docker-compose.yml in a project of their own, on free ports, so they meddle with no other
- * `docker compose up`. `docker compose up` runs in the foreground under the watcher of all servers: when this process
- * dies, it is told to end and stops its containers. Throws STACK_UNAVAILABLE, with both reasons, without Docker.
+ * `docker compose up`; containers, network and volumes are removed at the end. Throws STACK_UNAVAILABLE, with both
+ * reasons, without Docker.
  */
 export async function openComposeStack(
   options: StackOptions,
@@ -36,7 +36,11 @@ export async function openComposeStack(
   missing: string,
 ): Promise<Stack> {
   const problem = existsSync(composeFile) ? await composeProblem() : `there is no ${composeFile}`
+  const removeDir = async (): Promise<void> => {
+    if (options.temporary) await rm(options.dir, { recursive: true, force: true })
+  }
   if (problem !== null) {
+    await removeDir()
     const message = `${missing}\nDocker would do as well, but ${problem}.`
     throw new MillraceError('STACK_UNAVAILABLE', message)
   }
@@ -60,7 +64,7 @@ export async function openComposeStack(
       options.report?.(`stopping the containers of ${project}`)
       await server.stop()
       await remove()
-      if (options.temporary) await rm(options.dir, { recursive: true, force: true })
+      await removeDir()
     }
     return {
       brokers: given.brokers ?? `${host}:${kafkaPort}`,
@@ -72,9 +76,22 @@ export async function openComposeStack(
     }
   } catch (cause) {
     await remove().catch(() => {}) // the first failure is the one to tell
+    await removeDir()
     throw cause
   }
 }
+
+/*
+ * Runs under the watcher of all servers, which sends SIGTERM when this process ends, however it ends. `down` is called
+ * here because the docker client does not hand signals on to compose reliably. Arguments: the services as one word,
+ * then the compose command.
+ */
+const composeScript = `
+services=$1; shift
+trap '"$@" down --volumes; exit 0' TERM
+"$@" up --detach $services || exit
+"$@" logs --follow & wait $!
+`
 
 function startServices(
   options: StackOptions,
@@ -84,10 +101,11 @@ function startServices(
   probe: (signal: AbortSignal) => Promise<void>,
 ): Promise<WatchedServer> {
   const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
+  const script = ['sh', '-c', composeScript, 'compose', services.join(' ')]
   const launch = {
     name: 'docker compose',
     command: 'env',
-    args: [...assignments, 'docker', ...composeArgs(project, ['up', ...services])],
+    args: [...assignments, ...script, 'docker', ...composeArgs(project, [])],
     logFile: join(options.dir, 'docker-compose.log'),
     probe,
     ...(options.temporary ? { removeAfterCrash: options.dir } : {}),
@@ -95,9 +113,9 @@ function startServices(
   return startWatched(launch, options.signal)
 }
 
-/** Containers, network and volumes: a demo leaves nothing behind. */
+/** For what the script could not: a failed start, a daemon that was slow to stop. */
 function removeProject(project: string, environment: Readonly<Record<string, string>>): Promise<void> {
-  return compose(project, ['down', '--volumes', '--timeout', '10'], environment)
+  return compose(project, ['down', '--volumes'], environment)
 }
 
 async function compose(

@@ -29,5 +29,5 @@ async function problemOf(args: readonly string[]): Promise<string | null> {
 }
 
 function firstLine(text: string): string {
-  return text.trim().split('\n')[0] ?? ''
+  return (text.trim().split('\n')[0] ?? '').replace(/[.?!]+$/, '')
 }

@@ -12,13 +12,13 @@ export const mutants: readonly Mutant[] = [
     name: 'the store does not compare before it sets',
     file: 'src/features/memory-store.ts',
     find: 'if (current !== request.expected) return',
-    replace: 'if (current === torn) return',
+    replace: 'if (current !== null && current.startsWith("TORN")) return',
   },
   {
     name: 'a torn script leaves the old watermark',
     file: 'src/features/memory-store.ts',
-    find: 'watermarks.set(request.inputName, torn)',
-    replace: 'void torn',
+    find: 'watermarks.set(request.inputName, tornBy(request.next))',
+    replace: 'void tornBy',
   },
   {
     name: 'a refused flush is taken for an applied one',
@@ -146,7 +146,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the position moves past records that wait for alignment',
     file: 'src/pipeline/slice.ts',
-    find: 'next: whole ? next : (records[count]?.offset ?? next),',
+    find: 'next: owned.prepared,',
     replace: 'next,',
   },
   {

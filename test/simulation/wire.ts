@@ -62,7 +62,8 @@ export class Wire {
       trace.add(scheduler.nowMs, host.name, what, `[${fate}]`)
       trace.count(fate)
     }
-    const latencyMs = scheduler.between(1, fate === 'slow' ? 2_500 : 8)
+    const latencyMs =
+      fate === 'slow' ? Math.round(scheduler.random.logBetween(10, 8_000)) : scheduler.between(1, 8)
     switch (fate) {
       case 'fine':
       case 'slow':

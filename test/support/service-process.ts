@@ -57,18 +57,20 @@ export class ServiceProcess {
   /** Waits until `partitions` partitions are served at the same time. */
   async serving(partitions: number): Promise<void> {
     await this.until(
-      () => (this.statuses().filter((status) => status === 'serving').length >= partitions ? true : null),
+      () => (this.owned().length >= partitions ? true : null),
       `${partitions} partitions are served`,
     )
   }
 
-  /** Last status of every partition seen. */
-  statuses(): string[] {
-    const last = new Map<string, string>()
-    for (const { status, topic, partition } of this.lines) {
-      if (status !== undefined) last.set(`${topic}:${partition}`, status)
+  /** Partitions whose last status is `serving`. */
+  owned(): number[] {
+    const last = new Map<string, LogLine>()
+    for (const line of this.lines) {
+      if (line.status !== undefined) last.set(`${line.topic}:${line.partition}`, line)
     }
     return [...last.values()]
+      .filter(({ status }) => status === 'serving')
+      .map(({ partition = -1 }) => partition)
   }
 
   /** Waits, woken by log lines and by the end of the process. */

@@ -21,23 +21,29 @@ test('a second process joins under load, then the first is killed: partitions ch
   await checkExactlyOnce(world)
 })
 
-test('a stalled process that wakes up after its partitions moved on writes nothing of its own', async () => {
+test('a stalled process that wakes up while its partitions are taken over writes nothing of its own', async () => {
   const world = await openWorld({ change: small })
   const traffic = new CardTraffic({ seed: 6, partitions: 4, customers: 120 })
   const first = world.start()
   const second = world.start()
   await Promise.all([first.serving(2), second.serving(2)])
-  await world.write(traffic.next(4_000))
-  await world.committed(500)
-  first.signal('SIGSTOP')
-  await second.serving(4)
-  await world.caughtUp()
+  await world.write(traffic.next(5_000))
+  await world.committed(3_500)
+  first.signal('SIGSTOP') // most of the time inside a transaction
+  await world.forget() // the new owner has to read the log again: time for the sleeper to wake up meanwhile
+  const from = second.lines.length
+  const owned = first.owned()
+  await second.line(
+    ({ status, partition }) => status === 'replaying' && owned.includes(partition ?? -1),
+    'a partition of the sleeper is taken over',
+    from,
+  )
+  // It finds acknowledgements and timers of long ago, and goes on where it was.
   const asleep = first.lines.length
-  // The sleeper finds requests, acknowledgements and timers of long ago, and new records.
   first.signal('SIGCONT')
-  await world.write(traffic.next(1_000))
+  await world.write(traffic.next(500))
   await first.line(({ msg }) => msg === 'joined the group', 'the sleeper is back', asleep)
-  await world.write(traffic.next(1_000))
+  await world.write(traffic.next(500))
   await world.caughtUp()
   await checkExactlyOnce(world)
   expect(first.exit).toBeNull()

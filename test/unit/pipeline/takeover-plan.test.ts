@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MillraceError } from '../../../src/errors.ts'
+import { tornBy } from '../../../src/features/store.ts'
 import { encodeMetadata, type CommitMetadata } from '../../../src/pipeline/metadata.ts'
 import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../../src/pipeline/takeover-plan.ts'
 import { encodeWatermark, type Watermark } from '../../../src/pipeline/watermark.ts'
@@ -102,7 +103,7 @@ describe('takeover', () => {
 
   test.each([
     ['missing', null],
-    ['torn', 'TORN'],
+    ['torn', tornBy('w')],
     ['of another incarnation', encodeWatermark({ ...watermark, incarnation: 'other' })],
     ['older than an outage may last', encodeWatermark({ ...watermark, distanceMin: 100 })],
   ])(
