@@ -1,7 +1,12 @@
 import type { Reject } from '../record/event.ts'
 import type { AppliedRow } from './apply.ts'
 import type { Shared } from './partition-context.ts'
-import type { SliceItem } from './slice.ts'
+
+/** One item of a slice, in offset order. */
+export type SliceItem =
+  | { readonly kind: 'reject'; readonly reject: Reject }
+  /** `row` is its place in the matrix. */
+  | { readonly kind: 'row'; readonly applied: AppliedRow; readonly row: number }
 
 /** Model inputs of the scored events, row by row. */
 export interface Matrix {

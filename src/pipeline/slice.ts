@@ -5,13 +5,7 @@ import type { AppliedRow } from './apply.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { loadParts, type LoadedForeign } from './part-loader.ts'
 import { cacheShare, type Owned } from './takeover.ts'
-import { buildMatrix, type Matrix } from './matrix.ts'
-
-/** One item of a slice, in offset order. */
-export type SliceItem =
-  | { readonly kind: 'reject'; readonly reject: Reject }
-  /** `row` is its place in the matrix. */
-  | { readonly kind: 'row'; readonly applied: AppliedRow; readonly row: number }
+import { buildMatrix, type Matrix, type SliceItem } from './matrix.ts'
 
 /** Records decoded and applied to the memory; scoring may be under way. */
 export interface PreparedSlice {
