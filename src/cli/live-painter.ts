@@ -57,9 +57,14 @@ function createPainter({ screen, colour, read }: PaintOptions): () => void {
     // The last column stays free: some terminals wrap when it is written.
     const width = (screen.columns ?? 80) - 1
     const rows = Math.max(1, (screen.rows ?? 24) - 1)
-    const lines = renderLiveView(read(), width, colour ? colourPalette : plainPalette).slice(0, rows)
+    const lines = cut(renderLiveView(read(), width, colour ? colourPalette : plainPalette), rows)
     const up = painted > 0 ? `\u001b[${painted}A\r` : ''
     screen.write(`${up}${lines.map((line) => `${line}${clearLine}\n`).join('')}${clearBelow}`)
     painted = lines.length
   }
+}
+
+/** The first lines and the last, which says what can be pressed. */
+function cut(lines: readonly string[], rows: number): readonly string[] {
+  return lines.length <= rows ? lines : [...lines.slice(0, rows - 1), ...lines.slice(-1)]
 }

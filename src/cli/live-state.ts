@@ -24,7 +24,7 @@ export interface LiveState {
 export interface LivePartition {
   readonly topic: string
   readonly partition: number
-  /** `running`, `restoring`, `paused`, …: the word the service uses. */
+  /** `serving`, `replaying`, `paused`, …: the word the service uses. */
   readonly status: string
   /** Null while unknown. */
   readonly lagRecords: number | null

@@ -111,7 +111,7 @@ function renderPartitions(partitions: readonly LivePartition[], columns: number,
     const status = fit(partition.status, 12).padEnd(12)
     const records = (partition.lagRecords === null ? '-' : formatCount(partition.lagRecords)).padStart(9)
     const age = (partition.lagMs === null ? '' : formatSpan(partition.lagMs)).padStart(6)
-    const style = partition.status === 'running' ? plainText : (text: string) => palette.warn(text)
+    const style = partition.status === 'serving' ? plainText : (text: string) => palette.warn(text)
     return `  ${name} ${style(status)} ${records} ${age}`.trimEnd()
   })
   const more = partitions.length - partitionsShown

@@ -5,6 +5,7 @@ import { Kafka, logLevel } from '../../src/kafka/kafkajs.ts'
 import { findJava } from '../../src/stack/java.ts'
 import { kafkaJars, kafkaToolArgs } from '../../src/stack/kafka-server.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
+import { endTogether } from './end-together.ts'
 import { lastStableOffsets } from './list-offsets.ts'
 import { uniqueName } from './servers.ts'
 
@@ -90,6 +91,7 @@ async function consume(
     ]),
   ])
   const reader = spawn(await findJava(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  endTogether(reader)
   const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] }
   reader.stdout.on('data', (chunk: Buffer) => chunks.stdout.push(chunk))
   reader.stderr.on('data', (chunk: Buffer) => chunks.stderr.push(chunk))

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/time/system-clock.ts'
+import { endTogether } from './end-together.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -40,6 +41,7 @@ export class ServiceProcess {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, MILLRACE_LOG: 'info' },
     })
+    endTogether(this.#child)
     this.pid = this.#child.pid ?? 0
     this.#child.stderr?.on('data', (chunk: Buffer) => this.#read(chunk.toString()))
     this.exited = once(this.#child, 'close').then(([code, signal]) => {

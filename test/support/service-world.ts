@@ -297,12 +297,14 @@ export class ServiceWorld {
     }
   }
 
-  /** Polls; fails at once when a process has failed. */
+  /** Polls; fails at once when a running process fails, or when none is left. */
   async #poll(what: string, look: () => Promise<boolean>): Promise<void> {
     const giveUpAt = systemClock.monotonic() + pollMaxMs
+    const running = this.processes.filter(({ exit }) => exit === null)
     while (!(await look())) {
-      const failed = this.processes.find(({ exit }) => exit !== null && exit.code !== null && exit.code !== 0)
+      const failed = running.find(({ exit }) => exit !== null && exit.code !== null && exit.code !== 0)
       if (failed) throw new Error(`${failed.name} ended with ${failed.exit?.code} before ${what}`)
+      if (running.every(({ exit }) => exit !== null)) throw new Error(`nobody runs, and not yet ${what}`)
       if (systemClock.monotonic() > giveUpAt) throw new Error(`waited too long until ${what}`)
       await systemClock.sleep(pollEveryMs)
     }

@@ -5,11 +5,11 @@ import { openWorld } from '../../support/service-world.ts'
 
 test('a backlog and what follows live: one prediction or dead letter each, features as the oracle has them', async () => {
   const world = await openWorld()
-  const traffic = new CardTraffic({ seed: 1, partitions: 4, customers: 150, stepMs: 1_500 })
-  await world.write(traffic.next(8_000))
+  const traffic = new CardTraffic({ seed: 1, partitions: 4, customers: 400, stepMs: 700 })
+  await world.write(traffic.next(16_000))
   const service = world.start()
-  await world.committed(6_000)
-  for (let i = 0; i < 20; i++) await world.write(traffic.next(100))
+  await world.committed(12_000)
+  for (let i = 0; i < 40; i++) await world.write(traffic.next(100))
   await world.caughtUp()
   const { alerts, deadLetters } = await checkExactlyOnce(world)
   expect(alerts.length).toBeGreaterThan(50)

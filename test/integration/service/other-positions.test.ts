@@ -58,7 +58,6 @@ test('an offset moved by another tool is refused, or served from there on state 
   expect(refused.tail(4)).toMatch(new RegExp(`OFFSET_FOREIGN: .*:1: the committed offset ${moved}`))
 
   await world.retopology({ store: { onForeignOffset: 'rebuild' } })
-  world.processes.splice(0)
   world.start()
   await world.caughtUp()
   await checkExactlyOnce(world, {
@@ -80,7 +79,6 @@ test('records deleted before they were read stop the service, or leave a gap tha
   expect(refused.tail(4)).toMatch(/OFFSET_BELOW_LOG: .*:0: .* 60 records were deleted unread/)
 
   await world.retopology({ store: { onLogGone: 'accept-gap' } })
-  world.processes.splice(0)
   world.start()
   await world.caughtUp()
   const isGone = ({ partition, offset }: { partition: number; offset: number }): boolean =>

@@ -59,7 +59,7 @@ test('an idle service notices that Redis was emptied, and the next event has its
   await checkExactlyOnce(world)
 })
 
-test('while Redis is down the service is not ready and waits; when it comes back empty, state is rebuilt', async () => {
+test('while Redis is stalled or down the service is not ready and waits; when it comes back empty, state is rebuilt', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'millrace-redis-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const [port = 0] = await freePorts(1)
@@ -78,8 +78,13 @@ test('while Redis is down the service is not ready and waits; when it comes back
   await world.write(traffic.next(1_000))
   await ready(200)
   await world.committed(500)
+  process.kill(first.pid, 'SIGSTOP')
+  await world.write(traffic.next(2_000))
+  await service.line(({ detail }) => detail === 'changes wait for Redis', 'a partition pauses')
+  process.kill(first.pid, 'SIGCONT')
+  await world.committed(2_000)
   await first.kill()
-  await world.write(traffic.next(3_000))
+  await world.write(traffic.next(2_000))
   await ready(503)
   expect((await fetch(readyz.replace('readyz', 'livez'))).status).toBe(200)
 

@@ -16,7 +16,7 @@ function stateAt(upMs: number): LiveState {
     alerts: [],
     kafka: { ok: true, detail: '' },
     redis: { ok: true, detail: '' },
-    keys: [],
+    keys: [['q', 'quit']],
   }
 }
 
@@ -54,6 +54,13 @@ test('never writes more lines than the terminal has, so going up always finds th
   stop.abort()
   await done
   expect(writes[1]!.split('\n')).toHaveLength(6)
+})
+
+test('in a low terminal still says what can be pressed', async () => {
+  const { writes, stop, done } = paint({ isTTY: true, columns: 80, rows: 6 })
+  stop.abort()
+  await done
+  expect(writes[1]!.split('\n').at(-2)).toContain('q quit')
 })
 
 test('gives the cursor back when the state cannot be read', async () => {

@@ -19,9 +19,9 @@ const state: LiveState = {
   eventsPerSecond: Array.from({ length: 120 }, (_, i) => 100 + ((i * 37) % 120)),
   latency: { p50Ms: 8.44, p99Ms: 1_240 },
   partitions: [
-    { topic: 'card.transactions', partition: 0, status: 'running', lagRecords: 0, lagMs: 0 },
-    { topic: 'card.transactions', partition: 1, status: 'restoring', lagRecords: 12_345, lagMs: 65_000 },
-    { topic: 'card.labels', partition: 0, status: 'running', lagRecords: null, lagMs: null },
+    { topic: 'card.transactions', partition: 0, status: 'serving', lagRecords: 0, lagMs: 0 },
+    { topic: 'card.transactions', partition: 1, status: 'replaying', lagRecords: 12_345, lagMs: 65_000 },
+    { topic: 'card.labels', partition: 0, status: 'serving', lagRecords: null, lagMs: null },
   ],
   totals: { predictions: 1_234_567, alerts: 312, deadLetters: 2 },
   alerts: [
@@ -67,6 +67,12 @@ describe('the live view', () => {
       renderLiveView(state, 80).map((line) => line.trimEnd()),
     )
     expect(coloured.join('')).toContain('\u001b[31mhigh    \u001b[0m')
+  })
+
+  test('marks the partitions that do not serve, and only those', () => {
+    const coloured = renderLiveView(state, 80, colourPalette).join('\n')
+    expect(coloured).toContain('\u001b[33mreplaying')
+    expect(coloured).not.toContain('\u001b[33mserving')
   })
 
   test('never is wider than the terminal, nor steered by what records contain', () => {

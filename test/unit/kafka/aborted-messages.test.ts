@@ -93,6 +93,11 @@ test('abort, commit, abort of one producer keeps the committed record', () => {
   expect(offsetsSeen(filterAbortedMessages, log)).toEqual([2])
 })
 
+test('a record outside of transactions is seen whoever wrote it', () => {
+  const log: Record[] = [data('a'), { producer: 'a', kind: 'plain' }, abort('a')]
+  expect(offsetsSeen(filterAbortedMessages, log)).toEqual([1])
+})
+
 test('without aborted transactions the messages come back as they are', () => {
   const messages = [message(data('a'), 0)]
   expect(filterAbortedMessages({ messages, abortedTransactions: [] })).toBe(messages)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Layout } from '../../../src/features/compiled.ts'
 import { alignedUntil, stamp, type MergedRead } from '../../../src/pipeline/peers.ts'
-import type { Watermark } from '../../../src/pipeline/watermark.ts'
+import { encodeWatermark, parseWatermark, type Watermark } from '../../../src/pipeline/watermark.ts'
 
 const layout: Layout = {
   index: 0,
@@ -60,6 +60,17 @@ describe('alignment with the partitions an event reads from', () => {
     expect(at(now - 60_000)).toBe(-Infinity)
   })
 
+  test('the event a partition waits with counts as seen: two that wait for each other both go on', () => {
+    const waiting = { ...watermark(null), headTime: 4_000 }
+    const watermarks = new Map([
+      ['labels:0', watermark(5_000)],
+      ['labels:1', waiting],
+    ])
+    expect(alignedUntil([read], 'tx:0', watermarks, now)).toBe(4_000 - 100 + 1_000)
+    watermarks.set('labels:1', { ...waiting, maxTime: 4_500 })
+    expect(alignedUntil([read], 'tx:0', watermarks, now)).toBe(4_500 - 100 + 1_000)
+  })
+
   test('reads without delay and the own partition never wait', () => {
     expect(alignedUntil([{ ...read, delayMs: 0 }], 'tx:0', new Map(), now)).toBe(Infinity)
     const own = new Map([['labels:1', watermark(9_000)]])
@@ -70,4 +81,11 @@ describe('alignment with the partitions an event reads from', () => {
     const watermarks = new Map([['labels:0', watermark(1, 0, 77)]])
     expect(stamp([read], 'tx:0', watermarks)).toEqual({ 'labels:0': 77, 'labels:1': 0 })
   })
+})
+
+test('a watermark written before partitions told what they wait with is read as telling nothing', () => {
+  const text = encodeWatermark({ ...watermark(1), headTime: 7 })
+  expect(parseWatermark(text)?.headTime).toBe(7)
+  const older = JSON.stringify((JSON.parse(text) as unknown[]).slice(0, -1))
+  expect(parseWatermark(older)).toEqual(watermark(1))
 })
