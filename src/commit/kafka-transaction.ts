@@ -82,6 +82,10 @@ class KafkaClaim implements Claim {
     this.#producer = producer
   }
 
+  /**
+   * Meant for a fresh claim. Right after a `run` of the same claim it may still tell the position before: the broker
+   * acknowledges a commit first and writes it out afterwards, and only a claim waits for that.
+   */
   async committed(signal: AbortSignal): Promise<CommittedPosition | null> {
     const { client } = this.#parts
     const { topic, partition } = this.#input

@@ -184,8 +184,10 @@ test.each([
     await produce(plan, topic, numbered(10))
     const input = { source: 's', topic, partition: 0 }
     const port = openTransactionPort({ client, app: 'test', clock: systemClock, log: silentLog })
-    const claim = await port.claim(input, never)
-    await claim.run([], { offset: 8, metadata: 'mine' })
+    const owner = await port.claim(input, never)
+    await owner.run([], { offset: 8, metadata: 'mine' })
+    await owner.close()
+    const claim = await port.claim(input, never) // waits until the position has been written out
     const admin = new Kafka(kafkaConfig(plan, silentLog)).admin()
     await admin.connect()
     await admin.fetchTopicOffsets(topic) // loads the metadata that the next call needs

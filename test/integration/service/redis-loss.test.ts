@@ -18,8 +18,17 @@ test('a Redis that went back in time, lost its watermarks or everything is notic
   const service = world.start()
   const fault = async (change: () => Promise<unknown>): Promise<void> => {
     const before = service.lines.length
+    const watermarks = await world.watermarks()
     await world.write(traffic.next(1_500))
     await world.committed(world.input.length - 800)
+    // Only what was written since can be lost again.
+    await vi.waitFor(
+      async () => {
+        const now = await world.watermarks()
+        for (const [input, offset] of watermarks) expect(now.get(input)).toBeGreaterThan(offset)
+      },
+      { timeout: 20_000 },
+    )
     await change()
     await rewound(service, 1, before)
     await world.caughtUp()

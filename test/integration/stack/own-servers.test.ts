@@ -100,7 +100,8 @@ describe('the detached stack', () => {
       'kafka',
       'redis',
     ])
-    expect(mended.map(({ pid }) => isAlive(pid))).toEqual([false, false])
+    // A process that ended exists until its supervisor has asked for its exit code.
+    await vi.waitFor(() => expect(mended.map(({ pid }) => isAlive(pid))).toEqual([false, false]))
     expect(await devStatus({ dir })).toEqual([])
   })
 
