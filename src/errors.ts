@@ -96,8 +96,10 @@ export const errorTable = {
   COMMIT_LOST: {
     reaction: 'stop',
     exitCode: 1,
-    meaning: 'Redis is ahead of the committed offset while this process owns the partition.',
-    remedy: 'Kafka lost a commit. Check min.insync.replicas, then delete the namespace in Redis to rebuild.',
+    meaning:
+      'The committed offset is below what Redis holds, or below what was acknowledged to this process.',
+    remedy:
+      'Kafka lost a commit. Check min.insync.replicas, and that the brokers are not 4.3.1 (KAFKA-20734); then delete the namespace in Redis to rebuild.',
   },
   STATE_MISMATCH: {
     reaction: 'handOver',

@@ -35,6 +35,7 @@ export class PartitionTask {
   readonly #drain = new AbortController()
   #status: PartitionStatus = 'waiting'
   #foreignLog: string | null = null
+  #acknowledged: { readonly incarnation: string; readonly offset: number } | null = null
   #done: Promise<void> | null = null
   #failures = 0
   #owned: Owned | null = null
@@ -115,7 +116,7 @@ export class PartitionTask {
       setup,
       this.#stream,
       claim,
-      this.#foreignLog,
+      { foreignLog: this.#foreignLog, acknowledged: this.#acknowledged },
       takeover,
     )
     this.#foreignLog = null
@@ -139,6 +140,7 @@ export class PartitionTask {
         drain: this.#drain.signal,
         paused: (reason) => this.#moveTo(reason === null ? 'serving' : 'paused', reason ?? ''),
         progressed: () => {
+          this.#acknowledged = owned.metadata
           this.#failures = 0
         },
       })

@@ -17,6 +17,8 @@ export interface TakeoverFacts {
   readonly clusterId: string
   /** Set when a replay found the log to be another one. */
   readonly foreignLog: string | null
+  /** The last commit that was acknowledged to this process; null: none. */
+  readonly acknowledged: { readonly incarnation: string; readonly offset: number } | null
 }
 
 export interface TakeoverPolicy {
@@ -145,6 +147,13 @@ function planFromWatermarks(
   policy: TakeoverPolicy,
   metadata: CommitMetadata,
 ): TakeoverPlan {
+  const { acknowledged } = facts
+  if (acknowledged?.incarnation === metadata.incarnation && acknowledged.offset > metadata.offset) {
+    return {
+      kind: 'again',
+      reason: `a commit up to ${acknowledged.offset} was acknowledged, the committed offset is ${metadata.offset}`,
+    }
+  }
   const parsed = facts.watermarks.map(parseWatermark)
   const ahead = parsed.find((w) => w?.incarnation === metadata.incarnation && w.offset > metadata.offset)
   if (ahead) {

@@ -37,6 +37,12 @@ type ServePlan = Extract<TakeoverPlan, { kind: 'serve' }>
 /** Records replayed per step; the flusher runs between steps. */
 const replayRowsMax = 2_000
 
+/** What this process learned while it owned the partition before. */
+export interface KnownBefore {
+  readonly foreignLog: string | null
+  readonly acknowledged: { readonly incarnation: string; readonly offset: number } | null
+}
+
 /**
  * R3: claim → read position → read watermarks → decide. The claim is the caller's to close on any trouble.
  * Resolves with a plan to serve; pins start and incarnation first where nothing usable was committed.
@@ -45,12 +51,12 @@ export async function planOwnership(
   setup: PartitionSetup,
   stream: InputStream,
   claim: Claim,
-  foreignLog: string | null,
+  known: KnownBefore,
   signal: AbortSignal,
 ): Promise<{ plan: ServePlan; log: LogRange; readerTime: number | null }> {
   const { shared, input } = setup
   const name = inputName(input)
-  let foreign = foreignLog
+  let foreign = known.foreignLog
   let pinned: CommittedPosition | null = null
   for (let attempt = 0; ; attempt++) {
     // An acknowledged commit may be invisible to reads until its markers are written: what was pinned is not read again.
@@ -76,6 +82,7 @@ export async function planOwnership(
         nowMs,
         clusterId: shared.clusterId,
         foreignLog: foreign,
+        acknowledged: known.acknowledged,
       },
       { ...policyOf(setup), start },
     )

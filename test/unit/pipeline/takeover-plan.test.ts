@@ -41,6 +41,7 @@ const facts: TakeoverFacts = {
   nowMs: now,
   clusterId: 'cluster',
   foreignLog: null,
+  acknowledged: null,
 }
 let identities = 0
 const policy: TakeoverPolicy = {
@@ -141,6 +142,17 @@ describe('takeover', () => {
     const ahead = encodeWatermark({ ...watermark, offset: 101 })
     expect(planTakeover({ ...facts, watermarks: [ahead] }, policy)).toMatchObject({ kind: 'again' })
   })
+})
+
+test('a position below what was acknowledged to this process is never served', () => {
+  const acknowledged = { incarnation: 'inc', offset: 101 }
+  expect(planTakeover({ ...facts, acknowledged }, policy)).toMatchObject({ kind: 'again' })
+  expect(planTakeover({ ...facts, acknowledged: { ...acknowledged, offset: 100 } }, policy)).toMatchObject({
+    kind: 'serve',
+  })
+  // Another incarnation: its offsets say nothing about this one's.
+  const earlier = { incarnation: 'earlier', offset: 500 }
+  expect(planTakeover({ ...facts, acknowledged: earlier }, policy)).toMatchObject({ kind: 'serve' })
 })
 
 describe('foreign offsets', () => {

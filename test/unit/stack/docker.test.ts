@@ -48,7 +48,7 @@ describe('what keeps servers from running as processes', () => {
   test('is Java for Kafka, and Maven for what was not downloaded yet', async () => {
     expect(await missingForProcesses({ kafka: true, redis: true })).toContain('needs Java 17')
     install('java', 'echo \'openjdk version "21.0.1"\' >&2')
-    expect(await missingForProcesses({ kafka: true, redis: true })).toContain('Kafka 4.3.1 needs Maven')
+    expect(await missingForProcesses({ kafka: true, redis: true })).toContain('Kafka 4.2.0 needs Maven')
     expect(await missingForProcesses({ kafka: false, redis: true })).toContain('Redis 7.0.15 needs Maven')
     install('sh', 'exec /bin/sh "$@"')
     install('mvn')
