@@ -42,7 +42,7 @@ export const errorTable = {
     reaction: 'stop',
     exitCode: 2,
     meaning: 'A topic the topology names does not exist.',
-    remedy: 'Create it; locally `millrace dev up --topics FILE` creates all topics of a topology.',
+    remedy: 'Create it, for development with `millrace topics create FILE`.',
   },
   KAFKA_TOPIC_COMPACTED: {
     reaction: 'stop',

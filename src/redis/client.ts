@@ -52,7 +52,10 @@ export function openRedis(options: RedisOptions): RedisClient {
     enableAutoPipelining: false,
     retryStrategy: (times) => Math.min(retryFirstMs * 2 ** Math.min(times, 6), retryMaxMs),
   })
-  redis.on('error', () => undefined) // every command reports its own failure
+  // A command that fails for want of a connection does not say why there is none.
+  const connection: { failure: unknown } = { failure: null }
+  redis.on('error', (error: unknown) => (connection.failure = error))
+  redis.on('ready', () => (connection.failure = null))
   for (const [name, lua] of options.scripts) redis.defineCommand(name, { lua })
   let answering = false
 
@@ -80,9 +83,10 @@ export function openRedis(options: RedisOptions): RedisClient {
         return await attempt(command, work)
       } catch (error) {
         refuseIfFinal(error, plan)
+        if (connection.failure !== null) refuseIfFinal(connection.failure, plan)
         if (tries === 0 || tries % 20 === 0) {
           log.warn(
-            { code: 'REDIS_UNREACHABLE', error: messageOf(error), tries },
+            { code: 'REDIS_UNREACHABLE', error: messageOf(connection.failure ?? error), tries },
             'Redis does not answer; waiting',
           )
         }
@@ -135,7 +139,7 @@ function commandOf(script: ScriptName): RedisCommand {
 function refuseIfFinal(error: unknown, plan: RedisPlan): void {
   const message = messageOf(error)
   const address = new URL(plan.url).host
-  if (/^(NOAUTH|WRONGPASS|NOPERM)/.test(message)) {
+  if (/^(NOAUTH|WRONGPASS|NOPERM|DENIED)/.test(message)) {
     throw new MillraceError('REDIS_UNAUTHORISED', `Redis ${address} refuses the credentials: ${message}`, {
       cause: error,
     })

@@ -49,7 +49,15 @@ export function observePipeline(
       const fields = { topic, partition, code, error: error instanceof Error ? error.message : String(error) }
       if (error instanceof MillraceError && error.reaction !== 'stop') log.warn(fields, 'partition trouble')
       else
-        log.error({ ...fields, stack: error instanceof Error ? error.stack : undefined }, 'partition failed')
+        log.error(
+          {
+            ...fields,
+            ...(error instanceof MillraceError
+              ? {}
+              : { stack: error instanceof Error ? error.stack : undefined }),
+          },
+          'partition failed',
+        )
     },
   }
 }

@@ -9,7 +9,7 @@ import { waitForBroker } from '../kafka/wait-for-broker.ts'
 import { openScorer } from '../model/onnx-scorer.ts'
 import type { Scorer } from '../model/scorer.ts'
 import type { CommittedSlice } from '../pipeline/observer.ts'
-import type { Shared } from '../pipeline/partition-context.ts'
+import { visibleSpanMs, type Shared } from '../pipeline/partition-context.ts'
 import { TaskGroup } from '../pipeline/task-group.ts'
 import { openRedis, type RedisClient } from '../redis/client.ts'
 import { deadLetterTopic } from '../sink/sink.ts'
@@ -171,7 +171,21 @@ async function checkTopics(plan: Plan, kafka: KafkaClient, log: Log): Promise<re
       'the largest records would not fit into the dead-letter topic with their headers; raise its max.message.bytes',
     )
   }
+  warnOfShortRetention(plan, described, log)
   return described
+}
+
+/** A lost Redis is rebuilt from the log, as far back as any window sees. */
+function warnOfShortRetention(plan: Plan, described: readonly TopicDescription[], log: Log): void {
+  const neededMs = visibleSpanMs(plan) + plan.store.outageMaxMs
+  for (const { topic, retentionMs } of described) {
+    if (retentionMs < 0 || retentionMs >= neededMs) continue
+    if (!plan.sources.some((source) => source.topic === topic)) continue
+    log.warn(
+      { topic, retentionMs, neededMs },
+      'retention is shorter than windows, lateness and outageMax together: a lost Redis could not be rebuilt; raise retention.ms',
+    )
+  }
 }
 
 async function checkRedis(plan: Plan, redis: RedisClient, clock: Clock, signal: AbortSignal): Promise<void> {
@@ -262,7 +276,7 @@ class RunningService implements Service {
       fatal: reject,
       rebalanced: (partitions) => {
         options.metrics.rebalances.inc()
-        options.log.info({ partitions }, 'joined the group')
+        options.metrics.assignedPartitions.set(partitions)
       },
     })
   }

@@ -33,7 +33,7 @@ describe('a watched server', () => {
     expect(isAlive(server.pid)).toBe(false)
   })
 
-  test('that ignores SIGTERM is killed after the grace time', async () => {
+  test('that ignores SIGTERM is killed after the grace time', { timeout: 30_000 }, async () => {
     const clock = manualClock()
     const server = await startWatched(shellServer(`trap '' TERM; ${serveForEver}`), undefined, clock)
     const stopping = server.stop()
