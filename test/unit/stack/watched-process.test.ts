@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { isAlive } from '../../../src/stack/file-lock.ts'
 import { type ServerLaunch, startOnFreePort, startWatched } from '../../../src/stack/watched-process.ts'
+import type { Clock } from '../../../src/time/clock.ts'
 import { manualClock } from '../../../src/time/manual-clock.ts'
+import { systemClock } from '../../../src/time/system-clock.ts'
 
 let dir: string
 beforeEach(async () => {
@@ -34,12 +36,17 @@ describe('a watched server', () => {
   })
 
   test('that ignores SIGTERM is killed after the grace time', { timeout: 30_000 }, async () => {
-    const clock = manualClock()
+    const manual = manualClock()
+    // Until it serves real time has to pass; only the grace time is waited for by hand.
+    const clock: Clock = {
+      ...systemClock,
+      sleep: (ms, signal) => (ms < 1_000 ? systemClock.sleep(ms, signal) : manual.sleep(ms, signal)),
+    }
     const server = await startWatched(shellServer(`trap '' TERM; ${serveForEver}`), undefined, clock)
     const stopping = server.stop()
-    await clock.advance(9_999)
+    await manual.advance(9_999)
     expect(isAlive(server.pid)).toBe(true)
-    await clock.advance(1)
+    await manual.advance(1)
     await stopping
     expect(isAlive(server.pid)).toBe(false)
   })
