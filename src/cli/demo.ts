@@ -81,6 +81,7 @@ async function demo(options: DemoOptions): Promise<void> {
   using signals = listenForStop(process)
   const stop = new AbortController()
   signals.signal.addEventListener('abort', () => stop.abort(), { once: true })
+  void stopWithNpm(stop)
   const show: Show = {
     options,
     stop,
@@ -110,6 +111,16 @@ async function demo(options: DemoOptions): Promise<void> {
   const environment = { ...process.env, MILLRACE_BROKERS: stack.brokers, MILLRACE_REDIS: stack.redisUrl }
   const plan = await loadTopology(options.topology, environment)
   await runShow(show, plan, stack, say)
+}
+
+/** Whoever kills `npm start` wants the demo gone: npm itself cannot pass a SIGKILL on. */
+async function stopWithNpm(stop: AbortController): Promise<void> {
+  if (process.env['npm_lifecycle_event'] !== 'start') return
+  const parent = process.ppid
+  while (!stop.signal.aborted) {
+    if (process.ppid !== parent) stop.abort()
+    await systemClock.sleep(1_000, stop.signal).catch(() => undefined)
+  }
 }
 
 async function runShow(show: Show, plan: Plan, stack: Stack, say: (line: string) => void): Promise<void> {
