@@ -4,6 +4,7 @@ import type { Log } from '../telemetry/log.ts'
 import { kafkaConfig } from './client.ts'
 import { kafkaError } from './errors.ts'
 import { Kafka } from './kafkajs.ts'
+import { rawRecord } from './raw-record.ts'
 import type { KafkaPlan } from './plan.ts'
 
 export interface TailOptions {
@@ -44,15 +45,7 @@ export async function tailTopics(options: TailOptions, signal: AbortSignal): Pro
       eachBatch: ({ batch: { topic, partition, messages } }) => {
         for (const message of messages) {
           if (!open || signal.aborted) break
-          open = onRecord({
-            topic,
-            partition,
-            offset: Number(message.offset),
-            timestamp: Number(message.timestamp),
-            key: message.key,
-            value: message.value,
-            headers: message.headers ?? {},
-          })
+          open = onRecord(rawRecord({ topic, partition }, message))
         }
         if (!open) stop()
         return Promise.resolve()

@@ -1,10 +1,9 @@
 import { isReject, type Event, type Reject } from '../record/event.ts'
-import { inputName } from '../record/input.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { AppliedRow } from './apply.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { loadParts, type LoadedForeign } from './part-loader.ts'
-import { cacheShare, type Owned } from './takeover.ts'
+import { cacheShare, loaderOf, type Owned } from './takeover.ts'
 import { buildMatrix, type Matrix, type SliceItem } from './matrix.ts'
 
 /** Records decoded and applied to the memory; scoring may be under way. */
@@ -85,16 +84,9 @@ async function loadAligned(
   decoded: readonly (Event | Reject)[],
   signal: AbortSignal,
 ): Promise<{ count: number; foreign: LoadedForeign | null; unalignedAfter: number }> {
-  const { shared, source, input } = setup
+  const { shared, source } = setup
   const events = decoded.filter((item): item is Event => !isReject(item))
-  const options = {
-    shared,
-    inputName: inputName(input),
-    memory: owned.memory,
-    flusher: owned.flusher,
-    fed: owned.applier.fed,
-    merged: owned.merged,
-  }
+  const options = loaderOf(setup, owned)
   const scored = source.role === 'score'
   const giveUpAt = shared.clock.monotonic() + source.alignMs
   for (;;) {

@@ -7,7 +7,7 @@ import type { InputStream, LogRange } from '../source/source.ts'
 import { createApplier, type Applier } from './apply.ts'
 import { Flusher } from './flusher.ts'
 import { encodeMetadata, recordDigest, type CommitMetadata } from './metadata.ts'
-import { loadParts } from './part-loader.ts'
+import { loadParts, type LoaderOptions } from './part-loader.ts'
 import { latenessMs, scoredSource, visibleSpanMs, type PartitionSetup } from './partition-context.ts'
 import { PartitionMemory } from './partition-memory.ts'
 import { mergedReads, parseAll, slowestReader, type MergedRead } from './peers.ts'
@@ -217,13 +217,25 @@ export async function replay(
   stream.seek(until)
 }
 
+/** How parts of an owned partition are loaded. */
+export function loaderOf({ shared, input }: PartitionSetup, owned: Owned): LoaderOptions {
+  return {
+    shared,
+    inputName: inputName(input),
+    memory: owned.memory,
+    flusher: owned.flusher,
+    fed: owned.applier.fed,
+    merged: owned.merged,
+  }
+}
+
 async function applyState(
   setup: PartitionSetup,
   owned: Owned,
   records: readonly RawRecord[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { decoder, shared, input } = setup
+  const { decoder } = setup
   await decoder.prepare(records, signal)
   const quarantine = new Set(owned.metadata.quarantine)
   const events: Event[] = []
@@ -232,19 +244,7 @@ async function applyState(
     const decoded = decoder.decode(record)
     if (!isReject(decoded)) events.push(decoded)
   }
-  await loadParts(
-    {
-      shared,
-      inputName: inputName(input),
-      memory: owned.memory,
-      flusher: owned.flusher,
-      fed: owned.applier.fed,
-      merged: owned.merged,
-    },
-    events,
-    false,
-    signal,
-  )
+  await loadParts(loaderOf(setup, owned), events, false, signal)
   for (const event of events) owned.applier.replay(event)
 }
 

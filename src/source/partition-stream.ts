@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.ts'
-import type { FetchedBatch, FetchedMessage, GroupControl } from '../kafka/internals.ts'
+import type { FetchedBatch, GroupControl } from '../kafka/internals.ts'
+import { rawRecord } from '../kafka/raw-record.ts'
 import type { InputPartition } from '../record/input.ts'
-import type { RawRecord } from '../record/raw-record.ts'
 import type { HeartbeatWaits } from './heartbeat-waits.ts'
 import { RecordQueue } from './record-queue.ts'
 import type { InputStream, LogRange, Taken } from './source.ts'
@@ -178,18 +178,6 @@ export class PartitionStream implements InputStream {
     const { topic, partition } = this.input
     this.#paused = false
     if (!this.ended.aborted) this.#parts.group.resume([{ topic, partitions: [partition] }])
-  }
-}
-
-function rawRecord({ topic, partition }: InputPartition, message: FetchedMessage): RawRecord {
-  return {
-    topic,
-    partition,
-    offset: Number(message.offset),
-    timestamp: Number(message.timestamp),
-    key: message.key,
-    value: message.value,
-    headers: message.headers ?? {},
   }
 }
 
