@@ -3,12 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { openKafkaClient } from '../kafka/client.ts'
 import { openPlainProducer, type PlainProducer } from '../kafka/plain-producer.ts'
-import { waitForBroker } from '../kafka/wait-for-broker.ts'
 import { readings } from '../service/readings.ts'
 import { openService, type Service } from '../service/service.ts'
-import { createTopics } from '../service/topics.ts'
 import { createFeed } from '../simulator/feed.ts'
 import { createSimulation, simulationDefaults } from '../simulator/simulation.ts'
 import { openStack, type Stack } from '../stack/stack.ts'
@@ -17,6 +14,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { systemClock } from '../time/system-clock.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
+import { createTopicsOfPlan } from './create-topics.ts'
 import { feedTopics } from './feed-topics.ts'
 import { listenForKeys } from './keyboard.ts'
 import { LiveCollector, livePartitions } from './live-collector.ts'
@@ -126,19 +124,7 @@ async function stopWithNpm(stop: AbortController): Promise<void> {
 async function runShow(show: Show, plan: Plan, stack: Stack, say: (line: string) => void): Promise<void> {
   const { log, stop } = show
   const clock = systemClock
-  await waitForBroker({
-    plan: plan.kafka,
-    clock,
-    log,
-    startWaitMs: plan.limits.startWaitMs,
-    signal: stop.signal,
-  })
-  const admin = openKafkaClient({ plan: plan.kafka, clock, log })
-  try {
-    await createTopics(plan, admin.admin)
-  } finally {
-    await admin.close()
-  }
+  await createTopicsOfPlan(plan, { signal: stop.signal, report: say })
   const topics = topicsOf(plan)
   await using producer = await openProducer(plan, topics, log)
   say(`writing ${show.options.preloadDays} days of simulated payments`)

@@ -81,10 +81,6 @@ export class Flusher {
   build(bucket: number): string {
     return this.#bucket(bucket).build
   }
-  /** Events below are already in the store (replay skips them). */
-  bucketOffset(bucket: number): number {
-    return this.#bucket(bucket).offset
-  }
   /** False in a rebuild: everything of this build was written by this owner, from memory. */
   trustsStore(bucket: number): boolean {
     return this.#bucket(bucket).trusted
@@ -113,22 +109,18 @@ export class Flusher {
     this.#target = target
     this.#rows += rows
     this.#oldestUnflushedAt ??= this.#options.clock.monotonic()
-    if (!this.#hasRoom()) this.#wake?.()
+    if (!this.hasRoom) this.#wake?.()
   }
 
-  #hasRoom(): boolean {
+  /** False: the partition has to pause until `room` resolves. */
+  get hasRoom(): boolean {
     const { rowsMax, ageMaxMs, clock } = this.#options
     if (this.#rows >= rowsMax) return false
     return this.#oldestUnflushedAt === null || clock.monotonic() - this.#oldestUnflushedAt < ageMaxMs
   }
 
-  /** False: the partition has to pause until `room` resolves. */
-  get hasRoom(): boolean {
-    return this.#hasRoom()
-  }
-
   async room(signal: AbortSignal): Promise<void> {
-    while (!this.#hasRoom()) {
+    while (!this.hasRoom) {
       signal.throwIfAborted()
       await new Promise<void>((resolve, reject) => {
         const abort = (): void => reject(signal.reason as Error)

@@ -62,10 +62,6 @@ export class PartitionMemory {
     return !this.#evicted
   }
 
-  unflushedParts(bucket: number): number {
-    return this.#unflushed[bucket]?.size ?? 0
-  }
-
   /** The part, or null when it has to be loaded first. */
   find(layout: Layout, entityKey: string): HeldPart | null {
     const entry = this.#byLayout[layout.index]?.get(entityKey)

@@ -16,7 +16,6 @@ export interface TaskReading {
   readonly committedAt: number | null
   readonly unflushedRows: number
   readonly cacheHitRatio: number
-  readonly cacheBytes: number
 }
 
 const backOffFirstMs = 50
@@ -62,7 +61,6 @@ export class PartitionTask {
       committedAt,
       unflushedRows: flusher.unflushedRows,
       cacheHitRatio: memory.hitRatio,
-      cacheBytes: memory.bytes,
     }
   }
 
