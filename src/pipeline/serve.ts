@@ -34,6 +34,7 @@ export async function serve(
   const pipe = new CommitPipe(shared.depth, (error) => failed.abort(error))
   const share = createDeadLetterShare(shared.plan.limits.deadLetterShareMax)
   const timestamps: (number | null)[] = [] // first record of every open slice
+  const rowsMax = shared.plan.limits.rowsPerTransactionMax
   const commit = (slice: Awaited<ReturnType<typeof score>>): Promise<void> =>
     commitSlice(setup, owned, slice.prepared, slice.scored, share, signal).then(() => {
       timestamps.shift()
@@ -41,7 +42,7 @@ export async function serve(
       control.progressed()
     })
   const score = async (taken: Taken) => {
-    const prepared = await prepareSlice(setup, owned, taken.records, taken.next, signal)
+    const prepared = await prepareSlice(setup, owned, taken.records, taken.next, { signal, wait: takeSignal })
     const { values, rows } = prepared.matrix
     const scored = rows === 0 ? Promise.resolve(nothingScored) : shared.batching.score(values, rows, signal)
     scored.catch(() => undefined) // awaited in commitSlice, unless an earlier slice fails first
@@ -53,11 +54,12 @@ export async function serve(
       await backPressure(setup, owned, control, signal)
       await pipe.room()
       refreshReader(setup, owned, signal)
-      const taken: Taken | null = waiting ?? (await takeUnlessDrained(setup, stream, control, takeSignal))
+      const taken: Taken | null = waiting ?? (await unlessDrained(control, stream.take(rowsMax, takeSignal)))
       if (taken === null) break
       if (waiting === null) shared.observer.taken(input, taken.records.length)
       owned.pendingTimestamp ??= taken.records[0]?.timestamp ?? null
-      const slice = await score(taken)
+      const slice = await unlessDrained(control, score(taken))
+      if (slice === null) break
       timestamps.push(slice.prepared.records[0]?.timestamp ?? null)
       waiting = remainder(taken, slice.prepared.records.length)
       pipe.push(() => commit(slice))
@@ -83,14 +85,9 @@ function remainder(taken: Taken, used: number): Taken | null {
 }
 
 /** Null when the wait ended because the partition drains. */
-async function takeUnlessDrained(
-  setup: PartitionSetup,
-  stream: InputStream,
-  control: ServeControl,
-  signal: AbortSignal,
-): Promise<Taken | null> {
+async function unlessDrained<T>(control: ServeControl, wait: Promise<T>): Promise<T | null> {
   try {
-    return await stream.take(setup.shared.plan.limits.rowsPerTransactionMax, signal)
+    return await wait
   } catch (error) {
     if (control.drain.aborted && !control.signal.aborted && error === control.drain.reason) return null
     throw error

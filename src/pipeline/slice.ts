@@ -21,6 +21,12 @@ export interface PreparedSlice {
 
 const alignPollMs = 50
 
+export interface SliceSignals {
+  readonly signal: AbortSignal
+  /** Also aborted when the partition drains: nothing of a slice that waits for others is applied yet, so it may be left. */
+  readonly wait: AbortSignal
+}
+
 /**
  * Decodes records, loads their parts, applies them and computes rows. Returns how many of the records it took: events
  * that the labels (or other partitions) have not caught up with wait, at most `align`, and are then flagged.
@@ -30,14 +36,14 @@ export async function prepareSlice(
   owned: Owned,
   records: readonly RawRecord[],
   next: number,
-  signal: AbortSignal,
+  { signal, wait }: SliceSignals,
 ): Promise<PreparedSlice> {
   const { shared, decoder } = setup
   const startedAt = shared.clock.monotonic()
   await decoder.prepare(records, signal)
   const decoded = decodeAll(setup, owned, records)
   const decodedAt = shared.clock.monotonic()
-  const { count, foreign, unalignedAfter } = await loadAligned(setup, owned, decoded, signal)
+  const { count, foreign, unalignedAfter } = await loadAligned(setup, owned, decoded, { signal, wait })
   const applied = applyAll(owned, decoded.slice(0, count), foreign, unalignedAfter)
   const { items, matrix } = buildMatrix(shared, applied)
   owned.memory.evict(cacheShare(setup))
@@ -82,7 +88,7 @@ async function loadAligned(
   setup: PartitionSetup,
   owned: Owned,
   decoded: readonly (Event | Reject)[],
-  signal: AbortSignal,
+  { signal, wait }: SliceSignals,
 ): Promise<{ count: number; foreign: LoadedForeign | null; unalignedAfter: number }> {
   const { shared, source } = setup
   const events = decoded.filter((item): item is Event => !isReject(item))
@@ -99,7 +105,7 @@ async function loadAligned(
     if (shared.clock.monotonic() >= giveUpAt) {
       return { count: decoded.length, foreign, unalignedAfter: until }
     }
-    await shared.clock.sleep(alignPollMs, signal)
+    await shared.clock.sleep(alignPollMs, wait)
   }
 }
 

@@ -121,3 +121,23 @@ test('a topic of nothing but dead letters is not drained: the service stops and 
   const [position] = await world.positions()
   expect(position?.offset).toBeLessThan(400)
 })
+
+test('SIGTERM while events wait for labels that are not committed yet: nothing is scored early, and the exit is clean', async () => {
+  const world = await openWorld({ partitions: 1, labels: true })
+  const traffic = new CardTraffic({ seed: 13, partitions: 1, labels: true, lateShare: 0, stepMs: 2_700_000 })
+  const records = traffic.next(900)
+  const labels = records.filter(({ source }) => source === 'labels')
+  const producer = await transactional(world)
+  const open = await producer.transaction()
+  await open.send({ topic: world.topics.labels, messages: labels.map(message) })
+  await world.write(records.filter(({ source }) => source === 'transactions'))
+  const service = world.start()
+  // The first events wait: the end of the labels is known, and nobody can read up to it.
+  await service.serving(2)
+  await expect.poll(async () => [...(await world.watermarks()).keys()].length, { timeout: 20_000 }).toBe(2)
+  expect(await service.stop()).toEqual({ code: 0, signal: null })
+  const transactions = (await world.positions()).find(({ topic }) => topic === world.topics.transactions)
+  expect(transactions?.offset ?? 0).toBe(0)
+  await open.abort()
+  await producer.disconnect()
+})
