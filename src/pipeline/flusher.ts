@@ -3,7 +3,7 @@ import type { FeatureStore } from '../features/store.ts'
 import type { Clock } from '../time/clock.ts'
 import type { BucketPlan } from './takeover-plan.ts'
 import type { PartitionMemory } from './partition-memory.ts'
-import { encodeWatermark, parseWatermark, sameProgress, type Watermark } from './watermark.ts'
+import { begunWatermark, encodeWatermark, parseWatermark, sameProgress, type Watermark } from './watermark.ts'
 
 export interface FlushTarget {
   /** Everything below is committed. */
@@ -41,6 +41,8 @@ interface Bucket {
   offset: number
   /** False: rebuilt by this owner; what earlier owners stored does not count. */
   readonly trusted: boolean
+  /** False: nothing of this build may be written before the store names it. */
+  begun: boolean
   distanceMin: number | null
 }
 
@@ -66,6 +68,7 @@ export class Flusher {
       inFlight: null,
       offset: bucket.offset,
       trusted: !bucket.rebuild,
+      begun: !bucket.rebuild,
       distanceMin: bucket.distanceMin,
     }))
   }
@@ -184,6 +187,7 @@ export class Flusher {
     const bucket = this.#bucket(index)
     const next = this.#nextWatermark(bucket, target)
     const text = encodeWatermark(next)
+    if (!bucket.begun) await this.#begin(index, bucket, signal)
     const changes = memory.changesBelow(index, target.offset)
     const build = Buffer.from(bucket.build, 'hex')
     bucket.inFlight = text
@@ -201,18 +205,41 @@ export class Flusher {
       signal,
     )
     // Refused although the store is where we wanted it: a resent script had already been applied.
-    if (!applied && !sameProgress(parseWatermark(current), next)) {
-      throw new MillraceError(
-        'STATE_MISMATCH',
-        `${inputName} bucket ${index}: the watermark in Redis is ${current ?? 'absent'}, expected ${bucket.expected ?? 'absent'}`,
-      )
-    }
+    if (!applied && !sameProgress(parseWatermark(current), next)) throw this.#mismatch(index, current)
     bucket.expected = current
     bucket.inFlight = null
     bucket.offset = target.offset
     bucket.distanceMin = next.distanceMin
     memory.flushed(index, target.offset)
     return changes.length
+  }
+
+  /**
+   * Before the first data of a rebuild. A late copy of a data script then never fits an absent watermark, and a late copy
+   * of this one leaves a watermark that nobody trusts.
+   */
+  async #begin(index: number, bucket: Bucket, signal: AbortSignal): Promise<void> {
+    const { store, inputName, incarnation, ttlMs } = this.#options
+    const text = begunWatermark(incarnation, bucket.build)
+    bucket.inFlight = text
+    const { applied, current } = await store.flush(
+      index,
+      { inputName, expected: bucket.expected, next: text, ttlMs, changes: [] },
+      signal,
+    )
+    if (!applied && current !== text) throw this.#mismatch(index, current)
+    bucket.expected = text
+    bucket.inFlight = null
+    bucket.begun = true
+  }
+
+  #mismatch(index: number, current: string | null): MillraceError {
+    const { inputName } = this.#options
+    const expected = this.#bucket(index).expected ?? 'absent'
+    return new MillraceError(
+      'STATE_MISMATCH',
+      `${inputName} bucket ${index}: the watermark in Redis is ${current ?? 'absent'}, expected ${expected}`,
+    )
   }
 
   #nextWatermark(bucket: Bucket, target: FlushTarget): Watermark {

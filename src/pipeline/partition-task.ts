@@ -118,7 +118,7 @@ export class PartitionTask {
       takeover,
     )
     this.#foreignLog = null
-    const owned = own(setup, this.#stream, claim, plan, log, readerTime)
+    const owned = own(setup, this.#stream, claim, plan, readerTime)
     this.#owned = owned
     const working = new AbortController()
     const workSignal = AbortSignal.any([signal, working.signal])

@@ -133,7 +133,6 @@ export function own(
   stream: InputStream,
   claim: Claim,
   plan: ServePlan,
-  log: LogRange,
   readerTime: number | null,
 ): Owned {
   const { shared, source, input } = setup
@@ -154,7 +153,9 @@ export function own(
     rowsMax: limits.unflushedRowsMax,
     ageMaxMs: limits.unflushedAgeMaxMs,
     // Of what is flushed, not of what is committed: in a rebuild the others must not take an empty share for a whole one.
-    caughtUpAt: (offset) => (offset >= Math.max(stream.highWatermark, log.end) ? shared.clock.now() : 0),
+    // As old as the news of the log's end: a partition that does not fetch does not know what arrives.
+    caughtUpAt: (offset) =>
+      stream.highWatermark >= 0 && offset >= stream.highWatermark ? stream.highWatermarkAt : 0,
     flushed: (offset, changes, durationMs) => shared.observer.flushed(input, offset, changes, durationMs),
   })
   const replayedFrom = plan.buckets.map((bucket) => bucket.offset)

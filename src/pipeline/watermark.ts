@@ -49,7 +49,12 @@ export function encodeWatermark(w: Watermark): string {
   return JSON.stringify(written)
 }
 
-/** Null for absent, torn or unreadable text: the state below it cannot be trusted. */
+/** What stands in the store when a rebuild begins, before its first data; `parseWatermark` finds nothing to trust in it. */
+export function begunWatermark(incarnation: string, build: string): string {
+  return `BEGUN:${incarnation}:${build}`
+}
+
+/** Null for absent, torn, begun or unreadable text: the state below it cannot be trusted. */
 export function parseWatermark(text: string | null | undefined): Watermark | null {
   if (text === null || text === undefined || isTorn(text)) return null
   try {

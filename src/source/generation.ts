@@ -1,5 +1,6 @@
 import type { GroupControl } from '../kafka/internals.ts'
 import type { InputPartition } from '../record/input.ts'
+import type { Clock } from '../time/clock.ts'
 import { HeartbeatWaits } from './heartbeat-waits.ts'
 import { PartitionStream } from './partition-stream.ts'
 import type { StreamLimits, StreamLog } from './partition-stream.ts'
@@ -10,6 +11,7 @@ export interface GenerationParts {
   readonly inputs: readonly InputPartition[]
   readonly limits: StreamLimits
   readonly log: StreamLog
+  readonly clock: Clock
 }
 
 /**
@@ -28,7 +30,7 @@ export class Generation {
   readonly #ended = new AbortController()
   readonly #byPartition = new Map<string, PartitionStream>()
 
-  constructor({ number, group, inputs, limits, log }: GenerationParts) {
+  constructor({ number, group, inputs, limits, log, clock }: GenerationParts) {
     this.number = number
     this.group = group
     this.streams = inputs.map(
@@ -40,6 +42,7 @@ export class Generation {
           ended: this.#ended.signal,
           heartbeats: this.heartbeats,
           log,
+          clock,
         }),
     )
     for (const stream of this.streams) {

@@ -163,6 +163,7 @@ class KafkaSource implements Source {
       inputs,
       limits: this.#options,
       log: client.admin,
+      clock: this.#parts.clock,
     })
     this.#generation = generation
     log.info(

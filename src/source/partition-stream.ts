@@ -2,6 +2,7 @@ import { MillraceError } from '../errors.ts'
 import type { FetchedBatch, GroupControl } from '../kafka/internals.ts'
 import { rawRecord } from '../kafka/raw-record.ts'
 import type { InputPartition } from '../record/input.ts'
+import type { Clock } from '../time/clock.ts'
 import type { HeartbeatWaits } from './heartbeat-waits.ts'
 import { RecordQueue } from './record-queue.ts'
 import type { InputStream, LogRange, Taken } from './source.ts'
@@ -20,6 +21,7 @@ export interface StreamParts {
   readonly ended: AbortSignal
   readonly heartbeats: HeartbeatWaits
   readonly log: StreamLog
+  readonly clock: Clock
 }
 
 /** Questions about the log that are not answered by fetches. */
@@ -43,6 +45,7 @@ export class PartitionStream implements InputStream {
   readonly input: InputPartition
   readonly ended: AbortSignal
   highWatermark = -1
+  highWatermarkAt = 0
   readonly #parts: StreamParts
   readonly #queue = new RecordQueue()
   /** Offset after everything `take` returned; −1 before the first seek. */
@@ -90,8 +93,11 @@ export class PartitionStream implements InputStream {
     return this.#parts.heartbeats.accepted(signal)
   }
 
-  logRange(): Promise<LogRange> {
-    return this.#parts.log.logRange(this.input.topic, this.input.partition)
+  async logRange(): Promise<LogRange> {
+    const askedAt = this.#parts.clock.now()
+    const range = await this.#parts.log.logRange(this.input.topic, this.input.partition)
+    this.#endSeen(range.end, askedAt)
+    return range
   }
 
   offsetAt(timestampMs: number): Promise<number> {
@@ -101,7 +107,7 @@ export class PartitionStream implements InputStream {
   /** A fetch arrived. Returns whether it was taken over, so that the caller moves the fetch position on. */
   accept(batch: FetchedBatch): boolean {
     if (this.ended.aborted || this.#failure) return false
-    this.highWatermark = Number(batch.highWatermark)
+    this.#endSeen(Number(batch.highWatermark), this.#parts.clock.now())
     if (Number(batch.fetchedOffset) !== this.#expected) {
       if (this.#expected >= 0) this.#fetchFrom(this.#expected)
       return false
@@ -123,6 +129,11 @@ export class PartitionStream implements InputStream {
     this.#failure = outOfRangeError(this.input, offset, range)
     this.#queue.clear()
     this.#waiting?.reject(this.#failure)
+  }
+
+  #endSeen(end: number, at: number): void {
+    this.highWatermark = end
+    this.highWatermarkAt = at
   }
 
   #takeQueued(rowsMax: number): Taken {

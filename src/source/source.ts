@@ -40,8 +40,10 @@ export interface InputStream {
   logRange(): Promise<LogRange>
   /** First offset whose record timestamp is at or after `timestampMs`; the end of the log if none. */
   offsetAt(timestampMs: number): Promise<number>
-  /** Last known end of the log (high watermark), from fetches; -1 when unknown. */
+  /** Last known end of the log (high watermark), from fetches and `logRange`; -1 when unknown. */
   readonly highWatermark: number
+  /** Wall clock, epoch ms, of what `highWatermark` says; 0 when unknown. */
+  readonly highWatermarkAt: number
   /** Offset of the next record that `take` has not returned yet. */
   readonly position: number
   /** Record timestamp of the next record that `take` has not returned; null while it is not fetched. */

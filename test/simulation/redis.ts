@@ -18,7 +18,6 @@ export class Redis {
   readonly #wire: Wire
   #history: MemoryStore[] = []
   #tearNext = false
-  #vanished = false
 
   constructor(buckets: number, wire: Wire) {
     this.store = new MemoryStore(buckets)
@@ -27,12 +26,7 @@ export class Redis {
     this.script = (bucket, request) => this.store.flushNow(bucket, request)
   }
 
-  /**
-   * A script that expected no watermark, arriving late after a watermark vanished, is taken to be lost: nothing tells its
-   * second coming from its first, and W would fall behind the parts of its own build.
-   */
-  flush(bucket: number, request: FlushRequest, late: boolean): FlushResult {
-    if (late && this.#vanished && request.expected === null) return { applied: false, current: null }
+  flush(bucket: number, request: FlushRequest): FlushResult {
     if (!this.#wire.faults.over) this.#remember()
     if (this.#tearNext && request.changes.length > 0) {
       this.#tearNext = false
@@ -67,7 +61,6 @@ export class Redis {
   loseWatermark(inputName: string): void {
     const bucket = this.#scheduler.random.below(this.store.buckets)
     this.#note(`W of ${inputName} bucket ${bucket} vanishes`)
-    this.#vanished = true
     this.store.dropWatermark(bucket, inputName)
   }
   tearNextScript(): void {
@@ -107,7 +100,7 @@ export function simulatedStore(parts: {
     flush: (bucket, request, signal) =>
       call<FlushResult>(
         `flush ${request.inputName} bucket ${bucket}`,
-        (late) => redis.flush(bucket, request, late),
+        () => redis.flush(bucket, request),
         signal,
       ),
   }

@@ -30,7 +30,9 @@ export class StoreCheck {
   /** I6 of one input and bucket, and whether "everything was read" is true, which alignment and trimming rely on. */
   checkWatermark(bucket: number, name: string, text: string): void {
     const { position, violated, logs } = this.#parts
-    const { offset, caughtUpAt } = parseWatermark(text)!
+    const watermark = parseWatermark(text)
+    if (watermark === null) return // a rebuild begins
+    const { offset, caughtUpAt } = watermark
     if (offset > position(name)) {
       violated(`I6: W of ${name} bucket ${bucket} is ${offset}, committed is ${position(name)}`)
     }

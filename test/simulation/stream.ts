@@ -27,7 +27,9 @@ export class SimulatedStream implements InputStream {
   nextTimestamp: number | null = null
   readonly #parts: StreamParts
   readonly #name: string
-  #fetched = false
+  #end = { offset: -1, at: 0 }
+  /** Fetches go on behind a waiting `take`, so the end stays known. */
+  #isFetching = false
 
   constructor(parts: StreamParts) {
     this.#parts = parts
@@ -36,9 +38,16 @@ export class SimulatedStream implements InputStream {
     this.#name = inputName(parts.input)
   }
 
-  /** Fetches go on behind `take`, so the end is known as soon as the first came back. */
   get highWatermark(): number {
-    return this.#fetched ? this.#parts.kafka.end(this.#name) : -1
+    if (this.#isFetching) this.#endSeen()
+    return this.#end.offset
+  }
+  get highWatermarkAt(): number {
+    if (this.#isFetching) this.#endSeen()
+    return this.#end.at
+  }
+  #endSeen(): void {
+    this.#end = { offset: this.#parts.kafka.end(this.#name), at: this.#parts.host.clock.now() }
   }
 
   seek(offset: number): void {
@@ -57,12 +66,13 @@ export class SimulatedStream implements InputStream {
         effect: () => kafka.fetch(this.#name, this.position, most),
         signal: stop,
       })
-      this.#fetched = true
+      this.#endSeen()
       if (fetched !== null) {
         this.position = fetched.next
         return fetched
       }
-      await this.#appended(stop)
+      this.#isFetching = true
+      await this.#appended(stop).finally(() => (this.#isFetching = false))
     }
   }
 
@@ -88,14 +98,17 @@ export class SimulatedStream implements InputStream {
     while (!isMember())
   }
 
-  logRange(): Promise<LogRange> {
+  async logRange(): Promise<LogRange> {
     const { wire, host, kafka } = this.#parts
-    return wire.call({
+    const at = host.clock.now()
+    const range = await wire.call({
       host,
       what: `log range ${this.#name}`,
       effect: () => ({ start: 0, end: kafka.end(this.#name) }),
       unanswered: () => new MillraceError('KAFKA_UNREACHABLE', `asking for the range of ${this.#name}`),
     })
+    this.#end = { offset: range.end, at }
+    return range
   }
 
   offsetAt(): Promise<number> {

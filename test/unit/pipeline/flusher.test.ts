@@ -85,6 +85,30 @@ describe('flushing', () => {
     expect(await stored(store, 'a')).toBe(2)
   })
 
+  test('a late copy of the script that began a rebuild leaves nothing that is trusted, and is noticed', async () => {
+    const scripts: FlushRequest[] = []
+    class Records extends MemoryStore {
+      override flush(bucket: number, request: FlushRequest): Promise<FlushResult> {
+        scripts.push(request)
+        return super.flush(bucket, request)
+      }
+    }
+    const { flusher, store, apply } = open(new Records())
+    apply(0, 'a')
+    flusher.committed({ offset: 1, maxTime: 0 }, 1)
+    await flusher.flushAll(signal)
+    apply(1, 'a')
+    flusher.committed({ offset: 2, maxTime: 1 }, 1)
+    await flusher.flushAll(signal)
+    store.dropWatermark(0, 'tx:0')
+    expect(scripts.map(({ changes }) => changes.length)).toEqual([0, 1, 1])
+    const arrivesLate = (index: number) => MemoryStore.prototype.flush.call(store, 0, scripts[index]!)
+    expect((await arrivesLate(1)).applied).toBe(false)
+    expect((await arrivesLate(0)).applied).toBe(true)
+    expect(parseWatermark((await store.watermarks(0)).get('tx:0'))).toBeNull()
+    await expect(flusher.flushAll(signal)).rejects.toMatchObject({ code: 'STATE_MISMATCH' })
+  })
+
   test('a script that was applied although its reply was lost counts as done', async () => {
     class LosesReplies extends MemoryStore {
       override flush(bucket: number, request: FlushRequest): Promise<FlushResult> {

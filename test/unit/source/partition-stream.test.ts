@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { FetchedBatch, FetchedMessage, GroupControl } from '../../../src/kafka/internals.ts'
 import { HeartbeatWaits } from '../../../src/source/heartbeat-waits.ts'
+import { manualClock } from '../../../src/time/manual-clock.ts'
 import { PartitionStream } from '../../../src/source/partition-stream.ts'
 
 const never = new AbortController().signal
@@ -56,9 +57,11 @@ let group: FakeGroup
 let generation: AbortController
 let range: { start: number; end: number } | Error
 let stream: PartitionStream
+let clock: ReturnType<typeof manualClock>
 
 beforeEach(() => {
   group = new FakeGroup()
+  clock = manualClock()
   generation = new AbortController()
   range = { start: 0, end: 100 }
   stream = new PartitionStream({
@@ -67,6 +70,7 @@ beforeEach(() => {
     limits: { queuedRowsMax: 10, queuedBytesMax: 100_000 },
     ended: generation.signal,
     heartbeats: new HeartbeatWaits(),
+    clock,
     log: {
       logRange: async () => {
         if (range instanceof Error) throw range
@@ -129,6 +133,19 @@ test('an empty answer moves nothing, and tells the end of the log', () => {
   stream.seek(100)
   expect(stream.accept(batch(100, 100))).toBe(false)
   expect([stream.position, stream.highWatermark]).toEqual([100, 100])
+})
+
+test('the end of the log is as old as what told it: a fetch when it came, a question when it was asked', async () => {
+  stream.seek(0)
+  await clock.advance(1_000)
+  stream.accept(batch(0, 3))
+  await clock.advance(500)
+  expect([stream.highWatermark, stream.highWatermarkAt]).toEqual([100, 1_000])
+  range = { start: 0, end: 120 }
+  const asked = stream.logRange()
+  await clock.advance(200)
+  await asked
+  expect([stream.highWatermark, stream.highWatermarkAt]).toEqual([120, 1_500])
 })
 
 test('what was fetched before a seek is refused, and the seek repeated', async () => {
