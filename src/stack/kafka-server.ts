@@ -24,6 +24,8 @@ export interface KafkaOptions {
   readonly config?: Readonly<Record<string, string | number | boolean>>
   /** Remove `dir` when this process dies without stopping the server. */
   readonly temporary?: boolean
+  /** Heap of the broker, MiB. */
+  readonly heapMb?: number
   readonly report?: Report
   readonly signal?: AbortSignal
 }
@@ -56,7 +58,14 @@ export async function prepareKafka(
   const launch: ServerLaunch = {
     name: 'Kafka',
     command: java,
-    args: [...serverJvmFlags, '-cp', join(jars, '*'), 'kafka.Kafka', propertiesFile],
+    args: [
+      `-Xmx${options.heapMb ?? heapMbDefault}m`,
+      ...serverJvmFlags,
+      '-cp',
+      join(jars, '*'),
+      'kafka.Kafka',
+      propertiesFile,
+    ],
     logFile: join(options.dir, 'kafka.log'),
     probe: (signal) => kafkaAnswers('127.0.0.1', port, signal),
     ...(options.temporary ? { removeAfterCrash: options.dir } : {}),
@@ -81,8 +90,8 @@ const quickJvmFlags = [
   '-XX:TieredStopAtLevel=1',
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
 ]
+const heapMbDefault = 512
 const serverJvmFlags = [
-  '-Xmx512m',
   ...quickJvmFlags,
   '-Dorg.slf4j.simpleLogger.showDateTime=true',
   '-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS',

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest'
+import { plot, quantile } from '../../faults/plot.ts'
+import { report } from '../../faults/report.ts'
+import type { Result } from '../../faults/results.ts'
+import { scenarios } from '../../faults/scenarios/index.ts'
+
+function result(seed: number, times: readonly number[], violations: readonly string[] = []): Result {
+  return {
+    scenario: 'kill-anywhere',
+    group: 'crash',
+    stack: '1 broker, Redis standalone',
+    seed,
+    rounds: times.map((ms) => ({ what: 'SIGKILL', firstMs: ms, allMs: ms + 10, lagMs: ms + 20 })),
+    verdict: {
+      violations,
+      events: 1_500,
+      predictions: 1_400,
+      alerts: 3,
+      deadLetters: 100,
+      commits: 80,
+      drainedMs: 5,
+    },
+    durationMs: 60_000,
+    on: { commit: 'abc', kafka: '4.2.0', redis: '7.0.15', cores: 2, sessionTimeout: '3s', day: '2026-01-05' },
+  }
+}
+
+test('runs of one scenario are added up: rounds, events, violations, and quantiles over all rounds', () => {
+  const text = report(scenarios, [result(1, [100, 200, 300]), result(2, [400], ['I1: twice'])], [])
+  expect(text).toContain('**2 runs × 2 seeds × 4 faults injected × 3 000 events checked: 1 violations.**')
+  expect(text).toContain('| `kill-anywhere` | 2 | 4 | 3 000 | 1 | 200 / 400 | 210 / 410 | 220 / 420 |')
+})
+
+test('a round without recovery has no time, and counts', () => {
+  const failed = { ...result(1, [100]), rounds: [{ what: '', firstMs: null, allMs: null, lagMs: null }] }
+  expect(report(scenarios, [failed], [])).toContain('| `kill-anywhere` | 1 | 1 | 1 500 | 0 |  |  |  |')
+})
+
+test('a sabotage that nobody noticed stands out', () => {
+  const text = report(
+    scenarios,
+    [],
+    [
+      { name: 'no fence', by: '`sleep-before-commit`', violation: 'I1: a|b' },
+      { name: 'one alert is lost', by: '`kill-anywhere`', violation: null },
+    ],
+  )
+  expect(text).toContain('1 of 2 caught')
+  expect(text).toContain('| no fence | `sleep-before-commit` | I1: a\\|b |')
+  expect(text).toContain('| one alert is lost | `kill-anywhere` | **not caught** |')
+})
+
+test('quantiles are values that were seen', () => {
+  expect([0.5, 0.95, 1].map((share) => quantile([5, 1, 3, 2, 4], share))).toEqual([3, 5, 5])
+  expect(quantile([], 0.5)).toBeNaN()
+})
+
+test('the plot has a dot for every round', () => {
+  const svg = plot('t', [{ name: 'a', group: 'crash', times: [20, 3_000, 90_000] }])
+  expect(svg.match(/<circle /g)?.length).toBe(3)
+  expect(svg).not.toContain('NaN')
+})
