@@ -54,7 +54,7 @@ export function openTransactionPort(parts: KafkaTransactionParts): TransactionPo
  * The first transaction sends InitProducerId: the broker ends an open transaction of the id (waiting for one that is
  * being committed) and refuses its earlier owners from then on. Nothing was added, so the abort sends nothing.
  */
-async function fenceOthers(producer: Producer): Promise<void> {
+export async function fenceOthers(producer: Producer): Promise<void> {
   await producer.connect()
   const transaction = await producer.transaction()
   await transaction.abort()
@@ -254,7 +254,10 @@ function claimError(
   return kafkaError(error, `claiming ${topic}:${partition}`)
 }
 
-async function closeProducer(producer: Producer, { clock, log }: KafkaTransactionParts): Promise<void> {
+export async function closeProducer(
+  producer: Producer,
+  { clock, log }: Pick<KafkaTransactionParts, 'clock' | 'log'>,
+): Promise<void> {
   try {
     await withTimeout(producer.disconnect(), closeDeadlineMs, clock, 'closing the producer')
   } catch (error) {

@@ -1,6 +1,6 @@
 import { tornBy, type FeatureStore, type FlushResult, type Loaded, type Watermarks } from './store.ts'
 
-interface MemoryBucket {
+export interface MemoryBucket {
   readonly watermarks: Map<string, string>
   /** `layout|entity` → input name → bytes. */
   readonly parts: Map<string, Map<string, Buffer>>
@@ -72,20 +72,13 @@ export class MemoryStore implements FeatureStore {
     return { applied: true, current: request.next }
   }
 
-  /** Deep copy, to go back in time. */
-  snapshot(): MemoryStore {
-    const copy = new MemoryStore(this.buckets)
-    copy.restore(this)
-    return copy
+  /** A copy of one bucket, to go back in time with `restore`. */
+  snapshot(bucket: number): MemoryBucket {
+    return copyOf(this.#bucket(bucket))
   }
 
-  restore(from: MemoryStore): void {
-    for (const [index, bucket] of from.#buckets.entries()) {
-      this.#buckets[index] = {
-        watermarks: new Map(bucket.watermarks),
-        parts: new Map([...bucket.parts].map(([name, fields]) => [name, new Map(fields)])),
-      }
-    }
+  restore(bucket: number, snapshot: MemoryBucket): void {
+    this.#buckets[bucket] = copyOf(snapshot)
   }
 
   clear(): void {
@@ -96,10 +89,29 @@ export class MemoryStore implements FeatureStore {
     this.#bucket(bucket).watermarks.delete(inputName)
   }
 
+  dropWatermarks(bucket: number): void {
+    this.#bucket(bucket).watermarks.clear()
+  }
+
+  /** Expiry of a key: of one input's part, or (null) of all inputs' parts of an entity. */
+  dropPart(bucket: number, layout: number, entityKey: string, inputName: string | null): void {
+    const { parts } = this.#bucket(bucket)
+    const name = `${layout}|${entityKey}`
+    if (inputName === null) parts.delete(name)
+    else parts.get(name)?.delete(inputName)
+  }
+
   #bucket(index: number): MemoryBucket {
     const bucket = this.#buckets[index]
     if (bucket === undefined) throw new Error(`no bucket ${index}`)
     return bucket
+  }
+}
+
+function copyOf({ watermarks, parts }: MemoryBucket): MemoryBucket {
+  return {
+    watermarks: new Map(watermarks),
+    parts: new Map([...parts].map(([name, fields]) => [name, new Map(fields)])),
   }
 }
 

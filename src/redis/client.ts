@@ -1,8 +1,10 @@
-import { Redis } from 'ioredis'
-import { MillraceError } from '../errors.ts'
+import { MillraceError, type ErrorCode } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
+import { parseRedisAddress } from './address.ts'
+import { openConnection, type Connection } from './connection.ts'
 import type { RedisPlan } from './plan.ts'
+import { finalError, isBusy, isFull, messageOf } from './replies.ts'
 
 /** A Lua script and how many of its arguments are keys is given per call. */
 export interface ScriptCall {
@@ -22,11 +24,21 @@ export type Reply = Buffer | string | number | null | readonly Reply[]
 export interface RedisClient {
   /** Runs a script; retried until it answers or `signal` aborts. A script may therefore run twice: make it safe. */
   run(call: ScriptCall, signal: AbortSignal): Promise<Reply>
-  /** The policy of `INFO memory`; CONFIG is often forbidden. */
-  evictionPolicy(signal: AbortSignal): Promise<string>
+  /** What `INFO` says of the server, or of every master of a cluster; CONFIG is often forbidden. */
+  masters(signal: AbortSignal): Promise<readonly RedisMaster[]>
   /** Whether the last command was answered; for probes. */
   readonly answering: boolean
+  /** Why it was not; null when it was. */
+  readonly trouble: string | null
   close(): Promise<void>
+}
+
+export interface RedisMaster {
+  /** host:port, as the client reached it. */
+  readonly address: string
+  readonly version: string
+  readonly mode: 'standalone' | 'sentinel' | 'cluster'
+  readonly evictionPolicy: string
 }
 
 export interface RedisOptions {
@@ -38,39 +50,47 @@ export interface RedisOptions {
   readonly observe?: (command: RedisCommand, durationMs: number, failed: boolean) => void
 }
 
-/** An unanswered command is given up and sent again after this: half-open connections are noticed. */
-const commandTimeoutMs = 10_000
+/** Many commands may wait for one server; they say so together. */
+const warnEveryMs = 5_000
 const retryFirstMs = 50
 const retryMaxMs = 2_000
 
 export function openRedis(options: RedisOptions): RedisClient {
-  const { plan, clock, log } = options
-  const redis = new Redis(plan.url, {
-    lazyConnect: true,
-    maxRetriesPerRequest: 1, // fail to our own loop, which knows the signal
-    commandTimeout: commandTimeoutMs,
-    enableAutoPipelining: false,
-    retryStrategy: (times) => Math.min(retryFirstMs * 2 ** Math.min(times, 6), retryMaxMs),
-  })
-  // A command that fails for want of a connection does not say why there is none.
-  const connection: { failure: unknown } = { failure: null }
-  redis.on('error', (error: unknown) => (connection.failure = error))
-  redis.on('ready', () => (connection.failure = null))
-  for (const [name, lua] of options.scripts) redis.defineCommand(name, { lua })
+  const { clock, log } = options
+  const address = parseRedisAddress(options.plan.url)
+  const connection = openConnection(address, options.scripts, clock)
   let answering = false
+  let trouble: string | null = null
+  const warnedAt = new Map<string, number>()
 
   const attempt = async <T>(command: RedisCommand, work: () => Promise<T>): Promise<T> => {
     const startedAt = clock.monotonic()
     try {
+      await connection.ready()
       const reply = await work()
       answering = true
+      trouble = null
+      connection.failure = null
       options.observe?.(command, clock.monotonic() - startedAt, false)
       return reply
     } catch (error) {
       answering = false
+      trouble = messageOf(connection.failure ?? error)
       options.observe?.(command, clock.monotonic() - startedAt, true)
       throw error
     }
+  }
+  const warn = (error: unknown, tries: number): void => {
+    const [code, text]: [ErrorCode, string] = isFull(error)
+      ? ['REDIS_FULL', 'Redis has no memory left and refuses writes; waiting until there is room']
+      : isBusy(error)
+        ? ['REDIS_UNREACHABLE', 'Redis answers that it cannot yet; waiting']
+        : ['REDIS_UNREACHABLE', 'Redis does not answer; waiting']
+    if (clock.monotonic() - (warnedAt.get(text) ?? -Infinity) < warnEveryMs) return
+    warnedAt.set(text, clock.monotonic())
+    const { failure } = connection
+    const why = failure === null ? {} : { connection: messageOf(failure) }
+    log.warn({ code, redis: address.shown, error: messageOf(error), ...why, tries }, text)
   }
   const untilAnswered = async <T>(
     command: RedisCommand,
@@ -82,15 +102,13 @@ export function openRedis(options: RedisOptions): RedisClient {
       try {
         return await attempt(command, work)
       } catch (error) {
-        refuseIfFinal(error, plan)
-        if (connection.failure !== null) refuseIfFinal(connection.failure, plan)
-        if (tries === 0 || tries % 20 === 0) {
-          log.warn(
-            { code: 'REDIS_UNREACHABLE', error: messageOf(connection.failure ?? error), tries },
-            'Redis does not answer; waiting',
-          )
-        }
-        await clock.sleep(Math.min(retryFirstMs * 2 ** Math.min(tries, 6), retryMaxMs), signal)
+        // A command that fails for want of a connection does not say why there is none.
+        const final = finalError(error, address) ?? finalError(connection.failure, address)
+        if (final !== null) throw final
+        warn(error, tries)
+        // Without a connection the next attempt begins with waiting for one.
+        const backOffMs = Math.min(retryFirstMs * 2 ** Math.min(tries, 6), retryMaxMs)
+        await clock.sleep(connection.isReady ? backOffMs : retryFirstMs, signal)
       }
     }
   }
@@ -99,34 +117,29 @@ export function openRedis(options: RedisOptions): RedisClient {
     get answering() {
       return answering
     },
+    get trouble() {
+      return trouble
+    },
     run: ({ script, keys, args }, signal) =>
-      untilAnswered(commandOf(script), () => runScript(redis, script, keys, args), signal),
-    evictionPolicy: (signal) =>
-      untilAnswered(
-        'other',
-        async () => {
-          const info = await redis.info('memory')
-          return /maxmemory_policy:(\S+)/.exec(info)?.[1] ?? 'unknown'
-        },
-        signal,
-      ),
+      untilAnswered(commandOf(script), () => runScript(connection, script, keys, args), signal),
+    masters: (signal) => untilAnswered('other', () => describeMasters(connection), signal),
     close: async () => {
-      redis.disconnect()
+      connection.commands.disconnect()
       await Promise.resolve()
     },
   }
 }
 
 async function runScript(
-  redis: Redis,
+  { commands }: Connection,
   script: string,
   keys: readonly string[],
   args: readonly (string | Buffer)[],
 ): Promise<Reply> {
-  const commands = redis as unknown as Record<string, (...args: unknown[]) => Promise<Reply>>
-  const command = commands[`${script}Buffer`]
+  const named = commands as unknown as Record<string, (...args: unknown[]) => Promise<Reply>>
+  const command = named[`${script}Buffer`]
   if (command === undefined) throw new MillraceError('INTERNAL', `no Redis script ${script}`)
-  return command.call(redis, keys.length, ...keys, ...args)
+  return command.call(commands, keys.length, ...keys, ...args)
 }
 
 function commandOf(script: ScriptName): RedisCommand {
@@ -135,20 +148,20 @@ function commandOf(script: ScriptName): RedisCommand {
   return script === 'millraceWatermarks' ? 'watermarks' : 'other'
 }
 
-/** Replies that waiting does not mend. */
-function refuseIfFinal(error: unknown, plan: RedisPlan): void {
-  const message = messageOf(error)
-  const address = new URL(plan.url).host
-  if (/^(NOAUTH|WRONGPASS|NOPERM|DENIED)/.test(message)) {
-    throw new MillraceError('REDIS_UNAUTHORISED', `Redis ${address} refuses the credentials: ${message}`, {
-      cause: error,
-    })
-  }
-  if (/^(WRONGTYPE|ERR )/.test(message)) {
-    throw new MillraceError('INTERNAL', `Redis ${address} refused a command: ${message}`, { cause: error })
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+async function describeMasters(connection: Connection): Promise<RedisMaster[]> {
+  const masters = connection.masters()
+  if (masters.length === 0) throw new Error('no master is known yet')
+  return Promise.all(
+    masters.map(async (master): Promise<RedisMaster> => {
+      const info = `${await master.info('server')}\n${await master.info('memory')}`
+      const value = (name: string): string => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1] ?? 'unknown'
+      const { remoteAddress = master.options.host, remotePort = master.options.port } = master.stream
+      return {
+        address: `${remoteAddress}:${remotePort}`,
+        version: value('redis_version'),
+        mode: value('redis_mode') as RedisMaster['mode'],
+        evictionPolicy: value('maxmemory_policy'),
+      }
+    }),
+  )
 }

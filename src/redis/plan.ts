@@ -1,4 +1,4 @@
 export interface RedisPlan {
-  /** redis:// or rediss:// address; passwords are redacted in logs. */
+  /** As written (address.ts); passwords are redacted in logs. */
   readonly url: string
 }

@@ -159,6 +159,6 @@ describe('the feature store in Redis', () => {
   })
 
   test('the eviction policy is read without CONFIG', async () => {
-    expect(await client.evictionPolicy(signal)).toBe('noeviction')
+    expect(await client.masters(signal)).toMatchObject([{ evictionPolicy: 'noeviction' }])
   })
 })

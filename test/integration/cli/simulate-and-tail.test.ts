@@ -15,6 +15,7 @@ const topics = { transactions: uniqueName('tx'), labels: uniqueName('labels') }
 const plan: KafkaPlan = {
   brokers: brokers(),
   clientId: 'test',
+  instance: null,
   group: uniqueName('group'),
   sessionTimeoutMs: 10_000,
   transactionTimeoutMs: 60_000,

@@ -1,0 +1,114 @@
+import { MillraceError } from '../errors.ts'
+import type { KafkaClient } from '../kafka/client.ts'
+import { isFenced, isProtocolError, kafkaError, textOf } from '../kafka/errors.ts'
+import type { Producer, Transaction } from '../kafka/kafkajs.ts'
+import type { OutputRecord } from '../record/output.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Clock } from '../time/clock.ts'
+import { withTimeout } from '../time/deadline.ts'
+import { untilAborted } from '../time/until-aborted.ts'
+import { closeProducer, fenceOthers } from './kafka-transaction.ts'
+import { coverageGap, produceRequest, splitBySize } from './record-batch.ts'
+
+export interface OutputsClaimParts {
+  readonly client: KafkaClient
+  readonly transactionalId: string
+  readonly clock: Clock
+  readonly log: Log
+  /** Smallest `max.message.bytes` of the topics written. */
+  readonly batchBytesMax: number
+}
+
+/** The one producer with a transactional id; transactions of records, without a group position. */
+export interface OutputsClaim {
+  /**
+   * All records or none; resolves only on an acknowledged commit. Throws TRANSACTION_FENCED when somebody claimed the id
+   * after us, else TRANSACTION_NOT_COMMITTED (the outcome may be unknown). After any throw this claim is dead.
+   */
+  run(outputs: readonly OutputRecord[]): Promise<void>
+  /** Idempotent; never throws. */
+  close(): Promise<void>
+}
+
+/** Fences every earlier claim of the id. When it returns, what they committed is final and readable. */
+export async function claimOutputs(parts: OutputsClaimParts, signal: AbortSignal): Promise<OutputsClaim> {
+  const producer = parts.client.transactionalProducer(parts.transactionalId)
+  try {
+    await untilAborted(fenceOthers(producer), signal)
+  } catch (error) {
+    void closeProducer(producer, parts)
+    if (signal.aborted) throw signal.reason
+    throw kafkaError(error, `claiming transactional id ${parts.transactionalId}`)
+  }
+  let dead = false
+  return {
+    run: async (outputs) => {
+      if (dead) throw new MillraceError('INTERNAL', `the claim of ${parts.transactionalId} has ended`)
+      try {
+        const { transactionTimeoutMs } = parts.client.plan
+        await withTimeout(
+          write(producer, outputs, parts),
+          transactionTimeoutMs,
+          parts.clock,
+          'the transaction',
+        )
+      } catch (error) {
+        dead = true
+        throw failure(error, parts.transactionalId)
+      }
+    },
+    close: async () => {
+      dead = true
+      await closeProducer(producer, parts)
+    },
+  }
+}
+
+async function write(
+  producer: Producer,
+  outputs: readonly OutputRecord[],
+  { client, batchBytesMax }: OutputsClaimParts,
+): Promise<void> {
+  const transaction: Transaction = await producer.transaction()
+  const timeoutMs = Math.ceil(client.plan.transactionTimeoutMs / 2)
+  try {
+    // One after another: concurrent sends would reuse sequence numbers after an error.
+    for (const some of splitBySize(outputs, batchBytesMax)) {
+      const acknowledged = await transaction.sendBatch(produceRequest(some, 'none', timeoutMs))
+      const gap = coverageGap(some, acknowledged)
+      if (gap !== null) throw new Error(gap)
+    }
+  } catch (error) {
+    // Lets readers of the topics go on at once; else the next claim or the broker's timeout does.
+    await transaction.abort().catch(() => {})
+    throw error
+  }
+  await transaction.commit()
+}
+
+function failure(error: unknown, transactionalId: string): MillraceError {
+  const what = `a transaction of ${transactionalId}`
+  if (isProtocolError(error, 'MESSAGE_TOO_LARGE')) {
+    return new MillraceError(
+      'KAFKA_RECORD_TOO_LARGE',
+      `${what} holds a record a topic refuses: ${textOf(error)}`,
+      {
+        cause: error,
+      },
+    )
+  }
+  if (isFenced(error)) {
+    return new MillraceError('TRANSACTION_FENCED', `${what} was refused: a later run claimed the id`, {
+      cause: error,
+    })
+  }
+  const mapped = kafkaError(error, what)
+  if (mapped.code === 'KAFKA_UNAUTHORISED') return mapped
+  return new MillraceError(
+    'TRANSACTION_NOT_COMMITTED',
+    `${what} has no acknowledged commit: ${textOf(error)}`,
+    {
+      cause: error,
+    },
+  )
+}

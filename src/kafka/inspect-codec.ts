@@ -1,0 +1,289 @@
+/** Bytes of the requests that `inspect.ts` makes and kafkajs does not know. Pure. */
+
+/** What the principal may do, by names of Kafka's ACLs; null: the broker does not say. */
+export type Operations = ReadonlySet<string> | null
+
+export interface DescribedPartition {
+  readonly partition: number
+  readonly leader: number
+  readonly replicas: number
+  readonly inSync: number
+}
+
+export interface DescribedTopic {
+  readonly errorCode: number
+  readonly topic: string
+  readonly partitions: readonly DescribedPartition[]
+  readonly operations: Operations
+}
+
+export interface DescribedGroup {
+  readonly errorCode: number
+  /** Empty: the group does not exist. */
+  readonly state: string
+  readonly members: readonly { readonly memberId: string; readonly clientId: string; readonly host: string }[]
+  readonly operations: Operations
+}
+
+/** Supported levels of a broker's features, by name; such as metadata.version → 29. */
+export type Features = ReadonlyMap<string, number>
+
+export interface DescribedTransaction {
+  readonly errorCode: number
+  readonly state: string
+}
+
+/** Classic and compact types of Kafka, written one after another. */
+class Writer {
+  readonly #parts: Buffer[] = []
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#parts)
+  }
+  byte(value: number): this {
+    this.#parts.push(Buffer.of(value))
+    return this
+  }
+  int32(value: number): this {
+    const bytes = Buffer.alloc(4)
+    bytes.writeInt32BE(value)
+    this.#parts.push(bytes)
+    return this
+  }
+  text(value: string): this {
+    const bytes = Buffer.from(value)
+    const length = Buffer.alloc(2)
+    length.writeInt16BE(bytes.length)
+    this.#parts.push(length, bytes)
+    return this
+  }
+  texts(values: readonly string[]): this {
+    this.int32(values.length)
+    for (const value of values) this.text(value)
+    return this
+  }
+  varint(value: number): this {
+    let rest = value
+    for (; rest > 0x7f; rest >>>= 7) this.byte((rest & 0x7f) | 0x80)
+    return this.byte(rest)
+  }
+  compactText(value: string): this {
+    const bytes = Buffer.from(value)
+    this.varint(bytes.length + 1)
+    this.#parts.push(bytes)
+    return this
+  }
+}
+
+/** Reading past the end throws a RangeError. */
+class Reader {
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+  #take(count: number): number {
+    const at = this.#at
+    if (count < 0 || at + count > this.#bytes.length) throw new RangeError("a broker's answer is cut off")
+    this.#at += count
+    return at
+  }
+  skip(count: number): void {
+    this.#take(count)
+  }
+  int16(): number {
+    return this.#bytes.readInt16BE(this.#take(2))
+  }
+  int32(): number {
+    return this.#bytes.readInt32BE(this.#take(4))
+  }
+  /** Empty for null. */
+  text(): string {
+    const length = Math.max(0, this.int16())
+    const at = this.#take(length)
+    return this.#bytes.toString('utf8', at, at + length)
+  }
+  blob(): void {
+    this.skip(Math.max(0, this.int32()))
+  }
+  array<T>(one: () => T): T[] {
+    return Array.from({ length: Math.max(0, this.int32()) }, one)
+  }
+  varint(): number {
+    let value = 0
+    for (let shift = 0; shift <= 28; shift += 7) {
+      const byte = this.#bytes.readUInt8(this.#take(1))
+      value |= (byte & 0x7f) << shift
+      if (byte <= 0x7f) return value >>> 0
+    }
+    throw new RangeError("a broker's answer has a number that is too long")
+  }
+  compactText(): string {
+    const length = Math.max(0, this.varint() - 1)
+    const at = this.#take(length)
+    return this.#bytes.toString('utf8', at, at + length)
+  }
+  compactArray<T>(one: () => T): T[] {
+    return Array.from({ length: Math.max(0, this.varint() - 1) }, one)
+  }
+  /** `known` reads the fields it knows by their tag and returns true. */
+  tags(known: (tag: number) => boolean = () => false): void {
+    const count = this.varint()
+    for (let i = 0; i < count; i++) {
+      const tag = this.varint()
+      const length = this.varint()
+      const end = this.#at + length
+      if (known(tag)) this.#at = end
+      else this.skip(length)
+    }
+  }
+}
+
+/** Codes of Kafka's ACL operations. */
+const operationNames: Readonly<Record<number, string>> = {
+  3: 'Read',
+  4: 'Write',
+  5: 'Create',
+  6: 'Delete',
+  7: 'Alter',
+  8: 'Describe',
+  9: 'ClusterAction',
+  10: 'DescribeConfigs',
+  11: 'AlterConfigs',
+  12: 'IdempotentWrite',
+}
+const operationsUnknown = -2_147_483_648
+
+function operationsOf(bits: number): Operations {
+  if (bits === operationsUnknown) return null
+  const names = Object.entries(operationNames)
+  return new Set(names.filter(([code]) => (bits & (1 << Number(code))) !== 0).map(([, name]) => name))
+}
+
+/** Metadata, the last version with classic types. */
+export const metadataRequest = { apiKey: 3, apiVersion: 8, apiName: 'Metadata' } as const
+
+export function encodeMetadata(topics: readonly string[]): Buffer {
+  // No auto-creation; no operations on the cluster, those on topics.
+  return new Writer().texts(topics).byte(0).byte(0).byte(1).bytes
+}
+
+export function decodeMetadata(payload: Buffer): DescribedTopic[] {
+  const read = new Reader(payload)
+  read.skip(4) // throttle time
+  read.array(() => {
+    read.skip(4) // node id
+    read.text()
+    read.skip(4) // port
+    read.text() // rack
+  })
+  read.text() // cluster id
+  read.skip(4) // controller
+  return read.array(() => {
+    const errorCode = read.int16()
+    const topic = read.text()
+    read.skip(1) // is internal
+    const partitions = read.array(() => {
+      read.skip(2) // error code
+      const partition = read.int32()
+      const leader = read.int32()
+      read.skip(4) // leader epoch
+      const replicas = read.array(() => read.int32()).length
+      const inSync = read.array(() => read.int32()).length
+      read.array(() => read.int32()) // offline
+      return { partition, leader, replicas, inSync }
+    })
+    return { errorCode, topic, partitions, operations: operationsOf(read.int32()) }
+  })
+}
+
+/** FindCoordinator, the first version that also finds those of transactions. */
+export const coordinatorRequest = { apiKey: 10, apiVersion: 1, apiName: 'FindCoordinator' } as const
+
+export type CoordinatorKind = 'group' | 'transaction'
+
+export function encodeCoordinator(key: string, kind: CoordinatorKind): Buffer {
+  return new Writer().text(key).byte(kind === 'group' ? 0 : 1).bytes
+}
+
+export function decodeCoordinator(payload: Buffer): { readonly errorCode: number; readonly nodeId: number } {
+  const read = new Reader(payload)
+  read.skip(4) // throttle time
+  const errorCode = read.int16()
+  read.text() // error message
+  return { errorCode, nodeId: read.int32() }
+}
+
+/** DescribeGroups, the first version with authorised operations. */
+export const groupsRequest = { apiKey: 15, apiVersion: 3, apiName: 'DescribeGroups' } as const
+
+export function encodeGroup(group: string): Buffer {
+  return new Writer().texts([group]).byte(1).bytes
+}
+
+export function decodeGroup(payload: Buffer): DescribedGroup {
+  const read = new Reader(payload)
+  read.skip(4) // throttle time
+  const [group] = read.array(() => {
+    const errorCode = read.int16()
+    read.text() // group id
+    const state = read.text()
+    read.text() // protocol type
+    read.text() // protocol
+    const members = read.array(() => {
+      const member = { memberId: read.text(), clientId: read.text(), host: read.text() }
+      read.blob() // metadata
+      read.blob() // assignment
+      return member
+    })
+    return { errorCode, state, members, operations: operationsOf(read.int32()) }
+  })
+  if (group === undefined) throw new RangeError('a broker describes no group')
+  return group
+}
+
+/** ApiVersions, the first version that tells features. */
+export const versionsRequest = { apiKey: 18, apiVersion: 3, apiName: 'ApiVersions' } as const
+
+export function encodeVersions(name: string, version: string): Buffer {
+  return new Writer().byte(0).compactText(name).compactText(version).byte(0).bytes
+}
+
+export function decodeFeatures(payload: Buffer): Features {
+  const read = new Reader(payload)
+  const features = new Map<string, number>()
+  if (read.int16() !== 0) return features // the broker is older than this version
+  read.compactArray(() => {
+    read.skip(2 + 2 + 2)
+    read.tags()
+  })
+  read.skip(4) // throttle time
+  read.tags((tag) => {
+    if (tag !== 0) return false // 0: supported features
+    read.compactArray(() => {
+      const name = read.compactText()
+      read.skip(2) // smallest level
+      features.set(name, read.int16())
+      read.tags()
+    })
+    return true
+  })
+  return features
+}
+
+export const transactionsRequest = { apiKey: 65, apiVersion: 0, apiName: 'DescribeTransactions' } as const
+
+export function encodeTransaction(transactionalId: string): Buffer {
+  return new Writer().byte(0).varint(2).compactText(transactionalId).byte(0).bytes
+}
+
+export function decodeTransaction(payload: Buffer): DescribedTransaction {
+  const read = new Reader(payload)
+  read.tags()
+  read.skip(4) // throttle time
+  if (read.varint() < 2) throw new RangeError('a broker describes no transaction')
+  const errorCode = read.int16()
+  read.compactText() // id
+  return { errorCode, state: read.compactText() }
+}

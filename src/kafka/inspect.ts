@@ -1,0 +1,265 @@
+import type { Admin } from 'kafkajs'
+import { MillraceError } from '../errors.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Clock } from '../time/clock.ts'
+import { version } from '../version.ts'
+import { kafkaConfig } from './client.ts'
+import { isProtocolError, kafkaError } from './errors.ts'
+import {
+  coordinatorRequest,
+  decodeCoordinator,
+  decodeFeatures,
+  decodeGroup,
+  decodeMetadata,
+  decodeTransaction,
+  encodeCoordinator,
+  encodeGroup,
+  encodeMetadata,
+  encodeTransaction,
+  encodeVersions,
+  groupsRequest,
+  metadataRequest,
+  transactionsRequest,
+  versionsRequest,
+  type CoordinatorKind,
+  type DescribedGroup,
+  type DescribedTopic,
+} from './inspect-codec.ts'
+import { ConfigResourceTypes, Kafka } from './kafkajs.ts'
+import type { KafkaPlan } from './plan.ts'
+import { createCluster, type RawBroker } from './raw-cluster.ts'
+
+/** Questions about a cluster that change nothing. Errors are MillraceErrors that say what was asked. */
+export interface KafkaInspector {
+  brokers(): Promise<readonly BrokerFacts[]>
+  /** Settings by name; KAFKA_UNAUTHORISED without DescribeConfigs on the cluster. */
+  brokerSettings(nodeId: number): Promise<Settings>
+  /** Those that do not exist, or may not be seen, are left out. */
+  topics(topics: readonly string[]): Promise<ReadonlyMap<string, DescribedTopic>>
+  topicSettings(topics: readonly string[]): Promise<ReadonlyMap<string, Settings>>
+  group(group: string): Promise<DescribedGroup>
+  offsets(group: string, topic: string): Promise<ReadonlyMap<number, CommittedOffset>>
+  /** Log start and high watermark by partition. */
+  logRanges(topic: string): Promise<ReadonlyMap<number, { readonly start: number; readonly end: number }>>
+  /** Whether the principal may describe this transactional id; it may not exist. */
+  mayDescribeTransaction(transactionalId: string): Promise<boolean>
+  /** False: everybody may do everything. Null: this principal may not ask. */
+  hasAuthorizer(): Promise<boolean | null>
+  close(): Promise<void>
+}
+
+export interface BrokerFacts {
+  readonly nodeId: number
+  readonly address: string
+  /** `4.2` and the like: newest metadata version that the binaries know; null before Kafka 3.3 or in ZooKeeper mode. */
+  readonly release: string | null
+}
+
+export type Settings = ReadonlyMap<string, string>
+
+export interface CommittedOffset {
+  readonly offset: number
+  readonly metadata: string
+}
+
+const transactionUnauthorised = 53
+const groupUnauthorised = 30
+/** Loading, or being elected. */
+const coordinatorPasses = new Set([14, 15])
+const coordinatorTriesMax = 20
+const coordinatorPauseMs = 100
+
+type RequestHead = Pick<
+  Parameters<RawBroker['connectionPool']['send']>[0]['request'],
+  'apiKey' | 'apiVersion' | 'apiName'
+>
+
+export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): KafkaInspector {
+  const retry = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 }
+  const kafka = new Kafka(kafkaConfig(plan, log, { retry }))
+  const admin: Admin = kafka.admin()
+  const cluster = createCluster(kafka)
+  const ask = async <T>(what: string, question: () => Promise<T>): Promise<T> => {
+    try {
+      return await question()
+    } catch (error) {
+      throw kafkaError(error, what)
+    }
+  }
+  const seed = async (): Promise<RawBroker> => {
+    await cluster.connect()
+    const { seedBroker } = cluster.brokerPool
+    if (seedBroker === undefined) throw new Error('kafkajs has no seed broker')
+    return seedBroker
+  }
+  // kafkajs hides why a coordinator was not found.
+  const coordinator = async (key: string, kind: CoordinatorKind): Promise<RawBroker> => {
+    for (let tries = 1; ; tries++) {
+      const bytes = encodeCoordinator(key, kind)
+      const { errorCode, nodeId } = await send(await seed(), coordinatorRequest, bytes, decodeCoordinator)
+      if (errorCode === 0) {
+        await cluster.refreshMetadata()
+        return cluster.findBroker({ nodeId: String(nodeId) })
+      }
+      if (!coordinatorPasses.has(errorCode) || tries >= coordinatorTriesMax) {
+        throw refused(`looking for the coordinator of ${key}`, errorCode)
+      }
+      await clock.sleep(coordinatorPauseMs)
+    }
+  }
+  let connecting: Promise<void> | null = null
+  const connected = async (): Promise<Admin> => {
+    connecting ??= admin.connect()
+    await connecting
+    return admin
+  }
+  return {
+    brokers: () =>
+      ask('asking for the brokers', async () => {
+        const { brokers } = await (await connected()).describeCluster()
+        await seed()
+        await cluster.refreshMetadata()
+        return Promise.all(
+          brokers.map(async ({ nodeId, host, port }) => {
+            const broker = await cluster.findBroker({ nodeId: String(nodeId) })
+            const features = await send(
+              broker,
+              versionsRequest,
+              encodeVersions('millrace', version),
+              decodeFeatures,
+            )
+            return {
+              nodeId,
+              address: `${host}:${port}`,
+              release: releaseOf(features.get('metadata.version')),
+            }
+          }),
+        )
+      }),
+    brokerSettings: (nodeId) =>
+      ask(`reading the settings of broker ${nodeId}`, async () => {
+        const found = await settings(await connected(), ConfigResourceTypes.BROKER, [String(nodeId)])
+        return found.get(String(nodeId)) ?? new Map<string, string>()
+      }),
+    topics: (topics) =>
+      ask(`describing ${topics.join(', ')}`, async () => {
+        const found = await send(await seed(), metadataRequest, encodeMetadata(topics), decodeMetadata)
+        return new Map(found.filter(({ errorCode }) => errorCode === 0).map((one) => [one.topic, one]))
+      }),
+    topicSettings: (topics) =>
+      ask(`reading the settings of ${topics.join(', ')}`, async () =>
+        settings(await connected(), ConfigResourceTypes.TOPIC, topics),
+      ),
+    group: (group) =>
+      ask(`describing group ${group}`, async () => {
+        const bytes = encodeGroup(group)
+        const found = await send(await coordinator(group, 'group'), groupsRequest, bytes, decodeGroup)
+        if (found.errorCode !== 0) throw refused(`describing group ${group}`, found.errorCode)
+        return found
+      }),
+    offsets: (group, topic) =>
+      ask(`reading the offsets of group ${group} in ${topic}`, async () => {
+        const [answer] = await (await connected()).fetchOffsets({ groupId: group, topics: [topic] })
+        const found = (answer?.partitions ?? []).filter(({ offset }) => Number(offset) !== -1)
+        return new Map(
+          found.map((one) => [one.partition, { offset: Number(one.offset), metadata: one.metadata ?? '' }]),
+        )
+      }),
+    logRanges: (topic) =>
+      ask(`reading the log ranges of ${topic}`, async () => {
+        const ranges = await (await connected()).fetchTopicOffsets(topic)
+        return new Map(
+          ranges.map(({ partition, low, high }) => [partition, { start: Number(low), end: Number(high) }]),
+        )
+      }),
+    mayDescribeTransaction: (transactionalId) =>
+      ask(`describing transactional id ${transactionalId}`, async () => {
+        try {
+          const broker = await coordinator(transactionalId, 'transaction')
+          const bytes = encodeTransaction(transactionalId)
+          const { errorCode } = await send(broker, transactionsRequest, bytes, decodeTransaction)
+          return errorCode !== transactionUnauthorised
+        } catch (error) {
+          if (error instanceof MillraceError && error.code === 'KAFKA_UNAUTHORISED') return false
+          throw error
+        }
+      }),
+    hasAuthorizer: () =>
+      ask('asking for ACLs', async () => {
+        try {
+          await (await connected()).describeAcls(anyAcl)
+          return true
+        } catch (error) {
+          if (isProtocolError(error, 'SECURITY_DISABLED')) return false
+          if (isProtocolError(error, 'CLUSTER_AUTHORIZATION_FAILED')) return null
+          throw error
+        }
+      }),
+    close: async () => {
+      await cluster.disconnect().catch(() => {}) // nothing is left open on the other side
+      if (connecting) await admin.disconnect().catch(() => {})
+    },
+  }
+}
+
+function refused(what: string, errorCode: number): MillraceError {
+  const unauthorised = errorCode === groupUnauthorised || errorCode === transactionUnauthorised
+  const code = unauthorised ? 'KAFKA_UNAUTHORISED' : 'KAFKA_UNREACHABLE'
+  return new MillraceError(code, `${what}: the broker answers error ${errorCode}`)
+}
+
+/** ANY everywhere. */
+const anyAcl = { resourceType: 1, resourcePatternType: 1, operation: 1, permissionType: 1 }
+
+function send<T>(
+  broker: RawBroker,
+  head: RequestHead,
+  bytes: Buffer,
+  decode: (payload: Buffer) => T,
+): Promise<T> {
+  return broker.connectionPool.send<T>({
+    request: { ...head, encode: () => Promise.resolve({ buf: bytes, buffer: bytes }) },
+    response: {
+      decode: (payload) => Promise.resolve(decode(payload)),
+      parse: (answer) => Promise.resolve(answer),
+    },
+  })
+}
+
+async function settings(
+  admin: Admin,
+  type: number,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, Settings>> {
+  if (names.length === 0) return new Map()
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: names.map((name) => ({ type, name })),
+  })
+  return new Map(
+    resources.map(({ resourceName, configEntries }) => [
+      resourceName,
+      new Map(configEntries.map(({ configName, configValue }) => [configName, configValue])),
+    ]),
+  )
+}
+
+/** Newest metadata version of each release. */
+const releases: readonly (readonly [level: number, release: string])[] = [
+  [7, '3.3'],
+  [8, '3.4'],
+  [11, '3.5'],
+  [14, '3.6'],
+  [19, '3.7'],
+  [20, '3.8'],
+  [21, '3.9'],
+  [25, '4.0'],
+  [27, '4.1'],
+  [29, '4.2'],
+  [30, '4.3'],
+]
+
+export function releaseOf(metadataVersion: number | undefined): string | null {
+  if (metadataVersion === undefined) return null
+  return releases.find(([level]) => metadataVersion <= level)?.[1] ?? 'newer than 4.3'
+}

@@ -1,0 +1,259 @@
+import { randomUUID } from 'node:crypto'
+import { MillraceError } from '../errors.ts'
+import { createRedisStore, featureScripts } from '../features/redis-store.ts'
+import { openKafkaClient } from '../kafka/client.ts'
+import { kafkaError } from '../kafka/errors.ts'
+import { openKafkaInspector } from '../kafka/inspect.ts'
+import type { BrokerFacts, CommittedOffset, KafkaInspector, Settings } from '../kafka/inspect.ts'
+import type { DescribedGroup, DescribedTopic } from '../kafka/inspect-codec.ts'
+import type { TopicLife } from '../kafka/topic-metadata.ts'
+import { openScorer } from '../model/onnx-scorer.ts'
+import { nameSeparator } from '../record/input.ts'
+import { bucketsOn, parseRedisAddress } from '../redis/address.ts'
+import { openRedis } from '../redis/client.ts'
+import { inspectRedis, type RedisFacts } from '../redis/inspect.ts'
+import { openRegistry } from '../registry/registry.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Clock } from '../time/clock.ts'
+import { withTimeout } from '../time/deadline.ts'
+import type { Plan } from '../topology/plan.ts'
+import { replayTopicOf } from './dead-letters.ts'
+import { namespaceOf } from './service.ts'
+import { deadLetterTopicsOf } from './topics.ts'
+
+/** Something that was asked for: an answer, or why there is none. */
+export type Fact<T> = { readonly value: T } | { readonly error: MillraceError }
+
+/** Everything the checks judge. Gathered without changing anything. */
+export interface Facts {
+  readonly plan: Plan
+  readonly nowMs: number
+  readonly brokers: Fact<readonly BrokerFacts[]>
+  /** Of every broker. */
+  readonly brokerSettings: Fact<readonly Settings[]>
+  readonly topics: Fact<ReadonlyMap<string, DescribedTopic>>
+  readonly topicSettings: Fact<ReadonlyMap<string, Settings>>
+  readonly clusterId: Fact<string>
+  readonly lives: Fact<ReadonlyMap<string, TopicLife>>
+  /** Null: nobody ever joined a group on this cluster. */
+  readonly group: Fact<DescribedGroup | null>
+  /** By source topic and partition. */
+  readonly positions: Fact<ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>>
+  readonly ranges: Fact<
+    ReadonlyMap<string, ReadonlyMap<number, { readonly start: number; readonly end: number }>>
+  >
+  /** Null: no transaction was ever made on this cluster. */
+  readonly mayDescribeTransactions: Fact<boolean | null>
+  readonly hasAuthorizer: Fact<boolean | null>
+  readonly redis: Fact<RedisFacts>
+  /** W by bucket and input. */
+  readonly watermarks: Fact<readonly ReadonlyMap<string, string>[]>
+  /** What serves, in words. */
+  readonly model: Fact<string>
+  /** Subjects the registry does not know; null: the topology needs no registry. */
+  readonly subjectsMissing: Fact<readonly string[] | null>
+}
+
+export interface FactParts {
+  readonly plan: Plan
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export const offsetsTopic = '__consumer_offsets'
+export const transactionsTopic = '__transaction_state'
+
+/** One question, with everything that kafkajs and ioredis try again inside it. */
+const questionMs = 15_000
+
+export async function gatherFacts(parts: FactParts, signal: AbortSignal): Promise<Facts> {
+  const { plan, clock } = parts
+  const [kafka, redis, model, subjectsMissing] = await Promise.all([
+    kafkaFacts(parts),
+    redisFacts(parts),
+    fact(parts, 'loading the model', () => describeModel(parts, signal)),
+    fact(parts, 'asking the schema registry', () => missingSubjects(plan, signal)),
+  ])
+  signal.throwIfAborted()
+  return { plan, nowMs: clock.now(), ...kafka, ...redis, model, subjectsMissing }
+}
+
+/** Never rejects: trouble is a fact. */
+async function fact<T>({ clock }: FactParts, what: string, ask: () => Promise<T>): Promise<Fact<T>> {
+  try {
+    return { value: await withTimeout(ask(), questionMs, clock, what) }
+  } catch (error) {
+    return { error: error instanceof MillraceError ? error : kafkaError(error, what) }
+  }
+}
+
+type KafkaFacts = Pick<
+  Facts,
+  | 'brokers'
+  | 'brokerSettings'
+  | 'topics'
+  | 'topicSettings'
+  | 'clusterId'
+  | 'lives'
+  | 'group'
+  | 'positions'
+  | 'ranges'
+  | 'mayDescribeTransactions'
+  | 'hasAuthorizer'
+>
+
+async function kafkaFacts(parts: FactParts): Promise<KafkaFacts> {
+  const { plan } = parts
+  const inspector = openKafkaInspector(plan.kafka, parts.clock, parts.log)
+  const client = openKafkaClient({ ...parts, plan: plan.kafka })
+  try {
+    const brokers = await fact(parts, 'asking for the brokers', () => inspector.brokers())
+    if ('error' in brokers) return unansweredBy(brokers.error)
+    const names = topicNames(plan)
+    const topics = await fact(parts, 'describing topics', () =>
+      inspector.topics([...names, offsetsTopic, transactionsTopic]),
+    )
+    const found = 'value' in topics ? [...topics.value.keys()] : []
+    const sources = plan.sources.map(({ topic }) => topic).filter((topic) => found.includes(topic))
+    const hasGroups = found.includes(offsetsTopic)
+    const perTopic = async <T>(ask: (topic: string) => Promise<T>): Promise<ReadonlyMap<string, T>> =>
+      new Map(await Promise.all(sources.map(async (topic) => [topic, await ask(topic)] as const)))
+    // Looking for a coordinator would create the topic.
+    const group = await fact(parts, 'describing the group', async () =>
+      hasGroups ? inspector.group(plan.kafka.group) : null,
+    )
+    const isHidden = 'error' in group && group.error.code === 'KAFKA_UNAUTHORISED'
+    return {
+      brokers,
+      topics,
+      group,
+      brokerSettings: await fact(parts, 'reading broker settings', () =>
+        Promise.all(brokers.value.map(({ nodeId }) => inspector.brokerSettings(nodeId))),
+      ),
+      topicSettings: await fact(parts, 'reading topic settings', () => inspector.topicSettings(found)),
+      clusterId: await fact(parts, 'reading the cluster id', () => client.admin.clusterId()),
+      lives: await fact(parts, 'reading topic ids', () => client.admin.topicLives(sources)),
+      positions: isHidden
+        ? group
+        : await fact(parts, 'reading the offsets of the group', () =>
+            perTopic(async (topic) => (hasGroups ? inspector.offsets(plan.kafka.group, topic) : new Map())),
+          ),
+      ranges: await fact(parts, 'reading log ranges', () => perTopic((topic) => inspector.logRanges(topic))),
+      mayDescribeTransactions: await fact(parts, 'describing transactional ids', () =>
+        mayDescribeTransactions(inspector, plan, found),
+      ),
+      hasAuthorizer: await fact(parts, 'asking for ACLs', () => inspector.hasAuthorizer()),
+    }
+  } finally {
+    await inspector.close()
+    await client.close()
+  }
+}
+
+export function topicNames(plan: Plan): readonly string[] {
+  const { predictions, alerts } = plan.sinks
+  return [
+    ...new Set([
+      ...plan.sources.map(({ topic }) => topic),
+      predictions.topic,
+      alerts.topic,
+      ...deadLetterTopicsOf(plan),
+      replayTopicOf(plan),
+    ]),
+  ]
+}
+
+async function mayDescribeTransactions(
+  inspector: KafkaInspector,
+  plan: Plan,
+  found: readonly string[],
+): Promise<boolean | null> {
+  if (!found.includes(transactionsTopic)) return null
+  const [source] = plan.sources
+  const id = [plan.name, plan.kafka.group, source?.topic, 0].join(nameSeparator)
+  return inspector.mayDescribeTransaction(id)
+}
+
+function unansweredBy(error: MillraceError): KafkaFacts {
+  return {
+    brokers: { error },
+    brokerSettings: { error },
+    topics: { error },
+    topicSettings: { error },
+    clusterId: { error },
+    lives: { error },
+    group: { error },
+    positions: { error },
+    ranges: { error },
+    mayDescribeTransactions: { error },
+    hasAuthorizer: { error },
+  }
+}
+
+async function redisFacts(parts: FactParts): Promise<Pick<Facts, 'redis' | 'watermarks'>> {
+  const { plan, clock } = parts
+  const key = `${namespaceOf(plan)}:{0}:W`
+  const redis = await fact(parts, 'asking Redis', () =>
+    inspectRedis(plan.redis, key, questionMs - 1_000, clock),
+  )
+  if ('error' in redis) return { redis, watermarks: redis }
+  return { redis, watermarks: await fact(parts, 'reading watermarks', () => readWatermarks(parts)) }
+}
+
+async function readWatermarks({
+  plan,
+  clock,
+  log,
+}: FactParts): Promise<readonly ReadonlyMap<string, string>[]> {
+  const client = openRedis({ plan: plan.redis, scripts: featureScripts, clock, log })
+  const stop = new AbortController()
+  const late = clock.sleep(questionMs, stop.signal).then(
+    () => stop.abort(),
+    () => undefined,
+  )
+  try {
+    const buckets = bucketsOn(parseRedisAddress(plan.redis.url))
+    const store = createRedisStore({
+      client,
+      namespace: namespaceOf(plan),
+      layouts: plan.features.layouts,
+      buckets,
+    })
+    return await Promise.all(
+      Array.from({ length: buckets }, (_, bucket) => store.watermarks(bucket, stop.signal)),
+    )
+  } finally {
+    stop.abort()
+    await late
+    await client.close()
+  }
+}
+
+async function describeModel({ plan, clock, log }: FactParts, signal: AbortSignal): Promise<string> {
+  const scorer = await openScorer({ plan: plan.model, clock, log, signal })
+  try {
+    const { name, version, digest } = scorer.identity
+    return `${name}/${version}, ${digest.slice(0, 19)}…, ${scorer.width} inputs`
+  } finally {
+    await scorer.close()
+  }
+}
+
+async function missingSubjects(plan: Plan, signal: AbortSignal): Promise<readonly string[] | null> {
+  const { predictions, alerts } = plan.sinks
+  const subjects = new Set([
+    ...plan.sources.flatMap(({ codec }) => (codec.kind === 'avro' ? [codec.subject] : [])),
+    ...[predictions.codec, alerts.codec].flatMap((codec) => (codec.kind === 'avro' ? [codec.subject] : [])),
+  ])
+  if (plan.registryUrl === null || subjects.size === 0) return null
+  const registry = openRegistry({ url: plan.registryUrl })
+  const ids = await Promise.all(
+    [...subjects].map(async (subject) => [subject, await registry.latestId(subject, signal)] as const),
+  )
+  return ids.filter(([, id]) => id === null).map(([subject]) => subject)
+}
+
+/** Identities of incarnations that a start would begin; none is kept. */
+export function newIdentity(): string {
+  return randomUUID().slice(0, 8)
+}

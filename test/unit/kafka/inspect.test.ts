@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest'
+import { releaseOf } from '../../../src/kafka/inspect.ts'
+import {
+  decodeCoordinator,
+  decodeFeatures,
+  decodeGroup,
+  decodeMetadata,
+  decodeTransaction,
+  encodeCoordinator,
+  encodeGroup,
+  encodeMetadata,
+  encodeTransaction,
+  encodeVersions,
+} from '../../../src/kafka/inspect-codec.ts'
+
+const hex = (...parts: readonly string[]): Buffer => Buffer.from(parts.join('').replaceAll(' ', ''), 'hex')
+
+test('requests are written as Kafka reads them', () => {
+  expect(encodeMetadata(['ab'])).toEqual(hex('00000001 0002 6162', '00 00 01'))
+  expect(encodeGroup('g')).toEqual(hex('00000001 0001 67', '01'))
+  expect(encodeVersions('m', '1')).toEqual(hex('00', '02 6d', '02 31', '00'))
+  expect(encodeTransaction('t')).toEqual(hex('00', '02', '02 74', '00'))
+  expect(encodeCoordinator('t', 'transaction')).toEqual(hex('0001 74 01'))
+  const long = encodeTransaction('x'.repeat(200))
+  expect([long[2], long[3]]).toEqual([0xc9, 0x01]) // 201 as a varint
+})
+
+const topic = hex(
+  '00000000', // throttle time
+  '00000001 00000001 0001 68 00002384 ffff', // one broker, no rack
+  'ffff 00000001', // cluster id, controller
+  '00000001 0000 0002 6162 00', // one topic, no error
+  '00000001 0000 00000003 00000001 00000000', // partition 3, leader 1
+  '00000002 00000001 00000002', // replicas
+  '00000001 00000001', // in sync
+  '00000000', // offline
+)
+
+test('metadata: replicas, and what the principal may do', () => {
+  const partitions = [{ partition: 3, leader: 1, replicas: 2, inSync: 1 }]
+  // Bits 3 and 8: Read, Describe.
+  expect(decodeMetadata(Buffer.concat([topic, hex('00000108 80000000')]))).toEqual([
+    { errorCode: 0, topic: 'ab', partitions, operations: new Set(['Read', 'Describe']) },
+  ])
+  expect(decodeMetadata(Buffer.concat([topic, hex('80000000 80000000')]))[0]?.operations).toBeNull()
+  expect(() => decodeMetadata(topic)).toThrow(RangeError)
+})
+
+test('a coordinator, or why there is none', () => {
+  expect(decodeCoordinator(hex('00000000 0000 ffff 00000003 0001 68 00002384'))).toEqual({
+    errorCode: 0,
+    nodeId: 3,
+  })
+  expect(decodeCoordinator(hex('00000000 001e 0001 78 ffffffff 0000 ffffffff'))).toMatchObject({
+    errorCode: 30,
+  })
+})
+
+test('a group: members and where they are', () => {
+  const group = hex(
+    '00000000 00000001 0000 0001 67 0006 537461626c65 0000 0000', // Stable
+    '00000001 0001 6d 0001 63 0002 2f68 00000002 0102 00000000',
+    '80000000',
+  )
+  expect(decodeGroup(group)).toEqual({
+    errorCode: 0,
+    state: 'Stable',
+    members: [{ memberId: 'm', clientId: 'c', host: '/h' }],
+    operations: null,
+  })
+})
+
+test('supported features; a broker that is older than the question tells none', () => {
+  const versions = hex(
+    '0000',
+    '02 0000 0000 000d 00', // one API
+    '00000000', // throttle time
+    '02', // two tagged fields
+    '01 08 0000000000000000', // tag 1, not ours
+    '00 08 02 02 76 0001 001d 00', // tag 0: v, levels 1 to 29
+  )
+  expect(() => decodeFeatures(versions.subarray(0, -2))).toThrow(RangeError)
+  expect(decodeFeatures(versions)).toEqual(new Map([['v', 29]]))
+  expect(decodeFeatures(hex('0023'))).toEqual(new Map())
+})
+
+test('a transaction: whether it may be described, and its state', () => {
+  expect(decodeTransaction(hex('00 00000000 02 0035 02 74 01'))).toEqual({ errorCode: 53, state: '' })
+  expect(() => decodeTransaction(hex('00 00000000 01'))).toThrow(RangeError)
+})
+
+test('releases by the newest metadata version that the binaries know', () => {
+  expect([29, 30, 25, 7, 31, undefined].map(releaseOf)).toEqual([
+    '4.2',
+    '4.3',
+    '4.0',
+    '3.3',
+    'newer than 4.3',
+    null,
+  ])
+})

@@ -1,0 +1,427 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { formatReports } from '../../../src/cli/doctor.ts'
+import { MillraceError } from '../../../src/errors.ts'
+import type { DescribedTopic } from '../../../src/kafka/inspect-codec.ts'
+import { encodeMetadata } from '../../../src/pipeline/metadata.ts'
+import type { RedisServerFacts } from '../../../src/redis/inspect.ts'
+import { exitCodeOf, judge } from '../../../src/service/doctor.ts'
+import { offsetsTopic, topicNames, transactionsTopic, type Facts } from '../../../src/service/doctor-facts.ts'
+import { checks, type CheckId, type Report } from '../../../src/service/doctor-table.ts'
+import { load, topology } from '../topology/written.ts'
+
+const plan = load(topology())
+const names = [...topicNames(plan), offsetsTopic, transactionsTopic]
+const everything = new Set(['Read', 'Write', 'Describe', 'DescribeConfigs'])
+
+function topicOf(topic: string, change: Partial<DescribedTopic> = {}): DescribedTopic {
+  const partitions = [{ partition: 0, leader: 1, replicas: 3, inSync: 3 }]
+  return { errorCode: 0, topic, partitions, operations: everything, ...change }
+}
+
+function settingsOf(topic: string, change: Record<string, string> = {}): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries({
+      'cleanup.policy': 'delete',
+      'retention.ms': '-1',
+      'retention.bytes': '-1',
+      'min.insync.replicas': '2',
+      'unclean.leader.election.enable': 'false',
+      'max.message.bytes': topic.startsWith('dlq.') ? '1100000' : '1048588',
+      ...change,
+    }),
+  )
+}
+
+const brokerSettings = {
+  'transaction.max.timeout.ms': '900000',
+  'group.min.session.timeout.ms': '6000',
+  'group.max.session.timeout.ms': '1800000',
+  'offsets.retention.minutes': '10080',
+  'offset.metadata.max.bytes': '4096',
+}
+
+const server: RedisServerFacts = {
+  address: '10.0.0.1:6379',
+  version: '7.0.15',
+  mode: 'standalone',
+  role: 'master',
+  evictionPolicy: 'noeviction',
+  usedBytes: 1_000_000,
+  maxBytes: 0,
+  persistence: 'append-only file',
+  replicas: 0,
+  skewMs: 3,
+  skewErrorMs: 1,
+  scriptRefused: null,
+}
+
+/** A cluster as it should be. */
+function facts(change: Partial<Facts> = {}): Facts {
+  const sources = plan.sources.map(({ topic }) => topic)
+  return {
+    plan,
+    nowMs: 0,
+    brokers: { value: [1, 2, 3].map((nodeId) => ({ nodeId, address: `b${nodeId}:9092`, release: '4.2' })) },
+    brokerSettings: { value: [new Map(Object.entries(brokerSettings))] },
+    topics: { value: new Map(names.map((name) => [name, topicOf(name)])) },
+    topicSettings: { value: new Map(names.map((name) => [name, settingsOf(name)])) },
+    clusterId: { value: 'cluster' },
+    lives: { value: new Map(sources.map((name) => [name, { id: 'id1', partitions: 1 }])) },
+    group: { value: { errorCode: 0, state: 'Empty', members: [], operations: everything } },
+    positions: { value: new Map(sources.map((name) => [name, new Map()])) },
+    ranges: { value: new Map(sources.map((name) => [name, new Map([[0, { start: 0, end: 100 }]])])) },
+    mayDescribeTransactions: { value: true },
+    hasAuthorizer: { value: false },
+    redis: { value: { masters: [server] } },
+    watermarks: { value: [new Map()] },
+    model: { value: 'm/1' },
+    subjectsMissing: { value: null },
+    ...change,
+  }
+}
+
+function find(id: CheckId, change: Partial<Facts>): Report {
+  return judge(facts(change)).find((one) => one.id === id)!
+}
+
+const withTopic = (name: string, change: Partial<DescribedTopic>): Partial<Facts> => ({
+  topics: { value: new Map(names.map((one) => [one, topicOf(one, one === name ? change : {})])) },
+})
+const withSettings = (name: string, change: Record<string, string>): Partial<Facts> => ({
+  topicSettings: { value: new Map(names.map((one) => [one, settingsOf(one, one === name ? change : {})])) },
+})
+const withBroker = (change: Record<string, string>): Partial<Facts> => ({
+  brokerSettings: { value: [new Map(Object.entries({ ...brokerSettings, ...change }))] },
+})
+const withRedis = (change: Partial<RedisServerFacts>): Partial<Facts> => ({
+  redis: { value: { masters: [server, { ...server, address: '10.0.0.2:6379', ...change }] } },
+})
+
+test('a cluster as it should be: every check is ok, and the exit code 0', () => {
+  const reports = judge(facts())
+  expect(reports.filter(({ status }) => status !== 'ok')).toEqual([])
+  expect(reports.map(({ id }) => id)).toEqual(checks.map(({ id }) => id))
+  expect(exitCodeOf(reports)).toBe(0)
+})
+
+const dayMs = 86_400_000
+
+test.each<[string, CheckId, Partial<Facts>, string, RegExp | null]>([
+  [
+    'Kafka 4.3',
+    'kafka.version',
+    { brokers: { value: [{ nodeId: 1, address: 'b', release: '4.3' }] } },
+    'warn',
+    /4\.2/,
+  ],
+  [
+    'brokers that do not tell',
+    'kafka.version',
+    { brokers: { value: [{ nodeId: 1, address: 'b', release: null }] } },
+    'unknown',
+    null,
+  ],
+  [
+    'a short transaction timeout',
+    'kafka.transaction-timeout',
+    withBroker({ 'transaction.max.timeout.ms': '30000' }),
+    'fail',
+    /30000ms/,
+  ],
+  [
+    'a long shortest session',
+    'kafka.session-timeout',
+    withBroker({ 'group.min.session.timeout.ms': '60000' }),
+    'fail',
+    /60000ms/,
+  ],
+  [
+    'one replica of the offsets',
+    'kafka.internal-topics',
+    withTopic(offsetsTopic, { partitions: [{ partition: 0, leader: 1, replicas: 1, inSync: 1 }] }),
+    'warn',
+    /offsets\.topic\.replication\.factor/,
+  ],
+  ['no internal topic yet', 'kafka.internal-topics', { topics: { value: new Map() } }, 'unknown', null],
+  [
+    'short offset retention',
+    'kafka.offsets-retention',
+    withBroker({ 'offsets.retention.minutes': '1440' }),
+    'warn',
+    /10080/,
+  ],
+  [
+    'small commit metadata',
+    'kafka.metadata-max',
+    withBroker({ 'offset.metadata.max.bytes': '1024' }),
+    'fail',
+    /4096/,
+  ],
+  [
+    'one in-sync replica wanted',
+    'topics.durability',
+    withSettings('out', { 'min.insync.replicas': '1' }),
+    'warn',
+    /--topic out --add-config min\.insync\.replicas=2/,
+  ],
+  [
+    'a replica that is behind',
+    'topics.durability',
+    withTopic('in', { partitions: [{ partition: 0, leader: 1, replicas: 3, inSync: 2 }] }),
+    'warn',
+    /brokers/,
+  ],
+  [
+    'unclean election of an internal topic',
+    'topics.unclean-election',
+    withSettings(transactionsTopic, { 'unclean.leader.election.enable': 'true' }),
+    'fail',
+    /__transaction_state/,
+  ],
+  [
+    'outputs with other partitions',
+    'topics.partitions',
+    withTopic('out', { partitions: [] }),
+    'warn',
+    /1 partitions/,
+  ],
+  [
+    'a compacted source',
+    'topics.compaction',
+    withSettings('labels', { 'cleanup.policy': 'compact' }),
+    'fail',
+    /--topic labels/,
+  ],
+  [
+    'retention below the windows',
+    'topics.retention',
+    withSettings('in', { 'retention.ms': String(dayMs) }),
+    'fail',
+    /retention\.ms=\d+/,
+  ],
+  [
+    'retention below windows and outage',
+    'topics.retention',
+    withSettings('in', { 'retention.ms': String(16 * dayMs) }),
+    'warn',
+    /retention\.ms=\d+/,
+  ],
+  [
+    'retention by size',
+    'topics.retention',
+    withSettings('in', { 'retention.bytes': '1000000' }),
+    'warn',
+    /retention\.bytes=-1/,
+  ],
+  [
+    'small dead letters',
+    'topics.dead-letter-size',
+    withSettings('dlq.in', { 'max.message.bytes': '1048588' }),
+    'warn',
+    /dlq\.in --add-config max\.message\.bytes=1052684/,
+  ],
+  [
+    'a forgetful replay topic',
+    'topics.replays',
+    withSettings('dlq.small.replays', { 'retention.ms': '1' }),
+    'warn',
+    /retention\.ms=-1/,
+  ],
+  [
+    'a stranger in the group',
+    'group.state',
+    {
+      group: {
+        value: {
+          errorCode: 0,
+          state: 'Stable',
+          members: [{ memberId: 'm', clientId: 'console', host: '/10.0.0.9' }],
+          operations: null,
+        },
+      },
+    },
+    'warn',
+    /another group/,
+  ],
+  [
+    'a group that rebalances',
+    'group.state',
+    { group: { value: { errorCode: 0, state: 'PreparingRebalance', members: [], operations: null } } },
+    'warn',
+    /minute/,
+  ],
+  [
+    'a source that may not be read',
+    'rights.topics',
+    {
+      hasAuthorizer: { value: true },
+      ...withTopic('in', { operations: new Set(['Describe', 'DescribeConfigs']) }),
+    },
+    'fail',
+    /--operation Read --topic in/,
+  ],
+  [
+    'an output that may only be read',
+    'rights.topics',
+    {
+      hasAuthorizer: { value: null },
+      ...withTopic('out', { operations: new Set(['Read', 'Describe', 'DescribeConfigs']) }),
+    },
+    'fail',
+    /--operation Write --topic out/,
+  ],
+  [
+    'a group that may not be read',
+    'rights.group',
+    {
+      hasAuthorizer: { value: true },
+      group: { value: { errorCode: 0, state: 'Empty', members: [], operations: new Set(['Describe']) } },
+    },
+    'fail',
+    /--operation Read --group small/,
+  ],
+  [
+    'hidden transactional ids',
+    'rights.transactions',
+    { hasAuthorizer: { value: true }, mayDescribeTransactions: { value: false } },
+    'fail',
+    /--transactional-id 'small\|small\|'/,
+  ],
+  [
+    'visible transactional ids',
+    'rights.transactions',
+    { hasAuthorizer: { value: true } },
+    'unknown',
+    /Write/,
+  ],
+  ['a Redis of a cluster', 'redis.mode', withRedis({ mode: 'cluster' }), 'fail', /redis\+cluster/],
+  ['a replica', 'redis.mode', withRedis({ role: 'slave' }), 'fail', /master/],
+  ['an old Redis', 'redis.version', withRedis({ version: '5.0.7' }), 'warn', /6\.2/],
+  [
+    'eviction',
+    'redis.eviction',
+    withRedis({ evictionPolicy: 'allkeys-lru' }),
+    'fail',
+    /10\.0\.0\.2:6379 CONFIG SET maxmemory-policy/,
+  ],
+  ['little memory', 'redis.memory', withRedis({ maxBytes: 1_100_000 }), 'warn', /maxmemory/],
+  ['no memory', 'redis.memory', withRedis({ maxBytes: 1_000_000 }), 'fail', /maxmemory/],
+  ['no persistence', 'redis.persistence', withRedis({ persistence: 'none' }), 'warn', /appendonly/],
+  ['no scripts', 'redis.scripts', withRedis({ scriptRefused: 'NOPERM' }), 'fail', /eval/],
+  ['clocks 5 s apart', 'clock.skew', withRedis({ skewMs: -5_000 }), 'warn', /chrony/],
+  ['clocks a minute apart', 'clock.skew', withRedis({ skewMs: 60_000 }), 'fail', /chrony/],
+  ['clocks that may agree', 'clock.skew', withRedis({ skewMs: 5_000, skewErrorMs: 4_000 }), 'ok', null],
+  [
+    'a subject nobody registered',
+    'registry.reachable',
+    { subjectsMissing: { value: ['s'] } },
+    'warn',
+    /Register/,
+  ],
+])('%s: %s', (_, id, change, status, fix) => {
+  const report = find(id, change)
+  expect(report.status).toBe(status)
+  if (fix === null) expect(report.fix).toBeNull()
+  else expect(report.fix).toMatch(fix)
+  expect(report.found).not.toBe('')
+})
+
+const metadata = {
+  incarnation: 'aaaa.id1',
+  stateHash: plan.stateHash,
+  clusterId: 'cluster',
+  offset: 50,
+  last: null,
+  maxTime: 1_000,
+  start: 0,
+  base: 0,
+  anchors: [],
+  quarantine: [],
+  gapUntil: null,
+  partitions: { first: 1, accepted: 1 },
+}
+
+function positioned(change: Partial<typeof metadata>, offset = 50, more: Partial<Facts> = {}): Report {
+  const committed = { offset, metadata: encodeMetadata({ ...metadata, ...change }) }
+  const positions = new Map([
+    ['in', new Map([[0, committed]])],
+    ['labels', new Map()],
+  ])
+  return find('group.positions', { positions: { value: positions }, ...more })
+}
+
+function stored(offset: number): Partial<Facts> {
+  const text = JSON.stringify([1, 'aaaa.id1', 'bbbb', offset, 1_000, 0, 0, null])
+  return { watermarks: { value: [new Map([['in:0', text]])] } }
+}
+
+test('positions: what a start would make of them, by the code that decides it', () => {
+  expect(positioned({}, 50, stored(50))).toMatchObject({
+    status: 'ok',
+    found: '1 partitions would go on where they were',
+  })
+  expect(positioned({}, 50)).toMatchObject({
+    status: 'warn',
+    found: expect.stringContaining('reads 50 records again'),
+  })
+  expect(positioned({}, 40)).toMatchObject({
+    status: 'warn',
+    found: expect.stringContaining('a new incarnation from offset 40'),
+  })
+  expect(positioned({ clusterId: 'other' })).toMatchObject({
+    status: 'warn',
+    found: expect.stringContaining('cluster other'),
+  })
+  expect(positioned({}, 50, stored(60))).toMatchObject({
+    status: 'fail',
+    found: expect.stringContaining('Redis holds state up to 60'),
+  })
+  const ranges = { value: new Map([['in', new Map([[0, { start: 60, end: 100 }]])]]) }
+  expect(positioned({}, 50, { ranges })).toMatchObject({
+    status: 'fail',
+    found: expect.stringContaining('OFFSET_BELOW_LOG'),
+  })
+  const lives = { value: new Map([['in', { id: 'id2', partitions: 1 }]]) }
+  expect(positioned({}, 50, { lives })).toMatchObject({
+    status: 'warn',
+    found: expect.stringContaining('created again'),
+  })
+})
+
+test('a server that does not answer fails its own check with 4; what depends on it is not known', () => {
+  const error = new MillraceError('KAFKA_UNREACHABLE', 'no broker answered')
+  const reports = judge(facts({ brokers: { error }, topics: { error }, brokerSettings: { error } }))
+  expect(exitCodeOf(reports)).toBe(4)
+  expect(reports.filter(({ status }) => status === 'fail').map(({ id }) => id)).toEqual(['kafka.reachable'])
+  expect(reports.find(({ id }) => id === 'topics.exist')?.status).toBe('unknown')
+})
+
+test('settings this principal may not see are unknown, with what to grant; that is no failure', () => {
+  const error = new MillraceError('KAFKA_UNAUTHORISED', 'reading broker settings: refused')
+  const reports = judge(facts({ brokerSettings: { error } }))
+  expect(exitCodeOf(reports)).toBe(0)
+  const report = reports.find(({ id }) => id === 'kafka.metadata-max')
+  expect(report).toMatchObject({ status: 'unknown', fix: expect.stringContaining('DescribeConfigs') })
+})
+
+test('a topic that is missing fails its own check, and does not break others', () => {
+  const value = new Map(names.filter((name) => name !== 'in').map((name) => [name, topicOf(name)]))
+  const reports = judge(facts({ topics: { value } }))
+  expect(reports.filter(({ status }) => status === 'fail').map(({ id }) => id)).toEqual(['topics.exist'])
+  expect(exitCodeOf(reports)).toBe(3)
+})
+
+test('for people, what is not ok says why and how to mend it', () => {
+  const text = formatReports(judge(facts(withRedis({ evictionPolicy: 'allkeys-lru' }))), 'table')
+  expect(text).toMatch(/FAIL {2}redis\.eviction .*allkeys-lru\n {6}why: An evicted .*\n {6}fix: redis-cli/)
+  expect(text).toMatch(/\d+ ok, 0 warn, 1 fail, 0 unknown\n$/)
+})
+
+test('docs/guarantees.md lists the checks as the table has them', () => {
+  const text = readFileSync(new URL('../../../docs/guarantees.md', import.meta.url), 'utf8')
+  const rows = [...text.matchAll(/^\| (.*) \| (.*) \| `([a-z]+\.[a-z-]+)` \|$/gm)]
+  expect(rows.map(([, needed, why, id]) => ({ id, needed, why }))).toEqual(
+    checks.map(({ id, needed, why }) => ({ id, needed: needed.replaceAll('|', '\\|'), why })),
+  )
+})
