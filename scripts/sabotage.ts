@@ -1,17 +1,61 @@
 /**
- * Makes one small mistake after the other in a copy of the source and asks the simulation whether it notices:
- * `node scripts/sabotage.ts [seeds] [part of a name]`. Exit code 1 when one passes unnoticed.
+ * Makes one small mistake after the other in a copy of the source, then lets the simulated servers tell one lie after the other,
+ * and asks the simulation whether it notices: `node scripts/sabotage.ts [--seeds n] [--only part-of-a-name] [--json FILE]`.
+ * A mistake that no seed shows is shown to the exploration. Exit code 1 when one passes unnoticed.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { mutants, type Mutant } from '../test/simulation/mutants.ts'
+import { sabotages, type Sabotage } from '../test/simulation/sabotage.ts'
+import { simulate } from '../test/simulation/world.ts'
 
+interface Finding {
+  readonly name: string
+  /** What noticed it, or was the last to look at it. */
+  readonly by: string
+  /** null: nobody noticed. */
+  readonly violation: string | null
+}
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1500' }, // the rarest mistake needs about half of them
+    only: { type: 'string', default: '' },
+    json: { type: 'string' },
+  },
+})
 const root = resolve(import.meta.dirname, '..')
 // Inside the root, so that packages are found; git ignores the folder.
 const copy = join(root, '.millrace', `sabotage-${process.pid}`)
-const seeds = process.argv[2] ?? '1000' // the rarest mistake needs about 650
-const wanted = process.argv[3] ?? ''
+
+const findings: Finding[] = []
+copySource()
+try {
+  for (const mutant of mutants.filter(isWanted)) tell(findMutant(mutant))
+} finally {
+  rmSync(copy, { recursive: true, force: true })
+}
+for (const [name, sabotage] of Object.entries(sabotages)) {
+  if (isWanted({ name })) tell(await findLie(name, sabotage))
+}
+const caught = findings.filter(({ violation }) => violation !== null).length
+console.log(`caught ${caught} of ${findings.length}`)
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(findings, null, 1)}\n`)
+process.exit(caught === findings.length ? 0 : 1)
+
+function isWanted({ name }: { readonly name: string }): boolean {
+  return name.includes(values.only)
+}
+
+function tell(finding: Finding): void {
+  const { name, by, violation } = finding
+  findings.push(finding)
+  console.log(
+    `${violation === null ? 'GREEN' : 'red  '} ${name}\n      ${by}: ${violation ?? 'nobody noticed'}`,
+  )
+}
 
 function copySource(): void {
   mkdirSync(copy, { recursive: true })
@@ -21,34 +65,43 @@ function copySource(): void {
   cpSync(join(root, 'package.json'), join(copy, 'package.json'))
 }
 
-/** What the simulation says of the mistake; null: nothing. */
-function noticed({ file, find, replace }: Mutant): string | null {
+function findMutant({ name, file, find, replace }: Mutant): Finding {
   const path = join(copy, file)
   const before = readFileSync(path, 'utf8')
-  if (before.split(find).length !== 2) return `NOT FOUND once in ${file}: ${find}`
+  if (before.split(find).length !== 2) throw new Error(`“${find}” does not occur once in ${file} (${name})`)
   writeFileSync(
     path,
     before.replace(find, () => replace),
   )
   try {
-    const run = spawnSync(process.execPath, [join(copy, 'scripts/simulate-seeds.ts'), seeds], {
-      encoding: 'utf8',
-    })
-    return run.status === 0 ? null : ((run.stdout || run.stderr).split('\n')[0] ?? '')
+    const explored = ['XYX', 'XZY'].map((events) => ['explore.ts', '--faults', '1', '--events', events])
+    for (const command of [['simulate-seeds.ts', '--no-shrink', values.seeds], ...explored]) {
+      const violation = complaintOf(command)
+      if (violation !== null) return { name, ...violation }
+    }
+    return { name, by: `${values.seeds} seeds, and all schedules with one fault`, violation: null }
   } finally {
     writeFileSync(path, before)
   }
 }
 
-copySource()
-let unnoticed = 0
-try {
-  for (const mutant of mutants.filter(({ name }) => name.includes(wanted))) {
-    const what = noticed(mutant)
-    if (what === null || what.startsWith('NOT FOUND')) unnoticed++
-    console.log(`${what === null ? 'GREEN' : 'red  '} ${mutant.name}\n      ${what ?? 'nobody noticed'}`)
-  }
-} finally {
-  rmSync(copy, { recursive: true, force: true })
+/** null: green. */
+function complaintOf([script = '', ...args]: readonly string[]): Omit<Finding, 'name'> | null {
+  const run = spawnSync(process.execPath, [join(copy, 'scripts', script), ...args], { encoding: 'utf8' })
+  if (run.status === 0) return null
+  const lines = run.stdout.split('\n')
+  const seed = /^(seed \d+, depth \d+): (.*)$/.exec(lines[0] ?? '')
+  if (seed) return { by: seed[1] ?? '', violation: seed[2] ?? '' }
+  const replay = lines.findIndex((line) => line.startsWith('replay with'))
+  if (replay < 0) throw new Error(`${script} fails: ${run.stderr}`)
+  return { by: `explore ${args.join(' ')}`, violation: lines[replay - 1] ?? '' }
 }
-process.exit(unnoticed === 0 ? 0 : 1)
+
+async function findLie(name: string, sabotage: Sabotage): Promise<Finding> {
+  const seeds = Number(values.seeds)
+  for (let seed = 1; seed <= seeds; seed++) {
+    const { violations } = await simulate({ seed, depth: 2, sabotage, keep: 0 })
+    if (violations.length > 0) return { name, by: `seed ${seed}, depth 2`, violation: violations[0] ?? '' }
+  }
+  return { name, by: `${seeds} seeds`, violation: null }
+}

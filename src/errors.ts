@@ -44,11 +44,31 @@ export const errorTable = {
     meaning: 'A topic the topology names does not exist.',
     remedy: 'Create it, for development with `millrace topics create FILE`.',
   },
+  KAFKA_TOPIC_GONE: {
+    reaction: 'retry',
+    exitCode: 2,
+    meaning: 'A source topic disappeared while it was served.',
+    remedy:
+      'Create it again: what is in it then counts as a new log. Without it the process ends after half a minute (KAFKA_TOPIC_MISSING).',
+  },
+  KAFKA_TOPIC_UNSETTLED: {
+    reaction: 'retry',
+    exitCode: 75,
+    meaning: 'The brokers do not agree on the id of a source topic: one of them is behind.',
+    remedy: 'Nothing to do, if it passes; otherwise look for a broker that is cut off from the controllers.',
+  },
   KAFKA_TOPIC_COMPACTED: {
     reaction: 'stop',
     exitCode: 2,
     meaning: 'A source topic is compacted: it cannot be replayed, so state could not be rebuilt.',
     remedy: 'Use a topic with cleanup.policy=delete as source.',
+  },
+  KAFKA_TOPIC_FORGETS: {
+    reaction: 'stop',
+    exitCode: 2,
+    meaning:
+      'The topic that remembers replayed dead letters deletes records, so a letter could be replayed twice.',
+    remedy: 'Set cleanup.policy=delete, retention.ms=-1 and retention.bytes=-1 on the topic named.',
   },
   KAFKA_RECORD_TOO_LARGE: {
     reaction: 'stop',
@@ -79,7 +99,8 @@ export const errorTable = {
     reaction: 'stop',
     exitCode: 1,
     meaning: 'The committed offset was not written by this service, or its log is another one.',
-    remedy: 'Set `store.onForeignOffset: rebuild`, or reset the group to where you want it and say so.',
+    remedy:
+      'If that was intended, set `store.onForeignOffset: rebuild`: it goes on from that offset (of a topic created again: from its start), with windows rebuilt from the log. Otherwise reset the group to where it was.',
   },
   OFFSET_BELOW_LOG: {
     reaction: 'stop',
@@ -87,11 +108,28 @@ export const errorTable = {
     meaning: 'Records after the committed offset were deleted by retention.',
     remedy: 'Set `store.onLogGone: accept-gap` to go on with flagged predictions, and raise retention.ms.',
   },
+  PARTITIONS_ADDED: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning:
+      'Partitions were added to a source topic, so keys have moved to other partitions, where features without merge do not see their past.',
+    remedy:
+      'Set `store.onPartitionsAdded: accept` to go on with flagged predictions, or write `merge: true` for the entities, or move to a new topic (docs/operating.md).',
+  },
+  TOPIC_CHANGED: {
+    reaction: 'handOver',
+    exitCode: 75,
+    meaning: 'A source topic was deleted and created again, or got more partitions, while it was served.',
+    remedy:
+      'Nothing to do: the partition is dropped and taken over again, as `store.onForeignOffset` and `store.onPartitionsAdded` say.',
+  },
   OFFSET_LOST: {
     reaction: 'stop',
     exitCode: 1,
-    meaning: 'Redis remembers this partition but Kafka has no committed offset.',
-    remedy: 'Restore the group offset, or delete the namespace in Redis to start anew.',
+    meaning:
+      'The service remembers this partition, but the group has no committed offset: deleted, or expired.',
+    remedy:
+      'Reset the group (kafka-consumer-groups.sh --reset-offsets) to behind the last prediction of the partition, with `store.onForeignOffset: rebuild`; or delete the namespace in Redis to begin anew at `start`.',
   },
   COMMIT_LOST: {
     reaction: 'stop',
@@ -126,6 +164,20 @@ export const errorTable = {
     meaning: 'Redis refuses the credentials or a command.',
     remedy:
       'Check user and password in `store.redis`, and the ACL (GET, SET, APPEND, HGET, HSET, HGETALL, PEXPIRE, EVAL, INFO).',
+  },
+  REDIS_FULL: {
+    reaction: 'retry',
+    exitCode: 4,
+    meaning: 'Redis has reached `maxmemory` and refuses writes.',
+    remedy:
+      'Raise `maxmemory`, or free memory (old namespaces: docs/operating.md). The service waits in order and goes on by itself.',
+  },
+  REDIS_MODE: {
+    reaction: 'stop',
+    exitCode: 2,
+    meaning: 'Redis runs in another mode (one server, Sentinel, Cluster) than its address says.',
+    remedy:
+      'Write `redis://`, `redis+sentinel://…/master` or `redis+cluster://` in `store.redis`, as the message says.',
   },
   REDIS_EVICTION: {
     reaction: 'stop',
@@ -164,11 +216,41 @@ export const errorTable = {
     meaning: 'The model failed on a row.',
     remedy: 'The row is found by bisection and dead-lettered with reason INFERENCE.',
   },
+  MODEL_RUN_LOST: {
+    reaction: 'deadLetter',
+    exitCode: 1,
+    meaning:
+      'With `model.isolation: process`: the model process crashed over a run, or was ended because it hung.',
+    remedy:
+      'The rows are scored one by one; one that is lost twice alone is dead-lettered with reason INFERENCE. Check the model.',
+  },
+  MODEL_PROCESS_LOST: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'Model processes end one after another without having answered a run.',
+    remedy:
+      'Check memory limits and the model; the last reason is in the message, what it printed stands before it in the log.',
+  },
   MODEL_HANG: {
     reaction: 'stop',
     exitCode: 1,
     meaning: 'A model run did not end within its time limit.',
-    remedy: 'Check the model; raise `model.runTimeout` if such runs are normal.',
+    remedy:
+      'Check the model; raise `model.runTimeout` if such runs are normal. With `model.isolation: process` only the model is ended.',
+  },
+  RECORD_POISON: {
+    reaction: 'deadLetter',
+    exitCode: 1,
+    meaning: 'Processes ended or hung again and again over the same records, without progress.',
+    remedy:
+      'Nothing to do: the records are run one by one, and one that does it alone becomes a dead letter with reason POISON. Look at the log of the processes that ended.',
+  },
+  POISON_LIMIT: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning: 'One more record ends the process, but too many were quarantined for it already.',
+    remedy:
+      'Look for the cause in the model, the memory limit or the machine rather than in the records; the record is tried again at the next start.',
   },
   DEAD_LETTER_SHARE: {
     reaction: 'stop',

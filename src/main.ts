@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { demoCommand } from './cli/demo.ts'
+import { dlqCommand } from './cli/dlq.ts'
+import { doctorCommand } from './cli/doctor.ts'
 import { describeCommand } from './cli/describe.ts'
 import { devCommand } from './cli/dev.ts'
 import { replayCommand } from './cli/replay.ts'
@@ -9,6 +11,7 @@ import { simulateCommand } from './cli/simulate.ts'
 import { tailCommand } from './cli/tail.ts'
 import { topicsCommand } from './cli/topics.ts'
 import { validateCommand } from './cli/validate.ts'
+import { warmCommand } from './cli/warm.ts'
 import { createTopicsOf } from './cli/create-topics.ts'
 import { failureText, exitCodeOf } from './cli/failure.ts'
 import { MillraceError } from './errors.ts'
@@ -30,7 +33,10 @@ const program = new Command('millrace')
   .addCommand(demoCommand())
   .addCommand(simulateCommand(loadPlan))
   .addCommand(replayCommand())
+  .addCommand(warmCommand())
   .addCommand(tailCommand(loadPlan))
+  .addCommand(dlqCommand())
+  .addCommand(doctorCommand())
   .addCommand(topicsCommand())
 settle(program)
 

@@ -16,34 +16,34 @@ export interface BatchScores {
 
 /**
  * Scores n rows. When a run fails, its halves are scored each, until the rows to blame are alone: 2 · log2(n) runs more
- * for one such row. Only MODEL_RUN_FAILED is laid on rows; anything else is thrown. `copyRows(from, to)` gives a fresh
- * copy, as every run takes its buffer away.
+ * for one such row. A run that was lost (MODEL_RUN_LOST) cost a process and perhaps a timeout, which halving would pay again
+ * and again: its rows are scored one by one, and one is to blame when it is lost twice. Anything else is laid on no row and
+ * thrown. `copyRows(from, to)` gives a fresh copy, as every run takes its buffer away.
  */
 export async function scoreAround(
   run: RunModel,
   copyRows: (from: number, to: number) => Float32Array<ArrayBuffer>,
   n: number,
 ): Promise<BatchScores> {
-  try {
-    const { scores, runMs } = await run(copyRows(0, n), n)
-    return { scores, runMs, failures: null }
-  } catch (error) {
-    return bisect(run, copyRows, n, blame(error))
-  }
-}
-
-async function bisect(
-  run: RunModel,
-  copyRows: (from: number, to: number) => Float32Array<ArrayBuffer>,
-  n: number,
-  firstFailure: string,
-): Promise<BatchScores> {
   const scores = new Float64Array(n).fill(NaN)
   const failures = new Map<number, string>()
   let runMs = 0
-  const split = async (from: number, to: number, failure: string): Promise<void> => {
+
+  /** Null: scored; else the error that rows are to blame for. */
+  const tried = async (from: number, to: number): Promise<MillraceError | null> => {
+    try {
+      const scored = await run(copyRows(from, to), to - from)
+      scores.set(scored.scores, from)
+      runMs += scored.runMs
+      return null
+    } catch (error) {
+      return blame(error)
+    }
+  }
+  const narrow = async (from: number, to: number, failure: MillraceError): Promise<void> => {
+    if (failure.code === 'MODEL_RUN_LOST') return oneByOne(from, to)
     if (to - from === 1) {
-      failures.set(from, failure)
+      failures.set(from, failure.message)
       return
     }
     const middle = (from + to) >>> 1
@@ -51,21 +51,26 @@ async function bisect(
       [from, middle],
       [middle, to],
     ] as const) {
-      try {
-        const half = await run(copyRows(low, high), high - low)
-        scores.set(half.scores, low)
-        runMs += half.runMs
-      } catch (error) {
-        await split(low, high, blame(error))
-      }
+      // prettier-ignore
+      const half = await tried(low, high)
+      if (half !== null) await narrow(low, high, half)
     }
   }
-  await split(0, n, firstFailure)
-  return { scores, failures: failures.size > 0 ? failures : null, runMs }
+  const oneByOne = async (from: number, to: number): Promise<void> => {
+    for (let row = from; row < to; row++) {
+      let failure = await tried(row, row + 1)
+      if (failure?.code === 'MODEL_RUN_LOST') failure = await tried(row, row + 1)
+      if (failure !== null) failures.set(row, failure.message)
+    }
+  }
+
+  const failure = await tried(0, n)
+  if (failure !== null) await narrow(0, n, failure)
+  return { scores, runMs, failures: failures.size > 0 ? failures : null }
 }
 
-/** The text for a row to blame; what no row is to blame for is thrown on. */
-function blame(error: unknown): string {
-  if (error instanceof MillraceError && error.code === 'MODEL_RUN_FAILED') return error.message
+/** An error that the rows of a run are to blame for; any other is thrown on. */
+function blame(error: unknown): MillraceError {
+  if (error instanceof MillraceError && error.reaction === 'deadLetter') return error
   throw error
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { openPlainProducer, type PlainProducer } from '../kafka/plain-producer.ts'
+import { parseRedisAddress } from '../redis/address.ts'
 import { readings } from '../service/readings.ts'
 import { openService, type Service } from '../service/service.ts'
 import { createFeed } from '../simulator/feed.ts'
@@ -265,7 +266,9 @@ async function paint(show: Show, plan: Plan, stack: Stack): Promise<void> {
     redis: {
       ok: show.service?.redis.answering ?? true,
       detail:
-        show.service?.redis.answering === false ? 'does not answer; waiting' : new URL(stack.redisUrl).host,
+        show.service?.redis.answering === false
+          ? 'does not answer; waiting'
+          : parseRedisAddress(stack.redisUrl).shown,
     },
     keys: [['q', 'drain and quit']],
   })

@@ -1,19 +1,25 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import { MillraceError } from '../errors.ts'
 import { openHttp, defaultHttpAddress, parseHttpAddress, type HttpServer } from '../service/http.ts'
 import { readings } from '../service/readings.ts'
 import { serviceHealth } from '../service/health.ts'
 import { openService, runUntilStopped, type Service, type ServiceOptions } from '../service/service.ts'
-import { openLog } from '../telemetry/log.ts'
+import { openLog, withFields } from '../telemetry/log.ts'
 import { compatibilityText, reportPartitions } from '../telemetry/partition-reading.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
 import { systemClock } from '../time/system-clock.ts'
 import { loadTopology } from '../topology/load.ts'
 import { version } from '../version.ts'
+import { asMember, listenToParent, memberHttp, memberNames, startMember } from './member-process.ts'
+import { runMembers } from './members.ts'
 import { listenForStop } from './stop-signal.ts'
 
 interface RunOptions {
   readonly http: string
   readonly compatMetrics: boolean
+  readonly processes: number
+  /** Set by a parent: the name of this member. */
+  readonly member?: string
 }
 
 export function runCommand(): Command {
@@ -26,17 +32,65 @@ export function runCommand(): Command {
       'also serve the names of common lag exporters at /metrics/kafka-exporter',
       false,
     )
-    .action(async (file: string, options: RunOptions) => {
-      await run(file, options)
-    })
+    .option(
+      '--processes <n>',
+      'run as this many processes, each a member of the group with an HTTP port of its own (counted up from the one of --http); those that crash are started again',
+      processCount,
+      1,
+    )
+    .addOption(new Option('--member <name>').hideHelp())
+    .action((file: string, options: RunOptions) =>
+      options.processes > 1 ? runAll(file, options) : run(file, options),
+    )
 }
 
-async function run(file: string, options: RunOptions): Promise<void> {
+const processesMax = 64
+
+function processCount(text: string): number {
+  const count = Number(text)
+  if (Number.isInteger(count) && count >= 1 && count <= processesMax) return count
+  throw new MillraceError('USAGE', `--processes takes a number from 1 to ${processesMax}, not \`${text}\`.`)
+}
+
+/** The parent: starts and watches members, and runs nothing itself. */
+async function runAll(file: string, options: RunOptions): Promise<void> {
   const plan = await loadTopology(file, process.env)
   const log = openLog(process.env, process.stderr)
+  const address = parseHttpAddress(options.http)
+  const { processes: count } = options
+  const nameOf = memberNames(plan.kafka)
+  using stop = listenForStop(process)
+  process.exitCode = await runMembers(
+    {
+      count,
+      clock: systemClock,
+      log,
+      drainMaxMs: plan.limits.drainMs + stopMarginMs,
+      start: (index) =>
+        startMember(process.argv[1] ?? '', [
+          'run',
+          file,
+          `--http=${memberHttp(address, index, count)}`,
+          `--member=${nameOf(index)}`,
+          ...(options.compatMetrics ? ['--compat-metrics'] : []),
+        ]),
+    },
+    stop.signal,
+  )
+}
+
+/** What a member may take beyond its drain to close its connections. */
+const stopMarginMs = 10_000
+
+async function run(file: string, options: RunOptions): Promise<void> {
+  const { member } = options
+  const loaded = await loadTopology(file, process.env)
+  const plan = member === undefined ? loaded : { ...loaded, kafka: asMember(loaded.kafka, member) }
+  const whole = openLog(process.env, process.stderr)
+  const log = member === undefined ? whole : withFields(whole, { member })
   const { metrics, registry } = createMetrics({ processMetrics: true })
   metrics.buildInfo.set({ version, node: process.version }, 1)
-  using stop = listenForStop(process)
+  using stop = member === undefined ? listenForStop(process) : listenToParent(process, die)
   const serviceOptions: ServiceOptions = {
     plan,
     log,
@@ -75,4 +129,9 @@ async function run(file: string, options: RunOptions): Promise<void> {
   } finally {
     await http?.close()
   }
+}
+
+/** Politeness takes time, and whoever starts in the parent's place needs the ports. The open transaction is aborted by the next claim. */
+function die(): void {
+  process.kill(process.pid, 'SIGKILL')
 }

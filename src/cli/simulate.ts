@@ -130,8 +130,9 @@ export function targetOf(options: SimulateOptions, plan: Plan | null): SimulateT
   const kafka: KafkaPlan = plan?.kafka ?? {
     brokers: ['127.0.0.1:9092'],
     clientId: 'millrace-simulate',
+    instance: null,
     group: 'millrace',
-    sessionTimeoutMs: 10_000,
+    sessionTimeoutMs: 6_000,
     transactionTimeoutMs: 60_000,
     ssl: false,
     sasl: null,

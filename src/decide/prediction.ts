@@ -21,6 +21,8 @@ export interface ScoredEvent {
   readonly flags: readonly PredictionFlag[]
   /** Null when no merged feature was computed. */
   readonly watermarks: Readonly<Record<string, number>> | null
+  /** Null or absent unless entities saw different offsets. */
+  readonly entityWatermarks?: Prediction['entityWatermarks'] | null
   /** Published only when the topology includes them; NaN (missing) becomes null. */
   readonly features?: Readonly<Record<string, number | null>>
   readonly values?: Readonly<Record<string, number | null>>
@@ -28,7 +30,7 @@ export interface ScoredEvent {
 
 /** The one place where predictions are made. The order of the fields is the order in the published JSON. */
 export function createPrediction(scored: ScoredEvent): Prediction {
-  const { event, features, values, watermarks } = scored
+  const { event, features, values, watermarks, entityWatermarks = null } = scored
   const { topic, partition, offset } = event.raw
   return {
     id: event.id,
@@ -43,6 +45,7 @@ export function createPrediction(scored: ScoredEvent): Prediction {
     ...(features === undefined ? null : { features: withoutNaN(features) }),
     ...(values === undefined ? null : { values: withoutNaN(values) }),
     ...(watermarks === null ? null : { watermarks }),
+    ...(entityWatermarks === null ? null : { entityWatermarks }),
   }
 }
 

@@ -3,6 +3,8 @@ import { MillraceError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
 import { isProtocolError, kafkaError } from './errors.ts'
 import { ConfigResourceTypes } from './kafkajs.ts'
+import { createCluster, type RawCluster } from './raw-cluster.ts'
+import { requestTopicIds, requestTopicLives, type TopicLife } from './topic-metadata.ts'
 
 export interface TopicSpec {
   readonly topic: string
@@ -48,6 +50,12 @@ export interface KafkaAdmin {
   /** First offset whose record timestamp is at or after `timestampMs`; the end of the log if none. */
   offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>
   groupOffset(group: string, topic: string, partition: number): Promise<GroupOffset>
+  /** By partition; those without an offset are left out. */
+  groupOffsets(group: string, topic: string): Promise<ReadonlyMap<number, GroupOffset>>
+  /** As the cluster says now; topics that do not exist are left out. */
+  topicLives(topics: readonly string[]): Promise<ReadonlyMap<string, TopicLife>>
+  /** The id of a topic as each broker that answers tells it: one that is cut off from the others may be behind. */
+  topicIds(topic: string): Promise<readonly string[]>
   clusterId(): Promise<string>
   close(): Promise<void>
 }
@@ -94,13 +102,31 @@ export function openKafkaAdmin(kafka: Kafka, clock: Clock): KafkaAdmin {
         return await request(await connected())
       } catch (error) {
         if (isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) renew()
-        if (attempt >= movedRetriesMax || !isProtocolError(error, ...moved)) throw kafkaError(error, what)
+        const passes = isProtocolError(error, ...moved) || error instanceof PartitionMissing
+        if (attempt >= movedRetriesMax || !passes) throw kafkaError(error, what)
         await clock.sleep(movedRetryMs)
       }
     }
   }
 
+  // kafkajs hides the cluster of its admin client.
+  let raw: RawCluster | null = null
+  const callRaw = async <T>(what: string, request: (cluster: RawCluster) => Promise<T>): Promise<T> => {
+    const cluster = (raw ??= createCluster(kafka))
+    try {
+      return await request(cluster)
+    } catch (error) {
+      if (raw === cluster) raw = null
+      cluster.disconnect().catch(() => {}) // replaced by the next call
+      throw kafkaError(error, what)
+    }
+  }
+
   return {
+    topicLives: (topics) =>
+      callRaw(`describing ${topics.join(', ')}`, (cluster) => requestTopicLives(cluster, topics)),
+    topicIds: (topic) =>
+      callRaw(`asking all brokers for ${topic}`, (cluster) => requestTopicIds(cluster, topic)),
     ensureTopics: (specs) => call('creating topics', (api) => ensureTopics(api, specs)),
     describeTopics: (topics) => call(`describing ${topics.join(', ')}`, (api) => describeTopics(api, topics)),
     deleteTopics: (topics) => call(`deleting ${topics.join(', ')}`, (api) => deleteTopics(api, topics)),
@@ -114,12 +140,16 @@ export function openKafkaAdmin(kafka: Kafka, clock: Clock): KafkaAdmin {
       call(`reading the offset of group ${group} in ${topic}:${partition}`, (api) =>
         groupOffset(api, group, topic, partition),
       ),
+    groupOffsets: (group, topic) =>
+      call(`reading the offsets of group ${group} in ${topic}`, (api) => groupOffsets(api, group, topic)),
     clusterId: () => {
       clusterId ??= call('reading the cluster id', async (api) => (await api.describeCluster()).clusterId)
       clusterId.catch(() => (clusterId = null))
       return clusterId
     },
     close: async () => {
+      await raw?.disconnect().catch(() => {}) // as below
+      raw = null
       if (!connecting) return
       connecting = null
       await admin.disconnect().catch(() => {}) // the process lets go of it either way
@@ -188,7 +218,7 @@ async function deleteTopics(admin: Admin, topics: readonly string[]): Promise<vo
 
 async function logRange(admin: Admin, topic: string, partition: number): Promise<LogRange> {
   const range = (await admin.fetchTopicOffsets(topic)).find((one) => one.partition === partition)
-  if (!range) throw partitionMissing(topic, partition)
+  if (!range) throw new PartitionMissing(topic, partition)
   return { start: Number(range.low), end: Number(range.high) }
 }
 
@@ -200,8 +230,24 @@ async function groupOffset(
 ): Promise<GroupOffset> {
   const [answer] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
   const found = answer?.partitions.find((one) => one.partition === partition)
-  if (!found) throw partitionMissing(topic, partition)
+  if (!found) throw new PartitionMissing(topic, partition)
   return { offset: Number(found.offset), metadata: found.metadata ?? '' }
+}
+
+async function groupOffsets(
+  admin: Admin,
+  group: string,
+  topic: string,
+): Promise<ReadonlyMap<number, GroupOffset>> {
+  const [answer] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+  return new Map(
+    (answer?.partitions ?? [])
+      .filter(({ offset }) => Number(offset) >= 0)
+      .map(({ partition, offset, metadata }) => [
+        partition,
+        { offset: Number(offset), metadata: metadata ?? '' },
+      ]),
+  )
 }
 
 async function offsetAt(
@@ -213,10 +259,13 @@ async function offsetAt(
   // Negative timestamps have other meanings in this request.
   const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, Math.max(0, Math.floor(timestampMs)))
   const found = offsets.find((one) => one.partition === partition)
-  if (!found) throw partitionMissing(topic, partition)
+  if (!found) throw new PartitionMissing(topic, partition)
   return Number(found.offset)
 }
 
-function partitionMissing(topic: string, partition: number): MillraceError {
-  return new MillraceError('KAFKA_TOPIC_MISSING', `topic ${topic} has no partition ${partition}`)
+/** A partition just added is known to some brokers a moment before others. */
+class PartitionMissing extends MillraceError {
+  constructor(topic: string, partition: number) {
+    super('KAFKA_TOPIC_MISSING', `topic ${topic} has no partition ${partition}`)
+  }
 }

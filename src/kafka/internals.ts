@@ -12,6 +12,17 @@ export interface Broker {
   isConnected(): boolean
 }
 
+/** A broker as the coordinator of a consumer group. */
+export interface GroupCoordinator extends Broker {
+  describeGroups(request: { groupIds: string[] }): Promise<{
+    readonly groups: readonly {
+      readonly members: readonly { readonly memberId: string; readonly clientId: string }[]
+    }[]
+  }>
+  /** Rejects with UNKNOWN_MEMBER_ID when the member is gone. */
+  leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>
+}
+
 export interface Cluster {
   readonly brokerPool: { readonly brokers: Readonly<Record<string, Broker>> }
   findGroupCoordinator(request: CoordinatorRequest): Promise<Broker>
@@ -23,6 +34,11 @@ export interface CoordinatorRequest {
   readonly coordinatorType?: number
 }
 
+/** A member about to join. */
+export interface JoiningMember extends GroupControl {
+  readonly cluster: Cluster
+}
+
 /** What the source may do with the group it is a member of. */
 export interface GroupControl {
   seek(target: { topic: string; partition: number; offset: string }): void
@@ -31,8 +47,7 @@ export interface GroupControl {
   heartbeat(options: { interval: number }): Promise<void>
 }
 
-export interface ConsumerGroup extends GroupControl {
-  readonly cluster: Cluster
+export interface ConsumerGroup extends JoiningMember {
   /** Null before the first join and after leaving. */
   memberId: string | null
   readonly preferredReadReplicasPerTopicPartition: Record<string, Record<number, unknown> | undefined>

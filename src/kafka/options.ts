@@ -15,15 +15,20 @@ export const kafkaOptions = object({
     )
     .describe('Brokers to ask first: `host:port`, separated by commas, or a list.'),
   clientId: text().optional().describe("Name shown in the brokers' logs. Default: the topology's name."),
+  instance: text({ pattern: /^[\w.-]{0,100}$/, expected: 'a name (letters, digits, . _ -)' })
+    .optional()
+    .describe(
+      'Name of this process: unique in the group, and the same after a restart (a pod of a stateful set, a machine). A member of this name that a crash left in the group is then sent away at the start, instead of being waited for until sessionTimeout. Default: none.',
+    ),
   group: text({ pattern: /^[^|]{1,200}$/, expected: 'a group name without |' })
     .optional()
     .describe(
       "Consumer group. Also part of transactional ids and of Redis keys. Default: the topology's name.",
     ),
   sessionTimeout: duration({ min: 1_000, max: 1_800_000 })
-    .prefault('10s')
+    .prefault('6s')
     .describe(
-      'After this long without a heartbeat a member is taken for dead. Brokers refuse less than group.min.session.timeout.ms (6 s by default).',
+      'After this long without a heartbeat (one every 500 ms) a member is taken for dead and its partitions move. The default is the least that brokers accept by default (group.min.session.timeout.ms). A member thrown out by mistake costs a rebalance, never a wrong result.',
     ),
   transactionTimeout: duration({ min: 1_000, max: 900_000 })
     .prefault('60s')

@@ -1,6 +1,8 @@
 export interface KafkaPlan {
   readonly brokers: readonly string[]
   readonly clientId: string
+  /** Unique name of this process in the group, part of `clientId`; null: it has none. */
+  readonly instance: string | null
   readonly group: string
   readonly sessionTimeoutMs: number
   readonly transactionTimeoutMs: number

@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.ts'
-import type { RunReply } from '../onnx/protocol.ts'
+import { openProcess, type ModelProcess } from '../onnx/process.ts'
+import type { RunReply, ThreadStart } from '../onnx/protocol.ts'
 import { openThread } from '../onnx/thread.ts'
-import type { ModelThread } from '../onnx/thread.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { baselineProblems, bindModel, goldenProblems, manifestProblems, refuse } from './check.ts'
@@ -9,10 +9,12 @@ import { readModelFiles } from './files.ts'
 import type { ModelFiles } from './files.ts'
 import type { ModelPlan } from './plan.ts'
 import { createPool } from './pool.ts'
-import type { ThreadPool } from './pool.ts'
-import { watchRuns } from './run-watch.ts'
+import type { Pool, PoolWorker } from './pool.ts'
+import { processWorker } from './process-worker.ts'
+import { watchRuns, type RunWatch } from './run-watch.ts'
 import type { Scorer } from './scorer.ts'
-import { proveThread } from './warm-up.ts'
+import { threadWorker } from './thread-worker.ts'
+import { proveWorker } from './warm-up.ts'
 
 export interface ScorerOptions {
   readonly plan: ModelPlan
@@ -30,27 +32,19 @@ export async function openScorer({ plan, clock, log, signal }: ScorerOptions): P
   const files = await readModelFiles(plan.path)
   checkFiles(plan, files)
   sayWhatIsUnchecked(files, log)
-  const threads = await openThreads(plan, files)
   const watch = watchRuns(plan.runTimeoutMs, clock)
+  const parts = { plan, files, watch, clock, log }
   try {
-    signal.throwIfAborted()
-    const binding = bindModel(plan, threads[0]!, files.file)
-    for (const thread of threads) thread.bind(binding)
-    // Each thread in a pool of its own, so that none escapes the proof.
-    const proofs = threads.map((thread) =>
-      proveThread(createPool([thread], watch), plan.inputs, files, signal),
-    )
-    await Promise.all(proofs)
+    const workers = await (plan.isolation === 'process' ? openProcesses : openThreads)(parts, signal)
+    const pool = createPool(workers)
+    return scorerOf(plan, files, pool, async () => {
+      await pool.close()
+      watch.close()
+    })
   } catch (error) {
     watch.close()
-    await Promise.all(threads.map((thread) => thread.close()))
     throw error
   }
-  const pool = createPool(threads, watch)
-  return scorerOf(plan, files, pool, async () => {
-    await pool.close()
-    watch.close()
-  })
 }
 
 function checkFiles(plan: ModelPlan, { file, manifest, golden, baseline }: ModelFiles): void {
@@ -70,25 +64,80 @@ function sayWhatIsUnchecked({ file, manifest, golden, baseline }: ModelFiles, lo
   if (unchecked.length > 0) log.warn({ file, unchecked }, 'The model is served with fewer checks')
 }
 
-async function openThreads(plan: ModelPlan, files: ModelFiles): Promise<ModelThread[]> {
-  const start = { model: files.bytes, externalData: files.externalData }
-  const opened = await Promise.allSettled(Array.from({ length: plan.workers }, () => openThread(start)))
-  const threads = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-  const failed = opened.find((result) => result.status === 'rejected')
-  if (!failed) return threads
-  await Promise.all(threads.map((thread) => thread.close()))
-  const reason: unknown = failed.reason
-  if (!(reason instanceof MillraceError) || reason.code !== 'MODEL_INVALID') throw reason
-  throw new MillraceError(
-    'MODEL_INVALID',
-    `${files.file} cannot be loaded by onnxruntime: ${reason.message}`,
-    {
-      cause: reason,
-    },
-  )
+interface WorkerParts {
+  readonly plan: ModelPlan
+  readonly files: ModelFiles
+  readonly watch: RunWatch
+  readonly clock: Clock
+  readonly log: Log
 }
 
-function scorerOf(plan: ModelPlan, files: ModelFiles, pool: ThreadPool, close: () => Promise<void>): Scorer {
+async function openThreads(parts: WorkerParts, signal: AbortSignal): Promise<PoolWorker[]> {
+  const { plan, files, watch } = parts
+  const threads = await openAll(plan.workers, () => loaded(files, openThread(startOf(files))))
+  try {
+    signal.throwIfAborted()
+    return await Promise.all(
+      threads.map(async (thread) => {
+        thread.bind(bindModel(plan, thread, files.file))
+        const worker = threadWorker(thread, watch)
+        await proveWorker(worker, plan.inputs, files, signal)
+        return worker
+      }),
+    )
+  } catch (error) {
+    await Promise.all(threads.map((thread) => thread.close()))
+    throw error
+  }
+}
+
+function openProcesses(parts: WorkerParts, signal: AbortSignal): Promise<PoolWorker[]> {
+  const { plan, files, watch, clock, log } = parts
+  const open = async (opening: AbortSignal): Promise<ModelProcess> => {
+    const opened = await loaded(files, openProcess(startOf(files), opening))
+    try {
+      opened.bind(bindModel(plan, opened, files.file))
+      return opened
+    } catch (error) {
+      opened.kill('the model does not fit')
+      await opened.close()
+      throw error
+    }
+  }
+  const prove = (worker: PoolWorker, proving: AbortSignal): Promise<void> =>
+    proveWorker(worker, plan.inputs, files, proving)
+  return openAll(plan.workers, () => processWorker({ open, prove, watch, clock, log }, signal))
+}
+
+function startOf({ bytes, externalData }: ModelFiles): ThreadStart {
+  return { model: bytes, externalData }
+}
+
+/** Says which file it was that onnxruntime refuses. */
+async function loaded<T>({ file }: ModelFiles, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'MODEL_INVALID') throw error
+    const text = `${file} cannot be loaded by onnxruntime: ${error.message}`
+    throw new MillraceError('MODEL_INVALID', text, { cause: error })
+  }
+}
+
+/** All or none. */
+async function openAll<T extends { close(): Promise<void> }>(
+  count: number,
+  open: () => Promise<T>,
+): Promise<T[]> {
+  const results = await Promise.allSettled(Array.from({ length: count }, open))
+  const opened = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (!failed) return opened
+  await Promise.all(opened.map((one) => one.close()))
+  throw failed.reason
+}
+
+function scorerOf(plan: ModelPlan, files: ModelFiles, pool: Pool, close: () => Promise<void>): Scorer {
   const features = plan.inputs.flatMap((input) => input.features)
   const missing = (files.manifest?.inputs ?? []).flatMap((input) =>
     input.features.flatMap((f) => (f.missing === undefined ? [] : [[f.name, f.missing] as const])),
@@ -111,7 +160,8 @@ function scorerOf(plan: ModelPlan, files: ModelFiles, pool: ThreadPool, close: (
 
 function resultOf(reply: RunReply, model: string): { scores: Float64Array; runMs: number } {
   if (reply.kind === 'scored') return { scores: reply.scores, runMs: reply.runMs }
-  throw new MillraceError('MODEL_RUN_FAILED', `Model ${model}: ${reply.message}`)
+  const code = reply.why === 'lost' ? 'MODEL_RUN_LOST' : 'MODEL_RUN_FAILED'
+  throw new MillraceError(code, `Model ${model}: ${reply.message}`)
 }
 
 /**

@@ -25,10 +25,17 @@ export const modelOptions = object({
   onMissing: oneOf(['dead-letter'])
     .prefault('dead-letter')
     .describe("What happens to an event with a missing input that the model's manifest gives no number for."),
-  workers: integer({ min: 1, max: 64 }).prefault(1).describe('Scoring threads.'),
+  workers: integer({ min: 1, max: 64 }).prefault(1).describe('Sessions that score at the same time.'),
+  isolation: oneOf(['thread', 'process'])
+    .prefault('thread')
+    .describe(
+      'Where they live: threads of this process, or processes of their own. A model that hangs or crashes there ends only its own process, and the row to blame becomes a dead letter.',
+    ),
   runTimeout: duration({ min: 1, max: 3_600_000 })
     .prefault('30s')
-    .describe('A model run that takes longer counts as hung and ends the process.'),
+    .describe(
+      'A model run that takes longer counts as hung. It ends the process that the model runs in: with `isolation: thread` the service.',
+    ),
 })
 
 export type ModelOptions = z.output<typeof modelOptions>

@@ -7,6 +7,8 @@ export interface ModelPlan {
   readonly score: { readonly output: string; readonly column: number | null }
   readonly onMissing: 'dead-letter'
   readonly workers: number
+  /** Where the sessions live. */
+  readonly isolation: 'thread' | 'process'
   readonly runTimeoutMs: number
   /** Hash of input names, order and definitions; compared with the manifest's. */
   readonly vectorHash: string

@@ -1,12 +1,16 @@
 import { MillraceError } from '../errors.ts'
 import type { RunReply } from '../onnx/protocol.ts'
-import type { ModelThread } from '../onnx/thread.ts'
-import type { RunWatch } from './run-watch.ts'
 
-/** Model threads that share one queue: first come, first served. */
-export interface ThreadPool {
+/** What a pool is made of. One run at a time. */
+export interface PoolWorker {
   run(rows: Float32Array<ArrayBuffer>, n: number): Promise<RunReply>
-  /** Ends what was accepted, then the threads. Idempotent. A hanging run is not waited for. */
+  close(): Promise<void>
+}
+
+/** Workers that share one queue: first come, first served. */
+export interface Pool {
+  run(rows: Float32Array<ArrayBuffer>, n: number): Promise<RunReply>
+  /** Ends what was accepted, then the workers. Idempotent. A hanging run is not waited for. */
   close(): Promise<void>
 }
 
@@ -16,14 +20,10 @@ interface WaitingRun {
   readonly reply: PromiseWithResolvers<RunReply>
 }
 
-/**
- * A run that does not end in time breaks the pool for good: this and every other run reject with MODEL_HANG. Native code
- * cannot be interrupted, and ending its thread would abort the process. The process must end, and by a signal
- * (`process.kill(process.pid, 'SIGKILL')`): `process.exit` joins the threads, so it would hang as well.
- */
-export function createPool(threads: readonly ModelThread[], watch: RunWatch): ThreadPool {
-  const idle = [...threads]
-  const waiting: WaitingRun[] = [] // bounded by the caller: the batcher keeps as many under way as there are threads
+/** A run that rejects breaks the pool for good: every other run rejects with the same. */
+export function createPool(workers: readonly PoolWorker[]): Pool {
+  const idle = [...workers]
+  const waiting: WaitingRun[] = [] // bounded by the caller: the batcher keeps as many under way as there are workers
   let broken: MillraceError | null = null
   let closing: Promise<void> | null = null
   const drained = Promise.withResolvers<void>()
@@ -33,17 +33,10 @@ export function createPool(threads: readonly ModelThread[], watch: RunWatch): Th
     for (const run of waiting.splice(0)) run.reply.reject(broken)
   }
 
-  const hang = (thread: ModelThread, n: number): void => {
-    const text = `A model run of ${n} rows did not end within ${watch.timeoutMs} ms. It cannot be interrupted, so the process must end.`
-    breakDown(new MillraceError('MODEL_HANG', text))
-    thread.abandon()
-  }
-
-  const start = async (thread: ModelThread, { rows, n, reply }: WaitingRun): Promise<void> => {
-    const end = watch.begin(() => hang(thread, n))
+  const start = async (worker: PoolWorker, { rows, n, reply }: WaitingRun): Promise<void> => {
     try {
-      const answer = await thread.run(rows, n)
-      idle.push(thread)
+      const answer = await worker.run(rows, n)
+      idle.push(worker)
       reply.resolve(answer)
     } catch (error) {
       breakDown(
@@ -53,20 +46,19 @@ export function createPool(threads: readonly ModelThread[], watch: RunWatch): Th
       )
       reply.reject(broken)
     } finally {
-      end()
       next()
     }
   }
 
   const next = (): void => {
     while (idle.length > 0 && waiting.length > 0) void start(idle.pop()!, waiting.shift()!)
-    if (closing && waiting.length === 0 && (broken || idle.length === threads.length)) drained.resolve()
+    if (closing && waiting.length === 0 && (broken || idle.length === workers.length)) drained.resolve()
   }
 
   const close = async (): Promise<void> => {
     next()
     await drained.promise
-    await Promise.all(threads.map((thread) => thread.close()))
+    await Promise.all(workers.map((worker) => worker.close()))
   }
 
   return {

@@ -3,7 +3,7 @@ import { refuse } from './check.ts'
 import type { ModelFiles } from './files.ts'
 import { goldenDifference, goldenRows } from './golden.ts'
 import type { ModelInputPlan } from './plan.ts'
-import type { ThreadPool } from './pool.ts'
+import type { PoolWorker } from './pool.ts'
 
 // The first runs take 2 to 5 times as long, separately for each size that onnxruntime plans memory for. From 1 row to
 // about the largest slice; three runs each take well under 100 ms with a tree model.
@@ -11,11 +11,11 @@ const warmUpRows = [1, 32, 256, 1024]
 const warmUpRuns = 3
 
 /**
- * Proves that a thread scores as the training did, and makes it fast, before it is given work. Golden rows are scored
+ * Proves that a worker scores as the training did, and makes it fast, before it is given work. Golden rows are scored
  * together and alone: a model whose scores depend on the other rows of the batch would answer by chance.
  */
-export async function proveThread(
-  pool: ThreadPool,
+export async function proveWorker(
+  worker: PoolWorker,
   inputs: readonly ModelInputPlan[],
   files: ModelFiles,
   signal: AbortSignal,
@@ -24,7 +24,7 @@ export async function proveThread(
   const sample = sampleRows(inputs, files)
   if (files.golden) {
     const { golden } = files
-    const together = await mustScore(pool, sample.slice(), golden.scores.length, files)
+    const together = await mustScore(worker, sample.slice(), golden.scores.length, files)
     const difference = goldenDifference(golden, together)
     if (difference) {
       refuse(
@@ -32,13 +32,13 @@ export async function proveThread(
         `${files.file} scores otherwise than in training`,
       )
     }
-    await proveRowsAlone(pool, sample, together, golden.tolerance, files, signal)
+    await proveRowsAlone(worker, sample, together, golden.tolerance, files, signal)
   }
   for (const n of warmUpRows) {
     const rows = repeatRows(sample, width, n)
     for (let run = 0; run < warmUpRuns; run++) {
       signal.throwIfAborted()
-      const reply = await pool.run(rows.slice(), n)
+      const reply = await worker.run(rows.slice(), n)
       if (reply.kind === 'scored') continue
       // Without golden rows the sample is made up, and may be a row that the model rightly fails on.
       if (reply.why === 'shape' || files.golden) throw refused(files, reply.message)
@@ -47,7 +47,7 @@ export async function proveThread(
 }
 
 async function proveRowsAlone(
-  pool: ThreadPool,
+  worker: PoolWorker,
   rows: Float32Array,
   together: Float64Array,
   tolerance: number,
@@ -58,7 +58,7 @@ async function proveRowsAlone(
   const count = Math.min(together.length, rowsAloneMax)
   for (let row = 0; row < count; row++) {
     signal.throwIfAborted()
-    const [score] = await mustScore(pool, rows.slice(row * width, (row + 1) * width), 1, files)
+    const [score] = await mustScore(worker, rows.slice(row * width, (row + 1) * width), 1, files)
     if (Math.abs(score! - together[row]!) <= tolerance) continue
     throw refused(
       files,
@@ -71,12 +71,12 @@ async function proveRowsAlone(
 const rowsAloneMax = 16 // one run each; enough to notice a model that mixes rows
 
 async function mustScore(
-  pool: ThreadPool,
+  worker: PoolWorker,
   rows: Float32Array<ArrayBuffer>,
   n: number,
   files: ModelFiles,
 ): Promise<Float64Array> {
-  const reply = await pool.run(rows, n)
+  const reply = await worker.run(rows, n)
   if (reply.kind === 'scored') return reply.scores
   throw refused(files, `a golden row cannot be scored: ${reply.message}`)
 }

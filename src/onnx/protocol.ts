@@ -62,7 +62,10 @@ export interface RunScored {
 
 export interface RunFailed {
   readonly kind: 'failed'
-  /** `threw`: the session did; `shape`: the output is not one score a row; `not-finite`: a score is NaN or infinite. */
-  readonly why: 'threw' | 'shape' | 'not-finite'
+  /**
+   * `threw`: the session did; `shape`: the output is not one score a row; `not-finite`: a score is NaN or infinite; `lost`:
+   * the model's process ended or had to be ended.
+   */
+  readonly why: 'threw' | 'shape' | 'not-finite' | 'lost'
   readonly message: string
 }

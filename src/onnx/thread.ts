@@ -12,7 +12,7 @@ export interface ModelThread {
   run(rows: Float32Array<ArrayBuffer>, n: number): Promise<RunReply>
   /** Ends the thread after the run under way; resolves when it is gone. */
   close(): Promise<void>
-  /** For a thread that hangs: from now on it is neither waited for nor does it keep the event loop alive. */
+  /** For one that hangs: from now on it is neither waited for nor does it keep the event loop alive. */
   abandon(): void
 }
 

@@ -5,6 +5,7 @@ import type { PredictionFlag } from '../record/prediction.ts'
 import type { SourcePlan } from '../decode/plan.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { HeldPart, PartitionMemory } from './partition-memory.ts'
+import type { EventStamp } from './peers.ts'
 import { latenessMs, scoredSource } from './partition-context.ts'
 import { largestTime } from './watermark.ts'
 
@@ -13,8 +14,8 @@ export interface AppliedRow {
   readonly event: Event
   readonly row: FeatureRow
   readonly flags: readonly PredictionFlag[]
-  /** `topic:partition` → offset below which other partitions' parts were visible to it; absent: it read none. */
-  readonly watermarks?: Readonly<Record<string, number>>
+  /** What it saw of other partitions' parts; absent: it read none. */
+  readonly stamp?: EventStamp
 }
 
 /** How one partition's events change state. Made once per takeover; state transitions are a function of the log alone. */

@@ -1,11 +1,13 @@
 import { MillraceError } from '../errors.ts'
 import { inputName } from '../record/input.ts'
 import type { DeadLetterShare } from './dead-letter-share.ts'
-import { advanceAnchors, encodeMetadata, recordDigest, type CommitMetadata } from './metadata.ts'
+import { advanceAnchors, recordDigest, type CommitMetadata } from './metadata.ts'
 import { visibleSpanMs, type Batching, type PartitionSetup } from './partition-context.ts'
 import { publish, type Published } from './publish.ts'
 import type { PreparedSlice } from './slice.ts'
 import type { Owned } from './takeover.ts'
+import { storesMerged } from './takeover-facts.ts'
+import type { Trial } from './trial.ts'
 
 /** R4, R5: scores in hand, one transaction, and only after its acknowledgement anything goes to the store. */
 export async function commitSlice(
@@ -13,7 +15,7 @@ export async function commitSlice(
   owned: Owned,
   slice: PreparedSlice,
   scored: ReturnType<Batching['score']>,
-  share: DeadLetterShare,
+  { share, trial }: { readonly share: DeadLetterShare; readonly trial: Trial },
   signal: AbortSignal,
 ): Promise<void> {
   const { clock } = setup.shared
@@ -23,13 +25,9 @@ export async function commitSlice(
   const published = await publish(setup, owned, slice, scores, signal)
   refuseTooManyDeadLetters(setup, share, slice, published)
   signal.throwIfAborted()
-  const metadata = nextMetadata(setup, owned, slice)
+  const metadata = nextMetadata(setup, owned, slice, trial)
   const encodedAt = clock.monotonic()
-  await owned.claim.run(published.outputs, {
-    offset: slice.next,
-    metadata: encodeMetadata(metadata),
-  })
-  owned.metadata = metadata
+  await trial.commit(published.outputs, metadata)
   owned.committedAt = clock.now()
   owned.flusher.committed({ offset: slice.next, maxTime: slice.maxTime }, slice.records.length)
   report(setup, slice, published, {
@@ -41,12 +39,19 @@ export async function commitSlice(
   })
 }
 
-function nextMetadata({ shared }: PartitionSetup, owned: Owned, slice: PreparedSlice): CommitMetadata {
+function nextMetadata(
+  setup: PartitionSetup,
+  owned: Owned,
+  slice: PreparedSlice,
+  trial: Trial,
+): CommitMetadata {
+  const { shared } = setup
   const before = owned.metadata
   const last = slice.records.at(-1)
   const spanMs = visibleSpanMs(shared.plan)
-  // Peers may be behind this partition and still see older events.
-  const slowest = Math.min(owned.readerTime ?? Infinity, slice.maxTime ?? Infinity)
+  // Peers may be behind this partition and still see older events; how far is sometimes not known.
+  const readerTime = storesMerged(setup) ? (owned.readerTime ?? -Infinity) : Infinity
+  const slowest = Math.min(readerTime, slice.maxTime ?? Infinity)
   return {
     ...before,
     stateHash: shared.plan.stateHash,
@@ -59,6 +64,7 @@ function nextMetadata({ shared }: PartitionSetup, owned: Owned, slice: PreparedS
       slowest - spanMs,
       spanMs,
     ),
+    attempt: trial.noteAfter(slice),
   }
 }
 

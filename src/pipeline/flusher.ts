@@ -3,7 +3,14 @@ import type { FeatureStore } from '../features/store.ts'
 import type { Clock } from '../time/clock.ts'
 import type { BucketPlan } from './takeover-plan.ts'
 import type { PartitionMemory } from './partition-memory.ts'
-import { begunWatermark, encodeWatermark, parseWatermark, sameProgress, type Watermark } from './watermark.ts'
+import {
+  begunWatermark,
+  encodeWatermark,
+  outageExceeded,
+  parseWatermark,
+  sameProgress,
+  type Watermark,
+} from './watermark.ts'
 
 export interface FlushTarget {
   /** Everything below is committed. */
@@ -23,6 +30,10 @@ export interface FlusherOptions {
   readonly ttlMs: number
   readonly rowsMax: number
   readonly ageMaxMs: number
+  /** Wall time may run ahead of event time by as much before what is stored expires too early. */
+  readonly outageMaxMs: number
+  /** Other partitions wait for what these watermarks say (alignment). */
+  readonly awaited: boolean
   /** Wall clock when nothing in the log lies at or behind `offset`, 0 when something does. */
   readonly caughtUpAt: (offset: number) => number
   readonly flushed: (offset: number, changes: number, durationMs: number) => void
@@ -32,6 +43,10 @@ export interface FlusherOptions {
 const flushIntervalMs = 250
 /** Quiet buckets are advanced as often: it renews expiry and `caughtUpAt`, and notices an emptied store. */
 const quietIntervalMs = 1000
+/** Of many buckets that nobody waits for, each comes after so many intervals, below the 5 s that `caughtUpAt` holds. */
+const quietRounds = 4
+/** A takeover applies no more than this again on account of a quiet bucket. */
+const quietOffsetsMax = 10_000
 
 interface Bucket {
   readonly build: string
@@ -44,6 +59,8 @@ interface Bucket {
   /** False: nothing of this build may be written before the store names it. */
   begun: boolean
   distanceMin: number | null
+  /** Monotonic time of the last flush. */
+  flushedAt: number
 }
 
 /** Moves committed changes of one partition into the store, behind the commit, bucket by bucket. */
@@ -70,6 +87,7 @@ export class Flusher {
       trusted: !bucket.rebuild,
       begun: !bucket.rebuild,
       distanceMin: bucket.distanceMin,
+      flushedAt: -Infinity,
     }))
   }
 
@@ -142,12 +160,48 @@ export class Flusher {
     signal.addEventListener('abort', () => this.#wake?.(), { once: true })
     while (!this.#stopped) {
       await this.#pause(signal)
-      const behind = this.#buckets.some((bucket) => bucket.offset < this.#target.offset)
+      this.refuseOutlived()
       const quietDue = this.#options.clock.monotonic() - quietSince >= quietIntervalMs
-      if (!behind && !quietDue && this.#headTime(this.#target) === this.#headPublished) continue
-      await this.flushAll(signal)
-      quietSince = this.#options.clock.monotonic()
+      const due = this.#due(quietDue)
+      if (due.length === 0) continue
+      await this.#flush(due, signal)
+      if (quietDue || this.#buckets.length === 1) quietSince = this.#options.clock.monotonic()
     }
+  }
+
+  /** Buckets with changes, and the quiet ones whose turn it is. */
+  #due(quietDue: boolean): number[] {
+    const { memory, awaited } = this.#options
+    const { offset } = this.#target
+    const all = [...this.#buckets.keys()]
+    if (this.#headTime(this.#target) !== this.#headPublished) return all
+    const behindMax = all.length === 1 ? 0 : quietOffsetsMax
+    const due = all.filter((index) => {
+      const behind = offset - this.#bucket(index).offset
+      return behind > 0 && (behind > behindMax || memory.hasChangesBelow(index, offset))
+    })
+    if (!quietDue) return due
+    const longest = all.toSorted((a, b) => this.#bucket(a).flushedAt - this.#bucket(b).flushedAt)
+    const quiet = awaited ? all : longest.slice(0, Math.ceil(all.length / quietRounds))
+    return [...new Set([...due, ...quiet])]
+  }
+
+  /** Throws STATE_MISMATCH when parts may have expired that windows still see: a takeover then builds them anew. */
+  refuseOutlived(): void {
+    const { clock, outageMaxMs, inputName } = this.#options
+    const { offset, maxTime } = this.#target
+    const now = clock.now()
+    const index = this.#buckets.findIndex(
+      // In a replay the target is behind what the bucket holds.
+      (bucket) =>
+        bucket.offset <= offset &&
+        outageExceeded({ maxTime, distanceMin: bucket.distanceMin }, now, outageMaxMs),
+    )
+    if (index < 0) return
+    throw new MillraceError(
+      'STATE_MISMATCH',
+      `${inputName} bucket ${index}: event time fell behind wall time by more than store.outageMax (${outageMaxMs} ms), so parts may have expired in Redis`,
+    )
   }
 
   async #pause(signal: AbortSignal): Promise<void> {
@@ -165,16 +219,23 @@ export class Flusher {
   }
 
   /** One pass over all buckets up to the latest commit. */
-  async flushAll(signal: AbortSignal): Promise<void> {
+  flushAll(signal: AbortSignal): Promise<void> {
+    return this.#flush([...this.#buckets.keys()], signal)
+  }
+
+  /** One pass over buckets, all with changes among them. They are independent, and lie on several nodes of a cluster. */
+  async #flush(due: readonly number[], signal: AbortSignal): Promise<void> {
     const target = this.#target
     const rows = this.#rows
     const startedAt = this.#options.clock.monotonic()
     this.#headPublished = this.#headTime(target)
+    // In a replay a bucket may be ahead of what was read again; its watermark must not go back.
+    const behind = due.filter((index) => this.#bucket(index).offset <= target.offset)
+    const flushed = await Promise.allSettled(behind.map((index) => this.#flushBucket(index, target, signal)))
     let changes = 0
-    for (let index = 0; index < this.#buckets.length; index++) {
-      // In a replay a bucket may be ahead of what was read again; its watermark must not go back.
-      if (this.#bucket(index).offset > target.offset) continue
-      changes += await this.#flushBucket(index, target, signal)
+    for (const one of flushed) {
+      if (one.status === 'rejected') throw one.reason
+      changes += one.value
     }
     this.#rows -= rows
     this.#oldestUnflushedAt = this.#rows > 0 ? startedAt : null
@@ -210,6 +271,7 @@ export class Flusher {
     bucket.inFlight = null
     bucket.offset = target.offset
     bucket.distanceMin = next.distanceMin
+    bucket.flushedAt = this.#options.clock.monotonic()
     memory.flushed(index, target.offset)
     return changes.length
   }

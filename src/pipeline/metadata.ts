@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { RawRecord } from '../record/raw-record.ts'
+import type { Attempt } from './attempt.ts'
 
 /** A place where a rebuild may start: no event before `offset` is later than `maxTime`. */
 export interface Anchor {
@@ -29,12 +30,25 @@ export interface CommitMetadata {
   readonly quarantine: readonly number[]
   /** Predictions carry the flag `gap` while the largest event time is at or below this; null: no gap. */
   readonly gapUntil: number | null
+  /** Work begun at `offset` and not acknowledged; absent in all but the first moments of an ownership. */
+  readonly attempt?: Attempt | null
+  /** Partitions of the topic; absent in metadata of earlier versions. */
+  readonly partitions?: PartitionCounts | null
+}
+
+/** Tells a partition that was added later from one that was there from the beginning. */
+export interface PartitionCounts {
+  /** When the group began with the topic; 0 when the topic was deleted and created again since. */
+  readonly first: number
+  /** As accepted last (store.onPartitionsAdded). */
+  readonly accepted: number
 }
 
 const version = 1
 export const metadataMaxBytes = 3072
 
 export function encodeMetadata(m: CommitMetadata): string {
+  const { attempt, partitions } = m
   const text = JSON.stringify({
     v: version,
     i: m.incarnation,
@@ -48,8 +62,12 @@ export function encodeMetadata(m: CommitMetadata): string {
     a: m.anchors.map((anchor) => [anchor.offset, anchor.maxTime]),
     q: m.quarantine,
     g: m.gapUntil,
+    ...(partitions ? { n: [partitions.first, partitions.accepted] } : {}),
+    ...(attempt ? { p: [attempt.to, attempt.tries, attempt.alone ? 1 : 0, attempt.convicted] } : {}),
   })
-  return text.length <= metadataMaxBytes ? text : encodeMetadata({ ...m, anchors: thinAnchors(m.anchors) })
+  return text.length <= metadataMaxBytes || m.anchors.length === 0
+    ? text
+    : encodeMetadata({ ...m, anchors: thinAnchors(m.anchors) })
 }
 
 const offset = z.int().nonnegative()
@@ -67,6 +85,8 @@ const wireForm = z.object({
   a: z.array(z.tuple([offset, time])),
   q: z.array(offset),
   g: time,
+  p: z.tuple([offset, offset, z.literal([0, 1]), offset]).optional(),
+  n: z.tuple([offset, offset]).optional(),
 })
 
 /** Null when the text was not written by this program (another tool moved the offset). */
@@ -91,7 +111,13 @@ export function parseMetadata(text: string): CommitMetadata | null {
     anchors: data.a.map(([at, maxTime]) => ({ offset: at, maxTime })),
     quarantine: data.q,
     gapUntil: data.g,
+    ...(data.p ? { attempt: attemptOf(data.p) } : {}),
+    ...(data.n ? { partitions: { first: data.n[0], accepted: data.n[1] } } : {}),
   }
+}
+
+function attemptOf([to, tries, alone, convicted]: readonly [number, number, 0 | 1, number]): Attempt {
+  return { to, tries, alone: alone === 1, convicted }
 }
 
 /** Identity of a record's content, 16 hex characters. */
@@ -128,15 +154,19 @@ export function advanceAnchors(
 
 /** Halves the list, keeping the oldest and the newest: rebuilds start earlier than needed, never later. */
 export function thinAnchors(anchors: readonly Anchor[]): readonly Anchor[] {
-  if (anchors.length <= 2) return []
+  if (anchors.length <= 2) return anchors.slice(0, anchors.length - 1)
   return anchors.filter((_, index) => index % 2 === 0 || index === anchors.length - 1)
 }
 
-/** Where a rebuild has to start so that every event later than `visibleFrom` is seen; `base` when no anchor is old enough. */
+/**
+ * Where a rebuild has to start so that every event later than `visibleFrom` is seen; `base` when no anchor is old enough. Null: as
+ * far back as any reader could see when the anchors were advanced last.
+ */
 export function rebuildAnchor(anchors: readonly Anchor[], visibleFrom: number | null, base: number): Anchor {
-  if (visibleFrom !== null) {
-    const anchor = anchors.findLast((candidate) => (candidate.maxTime ?? -Infinity) <= visibleFrom)
-    if (anchor && anchor.offset >= base) return anchor
-  }
+  const anchor =
+    visibleFrom === null
+      ? anchors[0]
+      : anchors.findLast((candidate) => (candidate.maxTime ?? -Infinity) <= visibleFrom)
+  if (anchor && anchor.offset >= base) return anchor
   return { offset: base, maxTime: null }
 }

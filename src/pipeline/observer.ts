@@ -29,6 +29,8 @@ export interface PipelineObserver {
   committed(slice: CommittedSlice): void
   transactionFailed(input: InputPartition, result: 'fenced' | 'aborted'): void
   flushed(input: InputPartition, offset: number, changes: number, durationMs: number): void
+  /** A start, an incarnation or accepted partitions are about to be committed, for this reason. */
+  begun(input: InputPartition, reason: string): void
   /** A watermark in the store was not the expected one. */
   rewound(input: InputPartition): void
   trouble(input: InputPartition, error: unknown): void

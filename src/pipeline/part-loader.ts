@@ -5,13 +5,24 @@ import type { Event } from '../record/event.ts'
 import type { ForeignParts } from './apply.ts'
 import { unwrapPart, type Flusher } from './flusher.ts'
 import type { PartitionMemory } from './partition-memory.ts'
-import type { Shared } from './partition-context.ts'
-import { alignedUntil, parseAll, stamp, type MergedRead } from './peers.ts'
+import type { StateShared } from './partition-context.ts'
+import {
+  alignedUntil,
+  parseAll,
+  stamp,
+  stillKept,
+  type EventStamp,
+  type MergedRead,
+  type Stamp,
+} from './peers.ts'
+import { ofThisLife } from './topic-life.ts'
 import type { Watermark } from './watermark.ts'
 
 export interface LoaderOptions {
-  readonly shared: Shared
+  readonly shared: StateShared
   readonly inputName: string
+  readonly topic: string
+  readonly incarnation: string
   readonly memory: PartitionMemory
   readonly flusher: Flusher
   readonly fed: readonly Layout[]
@@ -20,8 +31,8 @@ export interface LoaderOptions {
 
 /** Other partitions' parts of a slice's merged entities, and what they were read at. */
 export interface LoadedForeign extends ForeignParts {
-  /** `topic:partition` → offset below which the event saw it, for its prediction; null: no merged entity. */
-  stampOf(event: Event): Readonly<Record<string, number>> | null
+  /** What the event saw of other partitions, for its prediction; null: no merged entity. */
+  stampOf(event: Event): EventStamp | null
   /** Event time up to which delayed merged reads are complete. */
   readonly alignedUntil: number
 }
@@ -45,24 +56,29 @@ export async function loadParts(
   const foreign = new Map<string, readonly PartLog[]>()
   const stamps = new Map<number, Stamp>()
   let until = Infinity
-  for (const [bucket, { own, merged }] of needs) {
+  const load = async (bucket: number, { own, merged }: BucketNeeds): Promise<void> => {
     const request: LoadRequest = {
       inputName: options.inputName,
       own: [...own.values()],
       merged: [...merged.values()],
     }
     const loaded = await options.shared.store.load(bucket, request, signal)
-    checkOwnWatermark(options, bucket, loaded.watermarks)
+    checkOwnWatermark(options, bucket, loaded.watermarks) // at once: the flusher goes on meanwhile
     putOwn(options, bucket, request.own, loaded.own)
-    if (merged.size === 0) continue
-    const watermarks = parseAll(loaded.watermarks)
+    if (merged.size === 0) return
     const nowMs = options.shared.clock.now()
+    const watermarks = stillKept(
+      ofThisLife(parseAll(loaded.watermarks), options.topic, options.incarnation),
+      nowMs,
+      options.shared.plan.store.outageMaxMs,
+    )
     stamps.set(bucket, stamp(options.merged, options.inputName, watermarks))
     until = Math.min(until, alignedUntil(options.merged, options.inputName, watermarks, nowMs))
     for (const [index, key] of request.merged.entries()) {
       foreign.set(partName(key), decodeForeign(options, key, loaded.merged[index], watermarks))
     }
   }
+  await Promise.all([...needs].map(([bucket, bucketNeeds]) => load(bucket, bucketNeeds)))
   if (!withMerged || options.merged.length === 0) return null
   return {
     of: (layout, entityKey) => foreign.get(partName({ layout, entityKey })) ?? [],
@@ -71,28 +87,49 @@ export async function loadParts(
   }
 }
 
-type Stamp = Readonly<Record<string, number>>
-
-/** Buckets are read one after another, so each has its own stamp; entities of several buckets get the lower offsets. */
+/** Every bucket has its own stamp; what is true of all entities of the event has the lower offsets. */
 function stampOf(
   { merged, shared }: LoaderOptions,
   stamps: ReadonlyMap<number, Stamp>,
   event: Event,
-): Stamp | null {
-  let found: Stamp | null = null
+): EventStamp | null {
+  let only: Stamp | null = null
+  let several = false
   for (const { layout } of merged) {
     const entityKey = shared.plan.features.entityKey(layout, event)
     const next = entityKey === null ? undefined : stamps.get(shared.store.bucketOf(entityKey))
-    if (next === undefined || next === found) continue
-    found = found === null ? next : lower(found, next)
+    if (next === undefined || next === only) continue
+    several ||= only !== null
+    only ??= next
   }
-  return found
+  if (only === null) return null
+  return several ? stampsOf({ merged, shared }, stamps, event) : { watermarks: only, byEntity: null }
+}
+
+function stampsOf(
+  { merged, shared }: Pick<LoaderOptions, 'merged' | 'shared'>,
+  stamps: ReadonlyMap<number, Stamp>,
+  event: Event,
+): EventStamp {
+  const seen = new Map<string, Stamp>()
+  for (const { layout } of merged) {
+    const entityKey = shared.plan.features.entityKey(layout, event)
+    const found = entityKey === null ? undefined : stamps.get(shared.store.bucketOf(entityKey))
+    if (found !== undefined) seen.set(layout.entity, found)
+  }
+  const watermarks = [...seen.values()].reduce(lower)
+  const more = [...seen].filter(([, one]) => !same(one, watermarks))
+  return { watermarks, byEntity: more.length === 0 ? null : Object.fromEntries(more) }
 }
 
 function lower(a: Stamp, b: Stamp): Stamp {
   return Object.fromEntries(
     Object.entries(a).map(([input, offset]) => [input, Math.min(offset, b[input] ?? 0)]),
   )
+}
+
+function same(a: Stamp, b: Stamp): boolean {
+  return Object.entries(a).every(([input, offset]) => b[input] === offset)
 }
 
 function collectNeeds(

@@ -11,6 +11,8 @@ import type { TransactionPort } from '../commit/transaction.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { PipelineObserver } from './observer.ts'
+import type { TopicPort } from './topic-life.ts'
+import type { ProcessTrials } from './trial.ts'
 
 /** Rows of several partitions scored together. */
 export interface Batching {
@@ -32,31 +34,43 @@ export interface Outlet {
   deadLetter(reject: Reject, attempts: number): OutputRecord
 }
 
-/** What all partition tasks of a process share. */
-export interface Shared {
+/** What following a log and keeping its state takes; a process that serves has more. */
+export interface StateShared {
   readonly plan: Plan
   readonly store: FeatureStore
+  readonly topics: TopicPort
+  readonly clock: Clock
+  readonly observer: Pick<PipelineObserver, 'flushed'>
+  readonly clusterId: string
+  /** Partition counts of the source topics, by topic; as of the last look at the topics. */
+  readonly partitionCounts: ReadonlyMap<string, number>
+  /** Identities of incarnations and builds: 8 random hex characters. */
+  readonly newIdentity: () => string
+}
+
+/** What all partition tasks of a process share. */
+export interface Shared extends StateShared {
   readonly transactions: TransactionPort
   readonly scorer: Scorer
   readonly batching: Batching
   readonly outlet: Outlet
-  readonly clock: Clock
   readonly observer: PipelineObserver
-  readonly clusterId: string
-  /** Partition counts of the source topics, by topic. */
-  readonly partitionCounts: ReadonlyMap<string, number>
-  /** Identities of incarnations and builds: 8 random hex characters. */
-  readonly newIdentity: () => string
   /** Slices that may be decoded, applied and scored while an earlier one commits. */
   readonly depth: number
 }
 
 /** What belongs to one input partition. */
-export interface PartitionSetup {
-  readonly shared: Shared
+export interface StateSetup {
+  readonly shared: StateShared
   readonly source: SourcePlan
   readonly decoder: Decoder
   readonly input: InputPartition
+  readonly trials: Pick<ProcessTrials, 'turns'>
+}
+
+export interface PartitionSetup extends StateSetup {
+  readonly shared: Shared
+  readonly trials: ProcessTrials
 }
 
 export function sourceOf(plan: Plan, name: string): SourcePlan {

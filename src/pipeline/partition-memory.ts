@@ -114,6 +114,12 @@ export class PartitionMemory {
     return changes
   }
 
+  /** Whether a flush of a bucket up to `offset` has anything to write. */
+  hasChangesBelow(bucket: number, offset: number): boolean {
+    for (const entry of this.#unflushed[bucket] ?? []) if (entry.unflushedFrom < offset) return true
+    return false
+  }
+
   #change(entry: Entry, offset: number): PartChange {
     const layout = this.#features.layouts[entry.layout]
     if (layout === undefined) throw new Error(`no layout ${entry.layout}`)

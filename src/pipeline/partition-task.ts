@@ -6,6 +6,7 @@ import type { PartitionSetup } from './partition-context.ts'
 import { legalMoves, type PartitionStatus } from './partition-status.ts'
 import { serve } from './serve.ts'
 import { own, planOwnership, replay, type Owned } from './takeover.ts'
+import { endHeldTurn, withdrawNote } from './trial.ts'
 
 export interface TaskReading {
   /** Committed offset. */
@@ -91,8 +92,10 @@ export class PartitionTask {
         // While draining, the next owner meets the same trouble; this one only leaves.
         if (signal.aborted || this.#drain.signal.aborted) break
         await this.#recover(error, signal)
+        endHeldTurn(this.#setup)
       }
     }
+    endHeldTurn(this.#setup)
     if (this.#status !== 'failed') this.#moveTo('stopped', '')
   }
 
@@ -110,7 +113,7 @@ export class PartitionTask {
   async #serveClaim(claim: Claim, signal: AbortSignal): Promise<void> {
     const setup = this.#setup
     const takeover = AbortSignal.any([signal, this.#drain.signal])
-    const { plan, log, readerTime } = await planOwnership(
+    const { plan, log, readerTime, topics } = await planOwnership(
       setup,
       this.#stream,
       claim,
@@ -122,6 +125,8 @@ export class PartitionTask {
     this.#owned = owned
     const working = new AbortController()
     const workSignal = AbortSignal.any([signal, working.signal])
+    const { topic } = setup.input
+    const unwatch = setup.shared.topics.watch(topics, topic, (error) => working.abort(error))
     const flush: { failure: Error | null } = { failure: null }
     const flushing = owned.flusher.run(workSignal).catch((error: unknown) => {
       flush.failure = error instanceof Error ? error : new Error(String(error))
@@ -134,6 +139,7 @@ export class PartitionTask {
       await replay(setup, this.#stream, owned, plan, log, AbortSignal.any([workSignal, takeover]))
       this.#moveTo('serving', '')
       await serve(setup, this.#stream, owned, {
+        logStart: log.start,
         signal: workSignal,
         drain: this.#drain.signal,
         paused: (reason) => this.#moveTo(reason === null ? 'serving' : 'paused', reason ?? ''),
@@ -150,6 +156,7 @@ export class PartitionTask {
       throw flush.failure ?? error
     } finally {
       this.#owned = null
+      unwatch()
       working.abort()
       await flushing
     }
@@ -161,17 +168,15 @@ export class PartitionTask {
     const { shared, input } = this.#setup
     const code = error instanceof MillraceError ? error.code : 'INTERNAL'
     shared.observer.trouble(input, error)
-    if (
-      code === 'OFFSET_FOREIGN' &&
-      shared.plan.store.onForeignOffset === 'rebuild' &&
-      this.#foreignLog === null
-    ) {
+    // The next takeover decides, knowing more: the topic may have been created again.
+    if (code === 'OFFSET_FOREIGN' && this.#foreignLog === null) {
       this.#foreignLog = error instanceof Error ? error.message : String(error)
-      this.#moveTo('waiting', 'rebuilding on another log')
+      this.#moveTo('waiting', 'the log is another one')
       return
     }
     const stop = AbortSignal.any([signal, this.#drain.signal])
     if (!(error instanceof MillraceError) || (error.reaction === 'stop' && (await this.#isMember(stop)))) {
+      await withdrawNote(this.#setup, error, stop).catch(() => undefined)
       this.#moveTo('failed', code)
       throw error
     }

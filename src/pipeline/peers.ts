@@ -1,5 +1,5 @@
 import type { Layout } from '../features/compiled.ts'
-import { parseWatermark, type Watermark } from './watermark.ts'
+import { outageExceeded, parseWatermark, type Watermark } from './watermark.ts'
 import { inputName } from '../record/input.ts'
 import type { Watermarks } from '../features/store.ts'
 import type { Plan } from '../topology/plan.ts'
@@ -43,6 +43,26 @@ export function parseAll(watermarks: Watermarks): ReadonlyMap<string, Watermark>
   return parsed
 }
 
+/** Without those whose parts may have expired although windows still see them: their owners build them anew. */
+export function stillKept(
+  watermarks: ReadonlyMap<string, Watermark>,
+  nowMs: number,
+  outageMaxMs: number,
+): ReadonlyMap<string, Watermark> {
+  return new Map([...watermarks].filter(([, watermark]) => !outageExceeded(watermark, nowMs, outageMaxMs)))
+}
+
+/** Of every input the watermark that is furthest behind, over all buckets that know one: an input is at least there. */
+export function leastKnown(buckets: readonly Watermarks[]): ReadonlyMap<string, Watermark> {
+  const least = new Map<string, Watermark>()
+  for (const watermarks of buckets) {
+    for (const [input, watermark] of parseAll(watermarks)) {
+      if (watermark.offset < (least.get(input)?.offset ?? Infinity)) least.set(input, watermark)
+    }
+  }
+  return least
+}
+
 /** Event time up to which every delayed merged read is complete; an event at or before it can be scored. */
 export function alignedUntil(
   reads: readonly MergedRead[],
@@ -66,12 +86,22 @@ export function alignedUntil(
   return until
 }
 
+/** `topic:partition` → offset below which that partition was visible. */
+export type Stamp = Readonly<Record<string, number>>
+
+export interface EventStamp {
+  /** True of every merged entity of the event. */
+  readonly watermarks: Stamp
+  /** Entities that saw more: they lie in other buckets, which are read and flushed one by one. Null: none did. */
+  readonly byEntity: Readonly<Record<string, Stamp>> | null
+}
+
 /** Offsets below which each foreign partition was visible. */
 export function stamp(
   reads: readonly MergedRead[],
   own: string,
   watermarks: ReadonlyMap<string, Watermark>,
-): Readonly<Record<string, number>> {
+): Stamp {
   const offsets: Record<string, number> = {}
   for (const { inputs } of reads) {
     for (const input of inputs) if (input !== own) offsets[input] = watermarks.get(input)?.offset ?? 0

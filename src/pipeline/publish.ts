@@ -40,7 +40,7 @@ export async function publish(
   let predictions = 0
   const dead = (reject: Reject): void => {
     rejects.push(reject)
-    outputs.push(shared.outlet.deadLetter(reject, 1))
+    outputs.push(shared.outlet.deadLetter(reject, reject.attempts ?? 1))
   }
   for (const item of slice.items) {
     if (item.kind === 'reject') {
@@ -62,7 +62,8 @@ export async function publish(
       decision: outcome.decision,
       model: shared.scorer.identity,
       flags: applied.flags,
-      watermarks: applied.watermarks ?? null,
+      watermarks: applied.stamp?.watermarks ?? null,
+      entityWatermarks: applied.stamp?.byEntity ?? null,
       ...includes(shared, applied),
     })
     const encoded = shared.outlet.prediction(prediction, applied.event.raw)

@@ -1,12 +1,15 @@
-import type { InputStream } from '../source/source.ts'
+import type { InputStream, Taken } from '../source/source.ts'
 import { commitSlice } from './commit-slice.ts'
 import { createDeadLetterShare } from './dead-letter-share.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { parseAll, slowestReader } from './peers.ts'
 import { prepareSlice } from './slice.ts'
 import type { Owned } from './takeover.ts'
+import { Trial, type Run } from './trial.ts'
 
 export interface ServeControl {
+  /** First offset of the log when the partition was taken over. */
+  readonly logStart: number
   /** Aborted: stop now. */
   readonly signal: AbortSignal
   /** Aborted: take nothing more, finish what is open. */
@@ -31,23 +34,27 @@ export async function serve(
   const failed = new AbortController()
   const signal = AbortSignal.any([control.signal, failed.signal])
   const takeSignal = AbortSignal.any([signal, control.drain])
-  const pipe = new CommitPipe(shared.depth, (error) => failed.abort(error))
+  const trial = new Trial(setup, stream, owned, control.logStart)
+  const depth = (): number => (trial.single ? 1 : shared.depth)
+  const pipe = new CommitPipe(depth, (error) => failed.abort(error))
   const share = createDeadLetterShare(shared.plan.limits.deadLetterShareMax)
   const timestamps: (number | null)[] = [] // first record of every open slice
   const rowsMax = shared.plan.limits.rowsPerTransactionMax
   const commit = (slice: Awaited<ReturnType<typeof score>>): Promise<void> =>
-    commitSlice(setup, owned, slice.prepared, slice.scored, share, signal).then(() => {
+    commitSlice(setup, owned, slice.prepared, slice.scored, { share, trial }, signal).then(() => {
+      trial.committed(slice.run, slice.prepared.records.length)
       timestamps.shift()
       owned.pendingTimestamp = timestamps[0] ?? null
       control.progressed()
     })
-  const score = async (taken: Taken) => {
-    const prepared = await prepareSlice(setup, owned, taken.records, taken.next, { signal, wait: takeSignal })
+  const score = async (run: Run) => {
+    const prepared = await prepareSlice(setup, owned, run, { signal, wait: takeSignal })
     const { values, rows } = prepared.matrix
     const scored = rows === 0 ? Promise.resolve(nothingScored) : shared.batching.score(values, rows, signal)
     scored.catch(() => undefined) // awaited in commitSlice, unless an earlier slice fails first
-    return { prepared, scored }
+    return { run, prepared, scored }
   }
+  let reason: unknown = null
   try {
     let waiting: Taken | null = null
     while (!control.drain.aborted) {
@@ -58,7 +65,8 @@ export async function serve(
       if (taken === null) break
       if (waiting === null) shared.observer.taken(input, taken.records.length)
       owned.pendingTimestamp ??= taken.records[0]?.timestamp ?? null
-      const slice = await unlessDrained(control, score(taken))
+      const run = await unlessDrained(control, trial.plan(taken, takeSignal))
+      const slice = run === null ? null : await unlessDrained(control, score(run))
       if (slice === null) break
       timestamps.push(slice.prepared.records[0]?.timestamp ?? null)
       waiting = remainder(taken, slice.prepared.records.length)
@@ -66,19 +74,16 @@ export async function serve(
     }
     await pipe.drained()
   } catch (error) {
-    throw failed.signal.aborted ? failed.signal.reason : error
+    reason = failed.signal.aborted ? failed.signal.reason : error
+    throw reason
   } finally {
     failed.abort()
     await pipe.settled()
+    await trial.close(reason, control.signal)
   }
 }
 
 const nothingScored = { scores: new Float64Array(0), failures: null }
-
-interface Taken {
-  readonly records: Parameters<typeof prepareSlice>[2]
-  readonly next: number
-}
 
 function remainder(taken: Taken, used: number): Taken | null {
   return used < taken.records.length ? { records: taken.records.slice(used), next: taken.next } : null
@@ -129,13 +134,13 @@ function refreshReader(setup: PartitionSetup, owned: Owned, signal: AbortSignal)
 
 /** Runs commits one after another; at most `depth` slices are between take and commit. */
 class CommitPipe {
-  readonly #depth: number
+  readonly #depth: () => number
   readonly #failed: (error: unknown) => void
   #tail: Promise<void> = Promise.resolve()
   readonly #open: Promise<void>[] = []
   #failure: { readonly error: unknown } | null = null
 
-  constructor(depth: number, failed: (error: unknown) => void) {
+  constructor(depth: () => number, failed: (error: unknown) => void) {
     this.#depth = depth
     this.#failed = failed
   }
@@ -155,7 +160,7 @@ class CommitPipe {
 
   /** Waits until one more slice may be taken. */
   async room(): Promise<void> {
-    while (this.#open.length >= this.#depth) await this.#open[0]
+    while (this.#open.length >= this.#depth()) await this.#open[0]
     this.#throwFailure()
   }
 

@@ -4,6 +4,7 @@ import type { AppliedRow } from './apply.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { loadParts, type LoadedForeign } from './part-loader.ts'
 import { cacheShare, loaderOf, type Owned } from './takeover.ts'
+import { poisonAttempts, poisonMessage, type Run } from './trial.ts'
 import { buildMatrix, type Matrix, type SliceItem } from './matrix.ts'
 
 /** Records decoded and applied to the memory; scoring may be under way. */
@@ -34,16 +35,19 @@ export interface SliceSignals {
 export async function prepareSlice(
   setup: PartitionSetup,
   owned: Owned,
-  records: readonly RawRecord[],
-  next: number,
+  run: Run,
   { signal, wait }: SliceSignals,
 ): Promise<PreparedSlice> {
   const { shared, decoder } = setup
+  const { records, next } = run
   const startedAt = shared.clock.monotonic()
   await decoder.prepare(records, signal)
+  await run.enter(wait)
   const decoded = decodeAll(setup, owned, records)
   const decodedAt = shared.clock.monotonic()
+  await run.leave()
   const { count, foreign, unalignedAfter } = await loadAligned(setup, owned, decoded, { signal, wait })
+  await run.enter(wait)
   const applied = applyAll(owned, decoded.slice(0, count), foreign, unalignedAfter)
   const { items, matrix } = buildMatrix(shared, applied)
   owned.memory.evict(cacheShare(setup))
@@ -78,7 +82,8 @@ function poisoned(raw: RawRecord): Reject {
     rejected: true,
     reason: 'POISON',
     stage: 'model',
-    message: 'this record killed the process repeatedly and is quarantined',
+    message: poisonMessage,
+    attempts: poisonAttempts,
     raw,
   }
 }
@@ -91,6 +96,7 @@ async function loadAligned(
   { signal, wait }: SliceSignals,
 ): Promise<{ count: number; foreign: LoadedForeign | null; unalignedAfter: number }> {
   const { shared, source } = setup
+  owned.flusher.refuseOutlived()
   const events = decoded.filter((item): item is Event => !isReject(item))
   const options = loaderOf(setup, owned)
   const scored = source.role === 'score'
@@ -129,8 +135,8 @@ function applyAll(
     }
     const flags: AppliedRow['flags'] =
       item.time > unalignedAfter ? [...result.flags, 'unaligned'] : result.flags
-    const watermarks = foreign?.stampOf(item) ?? null
-    applied.push(watermarks === null ? { ...result, flags } : { ...result, flags, watermarks })
+    const stamp = foreign?.stampOf(item) ?? null
+    applied.push(stamp === null ? { ...result, flags } : { ...result, flags, stamp })
   }
   return applied
 }

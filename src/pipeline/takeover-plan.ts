@@ -1,18 +1,39 @@
 import { MillraceError } from '../errors.ts'
 import type { CommittedPosition } from '../commit/transaction.ts'
+import type { TopicLife } from '../kafka/topic-metadata.ts'
 import type { LogRange } from '../source/source.ts'
-import { parseMetadata, rebuildAnchor, type Anchor, type CommitMetadata } from './metadata.ts'
+import {
+  parseMetadata,
+  rebuildAnchor,
+  type Anchor,
+  type CommitMetadata,
+  type PartitionCounts,
+} from './metadata.ts'
+import { incarnationOf, isOtherTopic, knownCounts, latest } from './topic-life.ts'
 import { outageExceeded, parseWatermark, type Watermark } from './watermark.ts'
 
-/** Everything a takeover decides from, read in this order: claim, position, log range, watermarks. */
+/** Everything a takeover decides from, read in this order: claim, topics, position, log range, watermarks. */
 export interface TakeoverFacts {
   readonly name: string
+  readonly partition: number
+  readonly topic: TopicLife
+  /** Commits in the other partitions of the topic; may be left out where the own one knows the number of partitions. */
+  readonly siblings: readonly CommitMetadata[]
+  /** Incarnations that Redis remembers of any partition of the topic. */
+  readonly remembered: readonly string[]
   readonly committed: CommittedPosition | null
   readonly log: LogRange
   /** Own watermark text by bucket; null: absent. */
   readonly watermarks: readonly (string | null)[]
   /** Smallest largest-event-time among the partitions that read what this one stores; null: some are unknown; Infinity: nobody else reads it. */
   readonly slowestReaderTime: number | null
+  /** Record timestamp of the oldest record in the log; null: there is none. Asked when records were deleted unread. */
+  readonly oldestTimestamp: number | null
+  /**
+   * Event time that the parts this partition reads from others were kept for: a new incarnation may begin before it, and
+   * then misses what was trimmed. null: it reads none, or nothing was trimmed.
+   */
+  readonly trimmedFor: number | null
   readonly nowMs: number
   readonly clusterId: string
   /** Set when a replay found the log to be another one. */
@@ -26,9 +47,14 @@ export interface TakeoverPolicy {
   readonly stateHash: string
   readonly onForeignOffset: 'rebuild' | 'refuse'
   readonly onLogGone: 'refuse' | 'accept-gap'
+  readonly onPartitionsAdded: 'refuse' | 'accept'
+  /** Features see only what is in the event's own partition: a key that moves to another one loses its past. */
+  readonly keysMustStay: boolean
   readonly outageMaxMs: number
   /** outOfOrder + horizon + lateness: events older than the largest event time by more are invisible. */
   readonly visibleSpanMs: number
+  /** How far an event time may lie ahead of its record's timestamp. */
+  readonly futureMaxMs: number
   readonly newIdentity: () => string
 }
 
@@ -45,7 +71,7 @@ export interface BucketPlan {
 
 export type TakeoverPlan =
   /** Commit this metadata (pins start and incarnation) and decide again. */
-  | { readonly kind: 'pin'; readonly metadata: CommitMetadata }
+  | { readonly kind: 'pin'; readonly metadata: CommitMetadata; readonly reason: string }
   /** The store is ahead of the committed offset: take over again; refuse if it persists. */
   | { readonly kind: 'again'; readonly reason: string }
   | {
@@ -61,6 +87,9 @@ export function planTakeover(facts: TakeoverFacts, policy: TakeoverPolicy): Take
   const { committed, log, name } = facts
   if (committed === null) return planFirstStart(facts, policy)
   const metadata = parseMetadata(committed.metadata)
+  if (metadata?.clusterId === facts.clusterId && isOtherTopic(metadata.incarnation, facts.topic.id)) {
+    return planRecreated(facts, policy)
+  }
   const foreign = foreignReason(facts, metadata)
   if (metadata === null || foreign !== null) {
     if (policy.onForeignOffset === 'refuse') {
@@ -70,28 +99,122 @@ export function planTakeover(facts: TakeoverFacts, policy: TakeoverPolicy): Take
       )
     }
     const start = Math.min(Math.max(committed.offset, log.start), log.end)
-    return { kind: 'pin', metadata: freshMetadata(facts, policy, start, log.start) }
+    const reason = `a new incarnation from offset ${start} on: the committed offset ${committed.offset} is not this service's: ${foreign}`
+    const fresh = freshMetadata(facts, policy, start, log.start)
+    return { kind: 'pin', metadata: { ...fresh, gapUntil: facts.trimmedFor }, reason }
   }
   if (committed.offset < log.start) return planLogGone(facts, policy, metadata)
+  const { partitions } = metadata
+  if (!partitions) {
+    const counts = knownCounts(
+      sameTopic(facts).map((one) => one.partitions),
+      facts.topic.partitions,
+    )
+    return planFromWatermarks(facts, policy, { ...metadata, partitions: counts })
+  }
+  if (policy.keysMustStay && facts.topic.partitions > partitions.accepted) {
+    return planGrown(facts, policy, metadata, partitions)
+  }
   return planFromWatermarks(facts, policy, metadata)
 }
 
+/** The log is a new one: all of it came after this service began with the topic's name. */
+function planRecreated(facts: TakeoverFacts, policy: TakeoverPolicy): TakeoverPlan {
+  const { name, topic, log } = facts
+  const what = `the topic was deleted and created again (its id is ${topic.id} now)`
+  if (policy.onForeignOffset === 'refuse') {
+    throw new MillraceError('OFFSET_FOREIGN', `${name}: ${what}; the position belongs to the earlier one`)
+  }
+  const fresh = freshMetadata(facts, policy, log.start, log.start)
+  const partitions = { first: 0, accepted: topic.partitions }
+  const metadata = { ...fresh, partitions, gapUntil: facts.trimmedFor }
+  return { kind: 'pin', metadata, reason: `a new incarnation from the log start ${log.start} on: ${what}` }
+}
+
 function planFirstStart(facts: TakeoverFacts, policy: TakeoverPolicy): TakeoverPlan {
-  const remembered = facts.watermarks.map(parseWatermark).find((w) => w !== null)
-  if (remembered && remembered.offset <= facts.log.end && remembered.offset > facts.log.start) {
+  const { topic, log, name } = facts
+  const others = facts.siblings.filter(({ clusterId }) => clusterId === facts.clusterId)
+  const own = facts.acknowledged === null ? [] : [facts.acknowledged.incarnation]
+  const known = [...facts.remembered, ...others.map(({ incarnation }) => incarnation), ...own]
+  if (known.some((one) => isOtherTopic(one, topic.id))) return planRecreated(facts, policy)
+  if (facts.acknowledged !== null) {
     throw new MillraceError(
       'OFFSET_LOST',
-      `${facts.name}: the group has no committed offset, but Redis holds state up to offset ${remembered.offset}`,
+      `${name}: the group has no committed offset, but this process committed up to ${facts.acknowledged.offset}: the offset was deleted`,
     )
   }
-  const { start, end } = facts.log
-  const first =
-    policy.start === 'earliest'
-      ? start
-      : policy.start === 'latest'
-        ? end
-        : Math.min(Math.max(policy.start.offset, start), end)
-  return { kind: 'pin', metadata: freshMetadata(facts, policy, first, start) }
+  const stored = facts.watermarks
+    .map(parseWatermark)
+    .find((w) => w !== null && w.offset <= log.end && w.offset > log.start)
+  if (stored) {
+    throw new MillraceError(
+      'OFFSET_LOST',
+      `${name}: the group has no committed offset, but Redis holds state up to offset ${stored.offset}: the offset was deleted or has expired`,
+    )
+  }
+  const same = sameTopic(facts)
+  const counts = knownCounts(
+    same.map(({ partitions }) => partitions),
+    topic.partitions,
+  )
+  if (facts.partition >= counts.first) return planAdded(facts, policy, counts)
+  const first = startOffset(policy.start, log)
+  const reason = `a first start at offset ${first}: the group has no committed offset`
+  return { kind: 'pin', metadata: freshMetadata(facts, policy, first, log.start), reason }
+}
+
+function startOffset(start: TakeoverPolicy['start'], { start: first, end }: LogRange): number {
+  if (start === 'earliest') return first
+  return start === 'latest' ? end : Math.min(Math.max(start.offset, first), end)
+}
+
+/** Whatever the policy says: everything in the partition came after the group began with the topic. */
+function planAdded(facts: TakeoverFacts, policy: TakeoverPolicy, counts: PartitionCounts): TakeoverPlan {
+  const { log, topic } = facts
+  const isNews = topic.partitions > counts.accepted
+  if (isNews) refuseAdded(facts, policy, counts)
+  const fresh = freshMetadata(facts, policy, log.start, log.start)
+  const partitions = { first: counts.first, accepted: Math.max(counts.accepted, topic.partitions) }
+  const told = sameTopic(facts).map((one) => one.gapUntil)
+  const until = isNews && policy.keysMustStay ? movedUntil(facts, policy) : null
+  const metadata = { ...fresh, partitions, gapUntil: latest([until, ...told]) }
+  const reason = `a first start at the log start ${log.start}: the partition came after the group began with the topic`
+  return { kind: 'pin', metadata, reason }
+}
+
+/** Keys may have moved here: predictions say so until the windows lie behind the move. */
+function planGrown(
+  facts: TakeoverFacts,
+  policy: TakeoverPolicy,
+  metadata: CommitMetadata,
+  counts: PartitionCounts,
+): TakeoverPlan {
+  refuseAdded(facts, policy, counts)
+  const gapUntil = latest([movedUntil(facts, policy, metadata), metadata.gapUntil])
+  const partitions = { ...counts, accepted: facts.topic.partitions }
+  const reason = `the topic has ${facts.topic.partitions} partitions instead of ${counts.accepted}: predictions are flagged until the windows lie behind that`
+  return { kind: 'pin', metadata: { ...metadata, partitions, gapUntil }, reason }
+}
+
+function refuseAdded(facts: TakeoverFacts, policy: TakeoverPolicy, { accepted }: PartitionCounts): void {
+  if (!policy.keysMustStay || policy.onPartitionsAdded === 'accept') return
+  throw new MillraceError(
+    'PARTITIONS_ADDED',
+    `${facts.name}: the topic has ${facts.topic.partitions} partitions, before there were ${accepted}: keys move to other partitions, where features without merge do not see their past`,
+  )
+}
+
+function movedUntil(
+  facts: TakeoverFacts,
+  policy: TakeoverPolicy,
+  ...own: readonly CommitMetadata[]
+): number | null {
+  const newest = latest([...own, ...sameTopic(facts)].map(({ maxTime }) => maxTime))
+  return newest === null ? null : newest + policy.visibleSpanMs
+}
+
+function sameTopic({ siblings, clusterId, topic }: TakeoverFacts): readonly CommitMetadata[] {
+  return siblings.filter((one) => one.clusterId === clusterId && !isOtherTopic(one.incarnation, topic.id))
 }
 
 function freshMetadata(
@@ -101,7 +224,7 @@ function freshMetadata(
   base: number,
 ): CommitMetadata {
   return {
-    incarnation: policy.newIdentity(),
+    incarnation: incarnationOf(policy.newIdentity(), facts.topic.id),
     stateHash: policy.stateHash,
     clusterId: facts.clusterId,
     offset: start,
@@ -109,9 +232,14 @@ function freshMetadata(
     maxTime: null,
     start,
     base,
-    anchors: [],
+    // The oldest anchor is one that every reader can start from; it is forgotten only for a later one.
+    anchors: [{ offset: base, maxTime: null }],
     quarantine: [],
     gapUntil: null,
+    partitions: knownCounts(
+      sameTopic(facts).map(({ partitions }) => partitions),
+      facts.topic.partitions,
+    ),
   }
 }
 
@@ -138,8 +266,12 @@ function planLogGone(facts: TakeoverFacts, policy: TakeoverPolicy, metadata: Com
     )
   }
   const fresh = freshMetadata(facts, policy, log.start, log.start)
-  const gapUntil = metadata.maxTime === null ? null : metadata.maxTime + policy.visibleSpanMs
-  return { kind: 'pin', metadata: { ...fresh, gapUntil } }
+  // What was deleted unread was written before the oldest record that is left, and no later than that may lie ahead of it.
+  const unread = (facts.oldestTimestamp ?? facts.nowMs) + policy.futureMaxMs
+  const gapUntil = Math.max(metadata.maxTime ?? unread, unread) + policy.visibleSpanMs
+  const partitions = metadata.partitions ?? fresh.partitions ?? null
+  const reason = `a new incarnation from the log start ${log.start} on: ${log.start - metadata.offset} records were deleted unread`
+  return { kind: 'pin', metadata: { ...fresh, partitions, gapUntil }, reason }
 }
 
 function planFromWatermarks(
@@ -166,6 +298,7 @@ function planFromWatermarks(
   const trusted = (w: Watermark | null): w is Watermark =>
     w !== null &&
     w.incarnation === metadata.incarnation &&
+    w.offset >= facts.log.start && // an old backup of Redis may need records that no window can see any more
     !outageExceeded(w, facts.nowMs, policy.outageMaxMs)
   const starts = parsed.map((w): Anchor =>
     trusted(w) ? { offset: w.offset, maxTime: w.maxTime } : rebuildFrom,
@@ -181,7 +314,9 @@ function planFromWatermarks(
     }
   })
   const rebuilds = buckets.some((bucket) => bucket.rebuild) && rebuildFrom.offset < metadata.offset
-  if (rebuilds) refuseIfLogTooShort(facts, policy, rebuildFrom)
+  if (replayFrom.offset < Math.min(facts.log.start, metadata.offset)) {
+    return planStateGone(facts, policy, metadata, replayFrom)
+  }
   return { kind: 'serve', metadata, replayFrom, buckets, rebuilds }
 }
 
@@ -194,10 +329,22 @@ function rebuildStart(facts: TakeoverFacts, policy: TakeoverPolicy, metadata: Co
   return rebuildAnchor(metadata.anchors, visibleFrom, metadata.base)
 }
 
-function refuseIfLogTooShort(facts: TakeoverFacts, policy: TakeoverPolicy, from: Anchor): void {
-  if (from.offset >= facts.log.start || policy.onLogGone === 'accept-gap') return
-  throw new MillraceError(
-    'OFFSET_BELOW_LOG',
-    `${facts.name}: Redis lost its state and a rebuild needs records from offset ${from.offset}, but the log starts at ${facts.log.start}: retention is shorter than the windows`,
-  )
+/** State has to be built from records that were deleted: all of them were read, so the windows tell until when they matter. */
+function planStateGone(
+  facts: TakeoverFacts,
+  policy: TakeoverPolicy,
+  metadata: CommitMetadata,
+  from: Anchor,
+): TakeoverPlan {
+  const { log, name } = facts
+  const what = `Redis lost state and building it needs records from offset ${from.offset}, but the log starts at ${log.start}`
+  if (policy.onLogGone === 'refuse') {
+    throw new MillraceError('OFFSET_BELOW_LOG', `${name}: ${what}: retention is shorter than the windows`)
+  }
+  const { offset, last, quarantine, maxTime } = metadata
+  const fresh = freshMetadata(facts, policy, offset, log.start)
+  const partitions = metadata.partitions ?? fresh.partitions ?? null
+  const gapUntil = latest([metadata.gapUntil, maxTime === null ? null : maxTime + policy.visibleSpanMs])
+  const reason = `a new incarnation from offset ${offset} on: ${what}`
+  return { kind: 'pin', metadata: { ...fresh, last, quarantine, partitions, gapUntil }, reason }
 }

@@ -8,14 +8,15 @@ import { createApplier, type Applier } from './apply.ts'
 import { Flusher } from './flusher.ts'
 import { encodeMetadata, recordDigest, type CommitMetadata } from './metadata.ts'
 import { loadParts, type LoaderOptions } from './part-loader.ts'
-import { latenessMs, scoredSource, visibleSpanMs, type PartitionSetup } from './partition-context.ts'
+import { latenessMs, scoredSource, type PartitionSetup, type StateSetup } from './partition-context.ts'
 import { PartitionMemory } from './partition-memory.ts'
-import { mergedReads, parseAll, slowestReader, type MergedRead } from './peers.ts'
-import { planTakeover, type TakeoverPlan, type TakeoverPolicy } from './takeover-plan.ts'
+import { mergedReads, type MergedRead } from './peers.ts'
+import { readFacts, type KnownBefore } from './takeover-facts.ts'
+import { planTakeover, type TakeoverPlan } from './takeover-plan.ts'
+import type { TopicLives } from './topic-life.ts'
 
-/** One partition, owned: claimed, its state known up to the committed offset. */
-export interface Owned {
-  readonly claim: Claim
+/** State of one partition in memory, and how it gets into the store. */
+export interface Held {
   readonly memory: PartitionMemory
   readonly flusher: Flusher
   readonly applier: Applier
@@ -24,6 +25,11 @@ export interface Owned {
   metadata: CommitMetadata
   /** Largest event time of the slowest reader of what this partition stores; refreshed while serving. */
   readerTime: number | null
+}
+
+/** One partition, owned: claimed, its state known up to the committed offset. */
+export interface Owned extends Held {
+  readonly claim: Claim
   /** Offset after the last slice applied to the memory. */
   prepared: number
   /** Record timestamp of the oldest record taken but not committed. */
@@ -32,15 +38,17 @@ export interface Owned {
   committedAt: number | null
 }
 
-type ServePlan = Extract<TakeoverPlan, { kind: 'serve' }>
+export type ServePlan = Extract<TakeoverPlan, { kind: 'serve' }>
 
 /** Records replayed per step; the flusher runs between steps. */
 const replayRowsMax = 2_000
 
-/** What this process learned while it owned the partition before. */
-export interface KnownBefore {
-  readonly foreignLog: string | null
-  readonly acknowledged: { readonly incarnation: string; readonly offset: number } | null
+/** A plan, and what it was made from. */
+export interface PlannedOwnership {
+  readonly plan: ServePlan
+  readonly log: LogRange
+  readonly readerTime: number | null
+  readonly topics: TopicLives
 }
 
 /**
@@ -51,44 +59,34 @@ export async function planOwnership(
   setup: PartitionSetup,
   stream: InputStream,
   claim: Claim,
-  known: KnownBefore,
+  before: KnownBefore,
   signal: AbortSignal,
-): Promise<{ plan: ServePlan; log: LogRange; readerTime: number | null }> {
+): Promise<PlannedOwnership> {
   const { shared, input } = setup
   const name = inputName(input)
-  let foreign = known.foreignLog
+  // Of the topic that the offset is of, or of a later one: the watch then tells.
+  const topics = await shared.topics.look(signal)
+  let foreign = before.foreignLog
   let pinned: CommittedPosition | null = null
   for (let attempt = 0; ; attempt++) {
     // An acknowledged commit may be invisible to reads until its markers are written: what was pinned is not read again.
     const committed: CommittedPosition | null = pinned ?? (await claim.committed(signal))
-    const log = await stream.logRange()
-    const watermarks: (string | null)[] = []
-    let peers: ReadonlyMap<string, string> = new Map()
-    for (let bucket = 0; bucket < shared.store.buckets; bucket++) {
-      peers = await shared.store.watermarks(bucket, signal)
-      watermarks.push(peers.get(name) ?? null)
-    }
-    const nowMs = shared.clock.now()
-    const readerTime = slowestReader(shared.plan, shared.partitionCounts, parseAll(peers), nowMs)
-    const slowestReaderTime = storesMerged(setup) ? readerTime : Infinity
-    const start = await startOffset(setup, stream)
-    const plan = planTakeover(
-      {
-        name,
-        committed,
-        log,
-        watermarks,
-        slowestReaderTime,
-        nowMs,
-        clusterId: shared.clusterId,
-        foreignLog: foreign,
-        acknowledged: known.acknowledged,
-      },
-      { ...policyOf(setup), start },
+    const known = { foreignLog: foreign, acknowledged: before.acknowledged }
+    const { facts, policy, log, readerTime } = await readFacts(
+      setup,
+      stream,
+      topics,
+      committed,
+      known,
+      signal,
     )
-    if (plan.kind === 'serve') return { plan, log, readerTime }
+    const plan = planTakeover(facts, policy)
+    if (plan.kind === 'serve') {
+      return { plan, log, readerTime, topics: new Map(topics).set(input.topic, facts.topic) }
+    }
     if (plan.kind === 'pin') {
       const { metadata } = plan
+      shared.observer.begun(input, plan.reason)
       pinned = { offset: metadata.offset, metadata: encodeMetadata(metadata) }
       await claim.run([], pinned)
       foreign = null
@@ -104,30 +102,6 @@ export async function planOwnership(
 const aheadTriesMax = 20
 const aheadWaitMs = 100
 
-function storesMerged({ shared, source }: PartitionSetup): boolean {
-  const { features } = shared.plan
-  return features.layoutsFedBy(source.name).some((layout) => features.mergedReads.includes(layout))
-}
-
-async function startOffset(setup: PartitionSetup, stream: InputStream): Promise<TakeoverPolicy['start']> {
-  const { start } = setup.source
-  if (typeof start === 'string') return start
-  return { offset: await stream.offsetAt(start) }
-}
-
-function policyOf({ shared }: PartitionSetup): Omit<TakeoverPolicy, 'start'> {
-  const { store, stateHash } = shared.plan
-  return {
-    stateHash,
-    onForeignOffset: store.onForeignOffset,
-    onLogGone: store.onLogGone,
-    outageMaxMs: store.outageMaxMs,
-    visibleSpanMs: visibleSpanMs(shared.plan),
-    newIdentity: shared.newIdentity,
-  }
-}
-
-/** Memory, flusher and applier for a plan. */
 export function own(
   setup: PartitionSetup,
   stream: InputStream,
@@ -135,11 +109,28 @@ export function own(
   plan: ServePlan,
   readerTime: number | null,
 ): Owned {
+  const held = hold(setup, stream, plan, readerTime)
+  return Object.assign(held, {
+    claim,
+    prepared: plan.metadata.offset,
+    pendingTimestamp: null,
+    committedAt: null,
+  })
+}
+
+/** Memory, flusher and applier for a plan. */
+export function hold(
+  setup: StateSetup,
+  stream: InputStream,
+  plan: ServePlan,
+  readerTime: number | null,
+): Held {
   const { shared, source, input } = setup
   const { features, store: limits } = shared.plan
   const memory = new PartitionMemory(features, shared.store.buckets, (key) => shared.store.bucketOf(key))
   memory.maxTime = plan.replayFrom.maxTime
   const scored = scoredSource(shared.plan)
+  const merged = mergedReads(shared.plan, shared.partitionCounts)
   const flusher = new Flusher({
     store: shared.store,
     memory,
@@ -152,6 +143,8 @@ export function own(
       scored.outOfOrderMs + features.horizonMs + latenessMs(scored, features.horizonMs) + limits.outageMaxMs,
     rowsMax: limits.unflushedRowsMax,
     ageMaxMs: limits.unflushedAgeMaxMs,
+    outageMaxMs: limits.outageMaxMs,
+    awaited: merged.some(({ layout, delayMs }) => layout.source === source.name && delayMs > 0),
     // Of what is flushed, not of what is committed: in a rebuild the others must not take an empty share for a whole one.
     // As old as the news of the log's end: a partition that does not fetch does not know what arrives.
     caughtUpAt: (offset) =>
@@ -159,51 +152,43 @@ export function own(
     flushed: (offset, changes, durationMs) => shared.observer.flushed(input, offset, changes, durationMs),
   })
   const replayedFrom = plan.buckets.map((bucket) => bucket.offset)
-  const owned: Owned = {
-    claim,
+  const held: Held = {
     memory,
     flusher,
-    merged: mergedReads(shared.plan, shared.partitionCounts),
+    merged,
     metadata: plan.metadata,
     readerTime,
-    prepared: plan.metadata.offset,
-    pendingTimestamp: null,
-    committedAt: null,
     applier: createApplier({
       plan: shared.plan,
       source,
       memory,
       committedTime: () => flusher.target.maxTime,
-      slowestReaderTime: () => owned.readerTime,
+      slowestReaderTime: () => held.readerTime,
       storedBelow: (entityKey) => replayedFrom[shared.store.bucketOf(entityKey)] ?? 0,
       gapUntil: plan.metadata.gapUntil,
     }),
   }
-  return owned
+  return held
 }
 
 /** Re-applies [W, c): state only. Afterwards the memory is the state at the committed offset, and the stream stands there. */
 export async function replay(
-  setup: PartitionSetup,
+  setup: StateSetup,
   stream: InputStream,
-  owned: Owned,
-  plan: ServePlan,
+  owned: Held,
+  plan: Pick<ServePlan, 'metadata' | 'replayFrom'>,
   log: LogRange,
   signal: AbortSignal,
 ): Promise<void> {
   const { metadata, replayFrom } = plan
-  const last = metadata.last
   const until = metadata.offset
-  // The last consumed record is read again even when no state needs it: it tells this log from another.
-  const from = Math.max(log.start, Math.min(replayFrom.offset, last?.offset ?? until))
+  // Before anything of this log can reach the store.
+  await verifyLast(setup, stream, metadata, log, signal)
+  const from = Math.max(log.start, Math.min(replayFrom.offset, until))
   stream.seek(from)
-  let lastSeen = last === null || last.offset < log.start
   while (stream.position < until) {
     const taken = await stream.take(replayRowsMax, signal)
     const records = taken.records.filter((record) => record.offset < until)
-    for (const record of records) {
-      if (record.offset === last?.offset) lastSeen = recordDigest(record) === last.digest
-    }
     const due = records.filter((record) => record.offset >= replayFrom.offset)
     await applyState(setup, owned, due, signal)
     const reached = Math.min(taken.next, until)
@@ -213,16 +198,18 @@ export async function replay(
     owned.memory.evict(cacheShare(setup))
     await owned.flusher.room(signal)
   }
-  verifyReplay(setup, owned, metadata, lastSeen, from <= replayFrom.offset)
+  verifyReplay(setup, owned, metadata, from <= replayFrom.offset)
   owned.flusher.committed({ offset: until, maxTime: owned.memory.maxTime }, 0)
   stream.seek(until)
 }
 
 /** How parts of an owned partition are loaded. */
-export function loaderOf({ shared, input }: PartitionSetup, owned: Owned): LoaderOptions {
+export function loaderOf({ shared, input }: StateSetup, owned: Held): LoaderOptions {
   return {
     shared,
+    topic: input.topic,
     inputName: inputName(input),
+    incarnation: owned.metadata.incarnation,
     memory: owned.memory,
     flusher: owned.flusher,
     fed: owned.applier.fed,
@@ -231,38 +218,49 @@ export function loaderOf({ shared, input }: PartitionSetup, owned: Owned): Loade
 }
 
 async function applyState(
-  setup: PartitionSetup,
-  owned: Owned,
+  setup: StateSetup,
+  owned: Held,
   records: readonly RawRecord[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { decoder } = setup
+  const { decoder, trials } = setup
   await decoder.prepare(records, signal)
   const quarantine = new Set(owned.metadata.quarantine)
   const events: Event[] = []
-  for (const record of records) {
-    if (quarantine.has(record.offset)) continue
-    const decoded = decoder.decode(record)
-    if (!isReject(decoded)) events.push(decoded)
-  }
+  await trials.turns.shared(signal, () => {
+    for (const record of records) {
+      if (quarantine.has(record.offset)) continue
+      const decoded = decoder.decode(record)
+      if (!isReject(decoded)) events.push(decoded)
+    }
+  })
   await loadParts(loaderOf(setup, owned), events, false, signal)
-  for (const event of events) owned.applier.replay(event)
+  await trials.turns.shared(signal, () => {
+    for (const event of events) owned.applier.replay(event)
+  })
 }
 
-function verifyReplay(
-  setup: PartitionSetup,
-  owned: Owned,
-  metadata: CommitMetadata,
-  lastSeen: boolean,
-  whole: boolean,
-): void {
+/** The last consumed record, read again even when no state needs it, tells this log from another. */
+async function verifyLast(
+  { input }: StateSetup,
+  stream: InputStream,
+  { last }: CommitMetadata,
+  log: LogRange,
+  signal: AbortSignal,
+): Promise<void> {
+  if (last === null || last.offset < log.start) return
+  stream.seek(last.offset)
+  const { records } = await stream.take(1, signal)
+  const found = records[0]
+  if (found?.offset === last.offset && recordDigest(found) === last.digest) return
+  throw new MillraceError(
+    'OFFSET_FOREIGN',
+    `${inputName(input)}: the record at offset ${last.offset} is not the one this service consumed: the topic was recreated or rewritten`,
+  )
+}
+
+function verifyReplay(setup: StateSetup, owned: Held, metadata: CommitMetadata, whole: boolean): void {
   const name = inputName(setup.input)
-  if (!lastSeen) {
-    throw new MillraceError(
-      'OFFSET_FOREIGN',
-      `${name}: the record at offset ${metadata.last?.offset} is not the one this service consumed: the topic was recreated or rewritten`,
-    )
-  }
   if (whole && metadata.maxTime !== null && owned.memory.maxTime !== metadata.maxTime) {
     throw new MillraceError(
       'OFFSET_FOREIGN',
@@ -272,7 +270,7 @@ function verifyReplay(
 }
 
 /** Every partition of the process gets an equal share of the cache. */
-export function cacheShare({ shared }: PartitionSetup): number {
+export function cacheShare({ shared }: StateSetup): number {
   let partitions = 0
   for (const count of shared.partitionCounts.values()) partitions += count
   return shared.plan.store.cacheMaxBytes / Math.max(1, partitions)

@@ -2,9 +2,10 @@ import type { InputPartition } from '../record/input.ts'
 import type { AssignmentHandler, InputStream } from '../source/source.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { PartitionTask } from './partition-task.ts'
+import { createProcessTrials } from './trial.ts'
 
 export interface TaskGroupOptions {
-  readonly setupOf: (input: InputPartition) => PartitionSetup
+  readonly setupOf: (input: InputPartition) => Omit<PartitionSetup, 'trials'>
   /** An error that must stop the process. Called at most once. */
   readonly fatal: (error: unknown) => void
   readonly rebalanced: (partitions: number) => void
@@ -13,6 +14,7 @@ export interface TaskGroupOptions {
 /** The partition tasks of the current generation. */
 export class TaskGroup implements AssignmentHandler {
   readonly #options: TaskGroupOptions
+  readonly #trials = createProcessTrials()
   #tasks: readonly PartitionTask[] = []
   #leaving: Promise<void> = Promise.resolve()
   #failed = false
@@ -30,7 +32,10 @@ export class TaskGroup implements AssignmentHandler {
     const before = this.#tasks
     this.#leaving = Promise.all([this.#leaving, ...before.map((task) => task.abort())]).then(() => undefined)
     if (this.#closed) return
-    this.#tasks = streams.map((stream) => new PartitionTask(this.#options.setupOf(stream.input), stream))
+    this.#tasks = streams.map((stream) => {
+      const setup = { ...this.#options.setupOf(stream.input), trials: this.#trials }
+      return new PartitionTask(setup, stream)
+    })
     this.#options.rebalanced(streams.length)
     for (const task of this.#tasks) {
       task.run().catch((error: unknown) => this.crashed(error))

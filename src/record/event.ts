@@ -39,6 +39,8 @@ export interface Reject {
   /** What is wrong, where in the record, what was expected. One line. */
   readonly message: string
   readonly schemaId?: number
+  /** How often it was tried; absent: once. */
+  readonly attempts?: number
   readonly raw: RawRecord
 }
 

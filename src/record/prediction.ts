@@ -26,6 +26,8 @@ export interface Prediction {
   readonly values?: Readonly<Record<string, number | null>>
   /** `topic:partition` → offset below which that partition's share was visible; set when a merged feature was computed. */
   readonly watermarks?: Readonly<Record<string, number>>
+  /** Entity → as `watermarks`, for entities that saw more than that: only on a Redis Cluster, with several merged entities. */
+  readonly entityWatermarks?: Readonly<Record<string, Readonly<Record<string, number>>>>
 }
 
 export interface AlertRuleHit {

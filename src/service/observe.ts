@@ -40,6 +40,7 @@ export function observePipeline(
       log.warn({ topic, partition, result }, 'transaction not committed')
     },
     flushed: () => undefined,
+    begun: ({ topic, partition }, reason) => log.info({ topic, partition, reason }, 'begins'),
     rewound: ({ topic, partition }) => {
       metrics.stateRewinds.inc({ reason: 'watermark' })
       log.warn({ topic, partition }, 'Redis is not as this owner left it; taking the partition over again')

@@ -11,7 +11,8 @@ import type { Scorer } from '../model/scorer.ts'
 import type { CommittedSlice } from '../pipeline/observer.ts'
 import { visibleSpanMs, type Shared } from '../pipeline/partition-context.ts'
 import { TaskGroup } from '../pipeline/task-group.ts'
-import { openRedis, type RedisClient } from '../redis/client.ts'
+import { bucketsOn, parseRedisAddress } from '../redis/address.ts'
+import { openRedis, type RedisClient, type RedisMaster } from '../redis/client.ts'
 import { deadLetterTopic } from '../sink/sink.ts'
 import { openKafkaSource } from '../source/kafka-source.ts'
 import type { Source } from '../source/source.ts'
@@ -22,7 +23,8 @@ import { withTimeout } from '../time/deadline.ts'
 import type { Plan } from '../topology/plan.ts'
 import { openDecoders, openOutlet } from './codecs.ts'
 import { Lifecycle, type Phase } from './lifecycle.ts'
-import { deadLetterHeaderBytesMax, deadLetterTopicsOf } from './topics.ts'
+import { TopicWatch } from './topic-watch.ts'
+import { deadLetterHeaderBytesMax, outputTopicsOf } from './topics.ts'
 import { observeBatches, observePipeline } from './observe.ts'
 
 export interface ServiceOptions {
@@ -99,16 +101,26 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
     observe: observeBatches(metrics, scorer.identity),
   })
   const partitionCounts = new Map(topics.map(({ topic, partitions }) => [topic, partitions]))
+  const watch = new TopicWatch({
+    admin: kafka.admin,
+    group: plan.kafka.group,
+    topics: plan.sources.map(({ topic }) => topic),
+    outputs: outputTopicsOf(plan),
+    partitionCounts,
+    clock,
+    log,
+  })
   const shared: Shared = {
     plan,
     clock,
     scorer,
     partitionCounts,
+    topics: watch,
     store: createRedisStore({
       client: redis,
       namespace: namespaceOf(plan),
       layouts: plan.features.layouts,
-      buckets: 1,
+      buckets: bucketsOf(plan),
     }),
     transactions: openTransactionPort({
       client: kafka,
@@ -143,7 +155,7 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
     shared,
     source,
     decoders,
-    { scorer, batcher, redis },
+    { scorer, batcher, redis, watch },
     opening.move(),
   )
   await service.start()
@@ -153,8 +165,7 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
 /** Sources exist and can be replayed; output topics exist and take what may be written to them. */
 async function checkTopics(plan: Plan, kafka: KafkaClient, log: Log): Promise<readonly TopicDescription[]> {
   const sources = plan.sources.map((source) => source.topic)
-  const outputs = [plan.sinks.predictions.topic, plan.sinks.alerts.topic]
-  const names = new Set([...sources, ...outputs, ...deadLetterTopicsOf(plan)])
+  const names = new Set([...sources, ...outputTopicsOf(plan)])
   const described = await kafka.admin.describeTopics([...names])
   refuseCompacted(described.filter(({ topic }) => sources.includes(topic)))
   for (const source of described.filter(({ topic }) => sources.includes(topic))) {
@@ -188,37 +199,44 @@ function warnOfShortRetention(plan: Plan, described: readonly TopicDescription[]
   }
 }
 
-async function checkRedis(plan: Plan, redis: RedisClient, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function checkRedis(plan: Plan, redis: RedisClient, clock: Clock, signal: AbortSignal): Promise<void> {
   const waiting = new AbortController()
   const either = AbortSignal.any([signal, waiting.signal])
-  const address = new URL(plan.redis.url).host
-  let policy: string
+  const { kind, shown } = parseRedisAddress(plan.redis.url)
+  let masters: readonly RedisMaster[]
   try {
-    policy = await withTimeout(
-      redis.evictionPolicy(either),
-      plan.limits.startWaitMs,
-      clock,
-      `Redis at ${address}`,
-    )
+    masters = await withTimeout(redis.masters(either), plan.limits.startWaitMs, clock, `Redis ${shown}`)
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof MillraceError) throw error
     throw new MillraceError(
       'REDIS_UNREACHABLE',
-      `Redis at ${address} did not answer within ${plan.limits.startWaitMs / 1000} s`,
+      `Redis ${shown} did not answer within ${plan.limits.startWaitMs / 1000} s: ${redis.trouble ?? 'silence'}`,
       { cause: error },
     )
   } finally {
     waiting.abort()
   }
-  if (policy !== 'noeviction') {
-    throw new MillraceError('REDIS_EVICTION', `Redis at ${address} has maxmemory-policy ${policy}`)
+  for (const { address, mode, evictionPolicy } of masters) {
+    if (kind !== 'cluster' && mode === 'cluster') {
+      throw new MillraceError(
+        'REDIS_MODE',
+        `Redis ${shown} is part of a Redis Cluster: write redis+cluster://${address}`,
+      )
+    }
+    if (evictionPolicy !== 'noeviction') {
+      throw new MillraceError('REDIS_EVICTION', `Redis at ${address} has maxmemory-policy ${evictionPolicy}`)
+    }
   }
 }
 
-/** State of one definition, group and format; another one starts empty and is rebuilt from the log. */
+/** State of one definition, group, format and number of buckets; another one starts empty and is rebuilt from the log. */
 export function namespaceOf(plan: Plan): string {
-  return `millrace:${plan.name}:${plan.kafka.group}:${plan.stateHash}:1`
+  return `millrace:${plan.name}:${plan.kafka.group}:${plan.stateHash}:${bucketsOf(plan)}`
+}
+
+export function bucketsOf({ redis }: Plan): number {
+  return bucketsOn(parseRedisAddress(redis.url))
 }
 
 /** Resolves when drained after the signal; rejects with what ended the service before. */
@@ -246,6 +264,8 @@ class RunningService implements Service {
   readonly #source: Source
   readonly #resources: AsyncDisposableStack
   readonly #lifecycle: Lifecycle
+  readonly #watch: TopicWatch
+  readonly #watching = new AbortController()
   #ending: Promise<void> | null = null
 
   constructor(
@@ -253,7 +273,7 @@ class RunningService implements Service {
     shared: Shared,
     source: Source,
     decoders: ReturnType<typeof openDecoders>,
-    parts: { scorer: Scorer; batcher: Batcher; redis: RedisClient },
+    parts: { scorer: Scorer; batcher: Batcher; redis: RedisClient; watch: TopicWatch },
     resources: AsyncDisposableStack,
   ) {
     this.#options = options
@@ -262,6 +282,7 @@ class RunningService implements Service {
     this.scorer = parts.scorer
     this.batcher = parts.batcher
     this.redis = parts.redis
+    this.#watch = parts.watch
     const { promise, reject } = Promise.withResolvers<never>()
     this.failed = promise
     this.failed.catch(() => undefined) // whoever runs the service listens; a failure while draining is in drain's throw
@@ -289,6 +310,7 @@ class RunningService implements Service {
     try {
       await this.#source.start(this.tasks)
       this.#lifecycle.moveTo('running')
+      this.#watch.run(this.#watching.signal).catch((error: unknown) => this.tasks.crashed(error))
     } catch (error) {
       await this.abort()
       throw error
@@ -314,6 +336,7 @@ class RunningService implements Service {
   }
 
   async #finish(): Promise<void> {
+    this.#watching.abort()
     await this.tasks.drain()
     await this.#source.stop()
     await this.#resources.disposeAsync()
@@ -330,6 +353,7 @@ class RunningService implements Service {
   }
 
   async #stopNow(): Promise<void> {
+    this.#watching.abort()
     await this.tasks.abort()
     await this.#source.stop()
     await this.#resources.disposeAsync()

@@ -1,6 +1,7 @@
 import type { KafkaAdmin, TopicSpec } from '../kafka/admin.ts'
 import { deadLetterTopic } from '../sink/sink.ts'
 import type { Plan } from '../topology/plan.ts'
+import { replayTopicOf } from './dead-letters.ts'
 
 /** What the headers of a dead letter take at most: reason, message (bounded), positions, model. */
 export const deadLetterHeaderBytesMax = 4 * 1024
@@ -19,11 +20,21 @@ export function topicsOf(plan: Plan, partitions: number): readonly TopicSpec[] {
       partitions,
       settings: { 'max.message.bytes': String(deadLetterBytesMax) },
     })),
+    // Remembers which dead letters were replayed: nothing of it may be deleted.
+    {
+      topic: replayTopicOf(plan),
+      partitions: 1,
+      settings: { 'retention.ms': '-1', 'retention.bytes': '-1' },
+    },
   ]
 }
 
 export function deadLetterTopicsOf(plan: Plan): readonly string[] {
   return plan.sources.map(({ topic }) => deadLetterTopic(plan.sinks, topic))
+}
+
+export function outputTopicsOf(plan: Plan): readonly string[] {
+  return [plan.sinks.predictions.topic, plan.sinks.alerts.topic, ...deadLetterTopicsOf(plan)]
 }
 
 /** Creates what is missing; returns the names created. */

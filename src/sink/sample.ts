@@ -19,6 +19,7 @@ export const samplePrediction: Prediction = {
   features: { customer_count_1d: 14, terminal_risk_7d: null },
   values: { amount: 12.34 },
   watermarks: { 'card.labels:0': 981 },
+  entityWatermarks: { device: { 'card.labels:0': 984 } },
 }
 
 export const sampleAlert: Alert = {
@@ -32,13 +33,14 @@ export const sampleAlert: Alert = {
 
 /** What a topology with these `include` flags publishes, with and without a merged feature's watermarks. */
 export function samplePredictions(include: SinkPlan['predictions']['include']): readonly Prediction[] {
-  const { features, values, watermarks, ...always } = samplePrediction
+  const { features, values, watermarks, entityWatermarks, ...always } = samplePrediction
   const included = {
     ...always,
     ...(include.features && features ? { features } : null),
     ...(include.values && values ? { values } : null),
   }
-  return watermarks === undefined ? [included] : [included, { ...included, watermarks }]
+  if (watermarks === undefined || entityWatermarks === undefined) return [included]
+  return [included, { ...included, watermarks }, { ...included, watermarks, entityWatermarks }]
 }
 
 export function sampleAlerts(include: SinkPlan['predictions']['include']): readonly Alert[] {

@@ -3,8 +3,9 @@ import { MillraceError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { ConsumerHooks } from '../kafka/consumer-hooks.ts'
 import { kafkaError, textOf } from '../kafka/errors.ts'
-import type { GroupControl } from '../kafka/internals.ts'
+import type { GroupControl, JoiningMember } from '../kafka/internals.ts'
 import type { KafkaPlan } from '../kafka/plan.ts'
+import { dismissPredecessors } from '../kafka/predecessor.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
@@ -40,10 +41,11 @@ export const kafkaSourceDefaults: KafkaSourceOptions = {
   fetchWaitMs: 20,
   fetchBytesMax: 10 * 1024 * 1024,
   fetchPartitionBytesMax: 1024 * 1024,
-  heartbeatIntervalMs: 1_000,
+  // Survivors learn of a dead member with their next heartbeat after its session.
+  heartbeatIntervalMs: 500,
   rebalanceTimeoutMs: 60_000,
   revokeDeadlineMs: 10_000,
-  metadataAgeMaxMs: 60_000,
+  metadataAgeMaxMs: 10_000,
   stopDeadlineMs: 10_000,
 }
 
@@ -133,10 +135,24 @@ class KafkaSource implements Source {
     }
   }
 
+  /** Only speeds the first join up: without it the group waits for the dead until their session ends. */
+  async #dismissPredecessors({ cluster }: JoiningMember): Promise<void> {
+    const { plan, log } = this.#parts
+    if (plan.instance === null) return
+    try {
+      const dismissed = await dismissPredecessors(cluster, plan.group, plan.clientId)
+      if (dismissed > 0)
+        log.info({ group: plan.group, instance: plan.instance, dismissed }, 'dismissed a dead predecessor')
+    } catch (error) {
+      log.info({ group: plan.group, error: String(error) }, 'could not look for a dead predecessor')
+    }
+  }
+
   #hooks(): ConsumerHooks {
     return {
       beforeJoin: async (group) => {
         this.#group = group
+        if (this.#generations === 0) await this.#dismissPredecessors(group)
         await this.#revoke(group)
       },
       fetched: (batch, resolve) => {

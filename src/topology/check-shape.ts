@@ -146,8 +146,10 @@ function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
 type Issue = z.core.$ZodIssue
 
 function report(document: TopologyDocument, issues: readonly Issue[], base: Path): void {
+  const meant = suggested(issues)
   for (const issue of issues) {
     const path = [...base, ...(issue.path as Path)]
+    if (isMissing(issue) && meant.has(issue.path.join('\n'))) continue
     if (issue.code === 'invalid_union') report(document, likeliest(issue.errors), path)
     else if (issue.code === 'unrecognized_keys') {
       const messages = issue.message.split('\n')
@@ -157,6 +159,21 @@ function report(document: TopologyDocument, issues: readonly Issue[], base: Path
     else if (!(document.broken && issue.message.startsWith('is missing')))
       add(document, path, issue.message, false)
   }
+}
+
+/** Paths of keys that a misspelt one beside them probably means: they are not missing as well. */
+function suggested(issues: readonly Issue[]): ReadonlySet<string> {
+  const paths = issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? [...issue.message.matchAll(/Did you mean (\S+)\?/g)].map(([, key]) => [...issue.path, key].join('\n'))
+      : [],
+  )
+  return new Set(paths)
+}
+
+function isMissing(issue: Issue): boolean {
+  if (issue.code === 'invalid_union') return issue.errors.some((errors) => errors.every(isMissing))
+  return issue.message.startsWith('is missing')
 }
 
 /** Messages are one sentence that says what is wrong and perhaps more that say what to do. */
@@ -181,9 +198,10 @@ function isGuess(issues: readonly Issue[]): boolean {
 
 function costOf(issue: Issue): number {
   if (issue.code === 'unrecognized_keys') return issue.keys.length
+  // One key, in however many ways its value may be written.
+  if (issue.path.length > 0) return 1
   if (issue.code === 'invalid_union')
     return Math.min(...issue.errors.map((errors) => errors.reduce((sum, one) => sum + costOf(one), 0)))
-  if (issue.path.length > 0) return 1
   // A group or a list was not meant where another kind of value stands.
   return issue.code === 'invalid_type' ? 20 : 10
 }

@@ -99,6 +99,9 @@ export class TopologyDocument {
   }
 
   #addAt(offset: number, path: Path, message: string, suggestion: string): void {
+    // A feature with several windows is checked once for each of them.
+    const known = this.#problems.some((one) => one.path === pathText(path) && one.message === message)
+    if (known && path.length > 0) return
     const { line, col } = this.#lines.linePos(Math.max(0, Math.min(offset, this.text.length)))
     this.#problems.push({
       file: this.file,

@@ -1,6 +1,7 @@
 /** Values, entities and features of the file → FeaturesSpec. */
 import { isName } from '../expression/scope.ts'
 import { didYouMean } from '../expression/nearest.ts'
+import { formatDuration } from '../expression/quantity.ts'
 import type { AggregateOptions, EntityOptions, FeatureOptions, RatioOptions } from '../features/options.ts'
 import type {
   AggregateSpec,
@@ -107,6 +108,8 @@ function expandFeature(
   const marked = name.includes(windowMark)
   if (options.window === undefined) {
     if (!marked) return [{ name, path, window: null, options }]
+    // Where a key is misspelt, it is probably that one.
+    if (document.problems.some((problem) => problem.path.startsWith(`${path.join('.')}.`))) return []
     document.add(
       path,
       'the name holds {window}, and there is no window to put in.',
@@ -208,7 +211,7 @@ function compileAggregate(
     options.where === undefined
       ? undefined
       : compileAt(document, [...path, 'where'], options.where, scope, 'boolean', hints)
-  if (!fits || value === null || where === null) return []
+  if (!fits || !checkDelay(inputs, path, options, from) || value === null || where === null) return []
   const shape: WindowSpec = {
     windowMs: window.windowMs,
     delayMs: options.delay,
@@ -265,6 +268,28 @@ function checkShapeOf(document: TopologyDocument, path: Path, options: Aggregate
   }
   for (const [key, message, suggestion] of wrong) document.add([...path, key], message, suggestion)
   return wrong.length === 0
+}
+
+/**
+ * What other partitions feed is complete at t − delay once they have seen t − delay + outOfOrder. With a shorter delay that
+ * lies behind the event: partitions would wait for each other's future.
+ */
+function checkDelay(
+  { document, entities, sources, scored }: FeatureInputs,
+  path: Path,
+  { over, delay }: AggregateOptions,
+  from: string,
+): boolean {
+  const outOfOrderMs = sources.get(from)?.plan.outOfOrderMs ?? 0
+  const isOwn = from === scored && entities[over]?.merge === false
+  if (isOwn || delay === 0 || delay >= outOfOrderMs) return true
+  const least = formatDuration(outOfOrderMs)
+  document.add(
+    [...path, 'delay'],
+    `${formatDuration(delay)} is shorter than outOfOrder of ${from} (${least}): every event would wait until align ends.`,
+    `Write ${least} or more, or no delay: then an event sees what the other partitions have flushed.`,
+  )
+  return false
 }
 
 /** The entity and the source exist and fit together. */

@@ -221,9 +221,12 @@ function complete(sections: Sections): Complete {
 }
 
 function kafkaPlan(kafka: KafkaOptions, name: string): KafkaPlan {
+  const clientId = kafka.clientId ?? name
+  const instance = kafka.instance || null // as `${env:NAME:-}` leaves it
   return {
     brokers: kafka.brokers,
-    clientId: kafka.clientId ?? name,
+    clientId: instance === null ? clientId : `${clientId}@${instance}`,
+    instance,
     group: kafka.group ?? name,
     sessionTimeoutMs: kafka.sessionTimeout,
     transactionTimeoutMs: kafka.transactionTimeout,
@@ -239,6 +242,7 @@ function storePlan(store: Complete['store']): StorePlan {
     unflushedAgeMaxMs: store.unflushedMax.age,
     outageMaxMs: store.outageMax,
     onLogGone: store.onLogGone,
+    onPartitionsAdded: store.onPartitionsAdded,
     onForeignOffset: store.onForeignOffset,
   }
 }

@@ -37,6 +37,7 @@ export function compileModel(options: ModelOptions, folder: string): Omit<ModelP
     score: parseScore(options.score),
     onMissing: options.onMissing,
     workers: options.workers,
+    isolation: options.isolation,
     runTimeoutMs: options.runTimeout,
   }
 }

@@ -41,6 +41,11 @@ const storeOptions = object({
     .describe(
       'When retention deleted records that were not read yet: stop, or go on with flagged predictions.',
     ),
+  onPartitionsAdded: oneOf(['refuse', 'accept'])
+    .prefault('refuse')
+    .describe(
+      'When partitions were added to the scored topic and features without merge lose sight of keys that moved: stop, or go on with flagged predictions.',
+    ),
   onForeignOffset: oneOf(['rebuild', 'refuse'])
     .prefault('rebuild')
     .describe(

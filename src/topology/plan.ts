@@ -34,6 +34,7 @@ export interface StorePlan {
   readonly unflushedAgeMaxMs: number
   readonly outageMaxMs: number
   readonly onLogGone: 'refuse' | 'accept-gap'
+  readonly onPartitionsAdded: 'refuse' | 'accept'
   readonly onForeignOffset: 'rebuild' | 'refuse'
 }
 

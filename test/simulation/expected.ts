@@ -2,8 +2,14 @@ import { isReject, type Event, type RejectReason } from '../../src/record/event.
 import { inputName, type InputPartition } from '../../src/record/input.ts'
 import type { RawRecord } from '../../src/record/raw-record.ts'
 import { decode } from './feed.ts'
-import type { Kafka } from './kafka.ts'
-import { allowedLatenessMs, outOfOrderMs, transactions, trouble, type Settings } from './topology.ts'
+import {
+  allowedLatenessMs,
+  horizonMs,
+  outOfOrderMs,
+  transactions,
+  trouble,
+  type Settings,
+} from './topology.ts'
 
 /** What one record must lead to, by the definition and from the log alone. */
 export interface Expected {
@@ -20,30 +26,67 @@ export interface Expected {
   readonly outcome: 'prediction' | RejectReason | null
 }
 
-/** Furthest any window of the simulated topology looks back, for transactions and for labels, ms. */
-const horizonMs = 6_000
-
-/** Reads each input log once, in order, as it grows. */
-export class ExpectedLogs {
-  readonly #kafka: Kafka
+/** One incarnation of an input: the records of one log from `base` on. Reads the log once, in order, as it grows. */
+export class ExpectedLog {
+  readonly input: InputPartition
+  readonly #records: readonly RawRecord[]
+  readonly #base: number
   readonly #late: Settings['late']
-  readonly #logs = new Map<string, Expected[]>()
+  #quarantine: ReadonlySet<number> = new Set()
+  #known: Expected[] = []
+  #read = 0
 
-  constructor(kafka: Kafka, late: Settings['late']) {
-    this.#kafka = kafka
+  constructor(input: InputPartition, records: readonly RawRecord[], base: number, late: Settings['late']) {
+    this.input = input
+    this.#records = records
+    this.#base = base
     this.#late = late
   }
 
-  of(input: InputPartition): readonly Expected[] {
-    const name = inputName(input)
-    const known = this.#logs.get(name) ?? []
-    this.#logs.set(name, known)
-    const records = this.#kafka.records(name)
-    while (known.length < records.length) {
-      const before = known.at(-1)?.maxTime ?? -Infinity
-      known.push(expectedOf(input, records[known.length] as RawRecord, before, this.#late))
+  get all(): readonly Expected[] {
+    for (; this.#read < this.#records.length; this.#read++) {
+      const raw = this.#records[this.#read] as RawRecord
+      if (raw.offset < this.#base) continue
+      const before = this.#known.at(-1)?.maxTime ?? -Infinity
+      const poisoned = this.#quarantine.has(raw.offset)
+      this.#known.push(expectedOf(this.input, raw, before, this.#late, poisoned))
     }
-    return known
+    return this.#known
+  }
+
+  /** These are neither applied nor scored. */
+  quarantine(offsets: readonly number[]): void {
+    if (offsets.every((offset) => this.#quarantine.has(offset))) return
+    this.#quarantine = new Set([...this.#quarantine, ...offsets])
+    this.#known = []
+    this.#read = 0
+  }
+
+  /** Largest event time below an offset. */
+  timeBelow(position: number): number {
+    return this.all.findLast(({ raw }) => raw.offset < position)?.maxTime ?? -Infinity
+  }
+}
+
+/** The incarnations of every input, the newest last. */
+export class ExpectedLogs {
+  readonly #late: Settings['late']
+  readonly #versions = new Map<string, ExpectedLog[]>()
+
+  constructor(late: Settings['late']) {
+    this.#late = late
+  }
+
+  begin(input: InputPartition, records: readonly RawRecord[], base: number): void {
+    const versions = this.versions(input)
+    versions.push(new ExpectedLog(input, records, base, this.#late))
+    this.#versions.set(inputName(input), versions)
+  }
+  versions(input: InputPartition): ExpectedLog[] {
+    return this.#versions.get(inputName(input)) ?? []
+  }
+  of(input: InputPartition): readonly Expected[] {
+    return this.versions(input).at(-1)?.all ?? []
   }
 }
 
@@ -52,10 +95,12 @@ function expectedOf(
   raw: RawRecord,
   before: number,
   policy: Settings['late'],
+  poisoned: boolean,
 ): Expected {
   const decoded = decode(raw)
   const lateBeforeMs = before - outOfOrderMs - allowedLatenessMs
   const base = { raw, lateBeforeMs, maxTime: before, event: null, applied: false, late: false }
+  if (poisoned) return { ...base, outcome: 'POISON' }
   if (isReject(decoded)) return { ...base, outcome: decoded.reason }
   const { time } = decoded
   const scored = input.source === transactions

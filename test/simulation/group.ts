@@ -1,5 +1,6 @@
 import type { InputPartition } from '../../src/record/input.ts'
 import type { AssignmentHandler } from '../../src/source/source.ts'
+import type { Dice } from './dice.ts'
 import type { Host } from './host.ts'
 import type { Kafka } from './kafka.ts'
 import { SimulatedStream } from './stream.ts'
@@ -70,7 +71,7 @@ export class Group {
     this.#members.delete(member)
     this.#round?.joined.delete(member)
     this.#note(member, 'is thrown out of the group')
-    this.#mail(member, this.#wire.scheduler.between(0, 3_000), () => {
+    this.#mail(member, this.#dice(member.host).between(0, 3_000), () => {
       if (member.state === 'waiting') this.#joined(member)
       else this.#revoke(member)
     })
@@ -82,16 +83,16 @@ export class Group {
     const round: Round = { generation: ++this.#generation, joined: new Set() }
     this.#round = round
     this.#wire.trace.count('rebalance')
-    this.#wire.trace.add(this.#wire.scheduler.nowMs, 'group', 'rebalances, generation', round.generation)
+    this.#wire.trace.add(this.#wire.timeline.nowMs, 'group', 'rebalances, generation', round.generation)
     for (const member of this.#members) this.#call(member)
-    this.#wire.scheduler.at(rebalanceTimeoutMs, () => {
+    this.#wire.timeline.at(rebalanceTimeoutMs, () => {
       if (this.#round !== round) return
       for (const member of this.#members) if (!round.joined.has(member)) this.#throwOut(member)
     })
   }
 
   #call(member: Member): void {
-    this.#mail(member, this.#wire.scheduler.between(0, heartbeatMaxMs), () => this.#revoke(member))
+    this.#mail(member, this.#dice(member.host).between(0, heartbeatMaxMs), () => this.#revoke(member))
   }
 
   /** Runs in the process: finishes what is open, then joins again. */
@@ -103,7 +104,7 @@ export class Group {
     void Promise.race([handler.revoking(), deadline]).then(() => {
       member.over.abort(new DOMException('the generation is over', 'AbortError'))
       member.state = 'waiting'
-      this.#wire.scheduler.at(this.#wire.scheduler.between(1, 10), () => this.#joined(member))
+      this.#wire.timeline.at(this.#dice(host).between(1, 10), () => this.#joined(member))
     })
   }
 
@@ -121,12 +122,12 @@ export class Group {
     this.#round = null
     const shares = new Map([...this.#members].map((member) => [member, [] as InputPartition[]]))
     const members = [...this.#members]
-    const first = this.#wire.scheduler.random.below(members.length)
+    const first = this.#wire.timeline.dice('assignments').below(members.length)
     for (const [index, input] of this.#inputs.entries()) {
       shares.get(members[(first + index) % members.length] as Member)?.push(input)
     }
     for (const [member, inputs] of shares) {
-      this.#mail(member, this.#wire.scheduler.between(1, 60), () =>
+      this.#mail(member, this.#dice(member.host).between(1, 60), () =>
         this.#assign(member, round.generation, inputs),
       )
     }
@@ -156,12 +157,16 @@ export class Group {
   }
 
   #mail(member: Member, delayMs: number, run: () => void): void {
-    const { scheduler } = this.#wire
-    member.mailMs = Math.max(member.mailMs, scheduler.nowMs + delayMs)
-    member.host.deliver(member.mailMs - scheduler.nowMs, run)
+    const { timeline } = this.#wire
+    member.mailMs = Math.max(member.mailMs, timeline.nowMs + delayMs)
+    member.host.deliver(member.mailMs - timeline.nowMs, run)
+  }
+
+  #dice(host: Host): Dice {
+    return this.#wire.timeline.dice(`${host.name} group`)
   }
 
   #note(member: Member, ...what: string[]): void {
-    this.#wire.trace.add(this.#wire.scheduler.nowMs, member.host.name, ...what)
+    this.#wire.trace.add(this.#wire.timeline.nowMs, member.host.name, ...what)
   }
 }

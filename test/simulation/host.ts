@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/time/clock.ts'
-import { epochMs, type Scheduler } from './scheduler.ts'
+import type { Planned, Timeline } from './scheduler.ts'
 import type { Trace } from './trace.ts'
 
 /**
@@ -9,23 +9,23 @@ import type { Trace } from './trace.ts'
 export class Host {
   readonly name: string
   readonly clock: Clock
-  readonly #scheduler: Scheduler
+  readonly #timeline: Timeline
   readonly #trace: Trace
   readonly #held: (() => void)[] = []
   #state: 'up' | 'frozen' | 'dead' = 'up'
   #frozenUntilMs = 0
-  /** Called after a crash, a freeze and a thaw, by the world around the process. */
+  /** Called after a crash and a freeze, by the world around the process. */
   onCrash: () => void = () => {}
   onFreeze: (ms: number) => void = () => {}
 
-  /** `skewMs`: how wrong its wall clock is. */
-  constructor(name: string, scheduler: Scheduler, trace: Trace, skewMs: number) {
+  /** `now`: its wall clock, epoch ms. */
+  constructor(name: string, timeline: Timeline, trace: Trace, now: () => number) {
     this.name = name
-    this.#scheduler = scheduler
+    this.#timeline = timeline
     this.#trace = trace
     this.clock = {
-      now: () => epochMs + scheduler.nowMs + skewMs,
-      monotonic: () => scheduler.nowMs,
+      now,
+      monotonic: () => timeline.nowMs,
       sleep: (ms, signal) => this.#sleep(ms, signal),
     }
   }
@@ -38,24 +38,25 @@ export class Host {
   }
 
   /** Runs inside this process after `delayMs`: later when it is frozen, never when it is dead. */
-  deliver(delayMs: number, run: () => void): void {
-    this.#scheduler.at(delayMs, () => this.#arrive(run))
+  deliver(delayMs: number, run: () => void): Planned {
+    return this.#timeline.at(delayMs, () => this.arrive(run), this.name)
   }
 
-  #arrive(run: () => void): void {
+  /** Runs inside this process now, or when it thaws. */
+  arrive(run: () => void): void {
     if (this.#state === 'dead') return
     if (this.#state === 'frozen') {
       this.#held.push(run)
       return
     }
-    this.#scheduler.touched = true
+    this.#timeline.touched = true
     run()
   }
 
   crash(): void {
     if (this.#state === 'dead') return
     this.#state = 'dead'
-    this.#trace.add(this.#scheduler.nowMs, this.name, 'CRASH')
+    this.#trace.add(this.#timeline.nowMs, this.name, 'CRASH')
     this.#trace.count('crash')
     this.onCrash()
   }
@@ -63,29 +64,36 @@ export class Host {
   freeze(ms: number): void {
     if (this.#state !== 'up') return
     this.#state = 'frozen'
-    this.#frozenUntilMs = this.#scheduler.nowMs + ms
-    this.#trace.add(this.#scheduler.nowMs, this.name, 'FREEZE for', ms)
+    this.#frozenUntilMs = this.#timeline.nowMs + ms
+    this.#trace.add(this.#timeline.nowMs, this.name, 'FREEZE for', ms)
     this.#trace.count('freeze')
-    this.#scheduler.at(ms, () => this.#thaw())
+    if (Number.isFinite(ms)) {
+      this.#timeline.at(ms, () => {
+        if (this.#timeline.nowMs >= this.#frozenUntilMs) this.thaw()
+      })
+    }
     this.onFreeze(ms)
   }
 
-  #thaw(): void {
-    if (this.#state !== 'frozen' || this.#scheduler.nowMs < this.#frozenUntilMs) return
+  thaw(): void {
+    if (this.#state !== 'frozen') return
     this.#state = 'up'
-    this.#trace.add(this.#scheduler.nowMs, this.name, 'THAW')
+    this.#trace.add(this.#timeline.nowMs, this.name, 'THAW')
     for (const run of this.#held.splice(0)) this.deliver(0, run)
   }
 
   #sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)
-      const onAbort = (): void => reject(signal?.reason)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.deliver(ms, () => {
+      const planned = this.deliver(ms, () => {
         signal?.removeEventListener('abort', onAbort)
         resolve()
       })
+      const onAbort = (): void => {
+        planned.cancelled = true
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
     })
   }
 }

@@ -2,7 +2,8 @@ import type { CommittedPosition } from '../../src/commit/transaction.ts'
 import { MillraceError } from '../../src/errors.ts'
 import type { OutputRecord } from '../../src/record/output.ts'
 import type { RawRecord } from '../../src/record/raw-record.ts'
-import type { Scheduler } from './scheduler.ts'
+import type { LogRange } from '../../src/source/source.ts'
+import type { Timeline } from './scheduler.ts'
 import type { Trace } from './trace.ts'
 
 /** One transaction as the broker knows it. */
@@ -19,33 +20,36 @@ interface Coordinator {
 }
 
 interface Log {
+  /** All there ever were, also the deleted ones. */
   readonly records: RawRecord[]
+  /** First offset that was not deleted. */
+  start: number
   /** Offset after the last entry; entries that are not records (control records) leave gaps. */
   end: number
-  readonly waiting: (() => void)[]
+  waiting: (() => void)[]
 }
-
-/** A broker leaves an open transaction alone for as long, ms. */
-const transactionTimeoutMs = 1_500
 
 export interface BrokerOptions {
   /** False: a claim fences nobody (to test the checker). */
   readonly fences: boolean
+  /** The broker leaves an open transaction alone for as long, ms. */
+  readonly transactionTimeoutMs: number
 }
 
 /** Kafka in memory: input logs, transactions with epochs, the group's offsets, an output log with markers. */
 export class Kafka {
   /** Called when a commit is decided (its end is in the log), with the position before. */
   onCommit: (transaction: Transaction, before: CommittedPosition | null) => void = () => {}
-  readonly #scheduler: Scheduler
+  readonly #timeline: Timeline
   readonly #trace: Trace
   readonly #options: BrokerOptions
   readonly #logs = new Map<string, Log>()
   readonly #coordinators = new Map<string, Coordinator>()
+  readonly #lives = new Map<string, number>()
   readonly #offsets = new Map<string, CommittedPosition>()
 
-  constructor(scheduler: Scheduler, trace: Trace, options: BrokerOptions) {
-    this.#scheduler = scheduler
+  constructor(timeline: Timeline, trace: Trace, options: BrokerOptions) {
+    this.#timeline = timeline
     this.#trace = trace
     this.#options = options
   }
@@ -53,7 +57,8 @@ export class Kafka {
   // --- input logs ---------------------------------------------------------------------------------------------------
 
   createLog(input: string): void {
-    this.#logs.set(input, { records: [], end: 0, waiting: [] })
+    const waiting = this.#logs.get(input)?.waiting ?? []
+    this.#logs.set(input, { records: [], start: 0, end: 0, waiting })
   }
   append(input: string, record: RawRecord): void {
     const log = this.#log(input)
@@ -67,11 +72,34 @@ export class Kafka {
     log.end++
     for (const wake of log.waiting.splice(0)) wake()
   }
+  /** All partitions of a topic get a new life. */
+  topicId(topic: string): string {
+    return `${topic}#${this.#lives.get(topic) ?? 0}`
+  }
+  recreated(topic: string): void {
+    this.#lives.set(topic, (this.#lives.get(topic) ?? 0) + 1)
+  }
+  /** Retention: everything below `offset` goes. */
+  deleteBelow(input: string, offset: number): void {
+    const log = this.#log(input)
+    log.start = Math.max(log.start, Math.min(offset, log.end))
+  }
+  /** All records this log ever had; another array when the topic was recreated. */
   records(input: string): readonly RawRecord[] {
     return this.#log(input).records
   }
+  range(input: string): LogRange {
+    const { start, end } = this.#log(input)
+    return { start, end }
+  }
   end(input: string): number {
     return this.#log(input).end
+  }
+  /** First offset of a record that is as young; the end when there is none. */
+  offsetAt(input: string, timestampMs: number): number {
+    const { records, start, end } = this.#log(input)
+    const found = records.find(({ offset, timestamp }) => offset >= start && timestamp >= timestampMs)
+    return found?.offset ?? end
   }
   /** Records from `position` on, and the position after them; null when there is nothing yet. */
   fetch(
@@ -79,8 +107,12 @@ export class Kafka {
     position: number,
     rowsMax: number,
   ): { records: readonly RawRecord[]; next: number } | null {
-    const { records, end } = this.#log(input)
-    if (position >= end) return null
+    const { records, start, end } = this.#log(input)
+    if (position === end) return null
+    if (position < start || position > end) {
+      const code = position < start ? 'OFFSET_BELOW_LOG' : 'OFFSET_FOREIGN'
+      throw new MillraceError(code, `offset ${position} of ${input} is outside the log [${start}, ${end})`)
+    }
     const from = records.findIndex((record) => record.offset >= position)
     if (from < 0) return { records: [], next: end }
     const taken = records.slice(from, from + rowsMax)
@@ -101,6 +133,12 @@ export class Kafka {
   decided(input: string): CommittedPosition | null {
     const current = this.#coordinators.get(input)?.current
     return current?.state === 'committing' ? current.position : this.committed(input)
+  }
+
+  /** What another tool writes, or that the group's offsets have expired. */
+  setCommitted(input: string, position: CommittedPosition | null): void {
+    if (position === null) this.#offsets.delete(input)
+    else this.#offsets.set(input, position)
   }
 
   // --- transactions; the id is the name of the input ----------------------------------------------------------------
@@ -124,6 +162,7 @@ export class Kafka {
   }
   /** EndTxn: acknowledged when the decision is logged; the markers follow. */
   endTransaction(id: string, epoch: number, commit: boolean): void {
+    if (this.#coordinator(id).epoch > epoch) this.#trace.count('EndTxn refused after a re-claim')
     const coordinator = this.#fencedCoordinator(id, epoch)
     const { current } = coordinator
     if (current?.state === 'committing' && commit) return
@@ -133,11 +172,24 @@ export class Kafka {
     if (!commit) return this.#abort(coordinator, 'as asked')
     const before = this.committed(id)
     current.state = 'committing'
-    this.#trace.add(this.#scheduler.nowMs, 'kafka', id, 'commits up to', current.position?.offset)
+    this.#trace.add(this.#timeline.nowMs, 'kafka', id, 'commits up to', current.position?.offset)
     this.onCommit(current, before)
-    this.#scheduler.at(this.#scheduler.between(0, 30), () => {
+    this.#timeline.at(this.#timeline.dice(`markers ${id}`).between(0, 30), () => {
       if (coordinator.current === current) this.#finish(coordinator)
     })
+  }
+
+  /** Readers wait behind these. */
+  openTransactions(): readonly string[] {
+    return [...this.#coordinators].flatMap(([id, { current }]) => (current?.state === 'open' ? [id] : []))
+  }
+
+  /** Positions and transactions, as text. */
+  fingerprint(): string {
+    const coordinators = [...this.#coordinators].map(([id, { epoch, current }]) => {
+      return [id, epoch, current && [current.state, current.outputs.length, current.position]]
+    })
+    return JSON.stringify([[...this.#offsets], coordinators])
   }
 
   #open(id: string, epoch: number): Transaction {
@@ -146,7 +198,7 @@ export class Kafka {
     if (coordinator.current?.state === 'open') return coordinator.current
     const current: Transaction = { id, outputs: [], position: null, state: 'open' }
     coordinator.current = current
-    this.#scheduler.at(transactionTimeoutMs, () => this.#timeOut(coordinator, current))
+    this.#timeline.at(this.#options.transactionTimeoutMs, () => this.#timeOut(coordinator, current))
     return current
   }
 
@@ -171,7 +223,7 @@ export class Kafka {
     current.state = 'aborted'
     coordinator.current = null
     this.#trace.count('aborted transaction')
-    this.#trace.add(this.#scheduler.nowMs, 'kafka', current.id, 'aborts', why)
+    this.#trace.add(this.#timeline.nowMs, 'kafka', current.id, 'aborts', why)
   }
 
   #fencedCoordinator(id: string, epoch: number): Coordinator {

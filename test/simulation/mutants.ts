@@ -23,8 +23,45 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a refused flush is taken for an applied one',
     file: 'src/pipeline/flusher.ts',
-    find: 'if (!applied && !sameProgress(parseWatermark(current), next)) {',
-    replace: 'if (!applied && sameProgress(parseWatermark(current), next) && next.offset < 0) {',
+    find: 'if (!applied && !sameProgress(parseWatermark(current), next)) throw this.#mismatch(index, current)',
+    replace: 'void sameProgress',
+  },
+  {
+    name: 'a Redis that went back in time is gone on from',
+    file: 'src/pipeline/flusher.ts',
+    find: 'if (!applied && !sameProgress(parseWatermark(current), next)) throw this.#mismatch(index, current)',
+    replace:
+      'if (!applied && !sameProgress(parseWatermark(current), next)) {\n' +
+      '      bucket.expected = current\n' +
+      '      return this.#flushBucket(index, target, signal)\n' +
+      '    }',
+  },
+  {
+    name: 'a rebuild begins with its data',
+    file: 'src/pipeline/flusher.ts',
+    find: 'begun: !bucket.rebuild,',
+    replace: 'begun: true,',
+  },
+  {
+    name: 'a begun watermark is trusted',
+    file: 'src/pipeline/flusher.ts',
+    find: 'const text = begunWatermark(incarnation, bucket.build)',
+    replace:
+      'void begunWatermark\n' +
+      '    const began = { ...this.#options.replayFrom, offset: bucket.offset }\n' +
+      '    const text = encodeWatermark({ ...this.#nextWatermark(bucket, began), incarnation })',
+  },
+  {
+    name: 'nobody notices that what he stored may have expired',
+    file: 'src/pipeline/flusher.ts',
+    find: 'if (index < 0) return',
+    replace: 'if (index < 1_000) return',
+  },
+  {
+    name: 'what others stored is read although it may have expired',
+    file: 'src/pipeline/peers.ts',
+    find: '!outageExceeded(watermark, nowMs, outageMaxMs)',
+    replace: '!outageExceeded(watermark, nowMs - 1e12, outageMaxMs)',
   },
   {
     name: 'loads accept any own watermark, and so do flushes of equal offset',
@@ -126,10 +163,52 @@ export const mutants: readonly Mutant[] = [
     replace: "build: trusted(w) ? w.build : 'aaaaaaaa',",
   },
   {
+    name: 'a rebuild for readers that nobody knows starts at the newest anchor',
+    file: 'src/pipeline/metadata.ts',
+    find: '? anchors[0]',
+    replace: '? anchors.at(-1)',
+  },
+  {
+    name: 'anchors are forgotten although it is not known what readers see',
+    file: 'src/pipeline/commit-slice.ts',
+    find: 'owned.readerTime ?? -Infinity',
+    replace: 'owned.readerTime ?? Infinity',
+  },
+  {
+    name: 'another log under the same name is applied',
+    file: 'src/pipeline/takeover.ts',
+    find: 'await verifyLast(setup,',
+    replace: 'await ((...all: unknown[]) => void [all, verifyLast])(setup,',
+  },
+  {
+    name: 'deleted records that were never read are not missed for long enough',
+    file: 'src/pipeline/takeover-plan.ts',
+    find: '(facts.oldestTimestamp ?? facts.nowMs) + policy.futureMaxMs',
+    replace: 'metadata.maxTime ?? 0',
+  },
+  {
+    name: 'deleted records that state is built from are not missed',
+    file: 'src/pipeline/takeover-plan.ts',
+    find: 'if (replayFrom.offset < Math.min(facts.log.start, metadata.offset)) {',
+    replace: 'if (replayFrom.offset < 0) {',
+  },
+  {
+    name: 'the quarantine is ignored when events are applied again',
+    file: 'src/pipeline/takeover.ts',
+    find: 'if (quarantine.has(record.offset)) continue',
+    replace: 'void quarantine',
+  },
+  {
+    name: 'the event time in the metadata is forgotten',
+    file: 'src/pipeline/commit-slice.ts',
+    find: 'maxTime: slice.maxTime,\n    anchors: advanceAnchors(',
+    replace: 'anchors: advanceAnchors(',
+  },
+  {
     name: 'the share of a rebuild passes for a whole one',
     file: 'src/pipeline/takeover.ts',
-    find: 'caughtUpAt: (offset) => (offset >=',
-    replace: 'caughtUpAt: (offset) => (offset * 0 + owned.metadata.offset >=',
+    find: 'offset >= stream.highWatermark ?',
+    replace: 'offset * 0 + held.metadata.offset >= stream.highWatermark ?',
   },
   {
     name: 'parts of other builds are read from the others',
@@ -166,6 +245,12 @@ export const mutants: readonly Mutant[] = [
     file: 'src/pipeline/publish.ts',
     find: "    if (item.kind === 'reject') {\n      dead(item.reject)",
     replace: "    if (item.kind === 'reject') {\n      if (item.reject.reason !== 'LATE') dead(item.reject)",
+  },
+  {
+    name: 'a record the model fails on counts twice, as dead letter and as prediction',
+    file: 'src/pipeline/publish.ts',
+    find: 'dead(inferenceReject(applied, failure))\n      continue',
+    replace: 'dead(inferenceReject(applied, failure))',
   },
   {
     name: 'an alert is not put into the transaction',

@@ -4,38 +4,57 @@ import type { OutputRecord } from '../../src/record/output.ts'
 import type { Reject } from '../../src/record/event.ts'
 import type { Alert, Prediction } from '../../src/record/prediction.ts'
 import { oracleRow, type LoggedEvent } from '../support/feature-oracle.ts'
-import type { Expected, ExpectedLogs } from './expected.ts'
-import { alertAbove, inputs, missingMean, modelInputs } from './topology.ts'
+import { ExpectedLog, type Expected, type ExpectedLogs } from './expected.ts'
+import type { Account } from './ledger.ts'
+import { alertAbove, missingMean, modelInputs, type Settings } from './topology.ts'
 
 /** An output with what it was made of, instead of bytes. */
 export interface SimulatedOutput extends OutputRecord {
   readonly made: Prediction | Alert | Reject
 }
 
+export interface OutputCheckParts {
+  readonly settings: Settings
+  readonly spec: FeaturesSpec
+  readonly logs: ExpectedLogs
+  /** Committed position of an input, now. */
+  readonly position: (name: string) => number
+  /** The log as it was before anything was deleted. */
+  readonly wholeLog: (input: InputPartition) => ExpectedLog
+  readonly violated: (what: string) => void
+}
+
+type Numbers = ReadonlyMap<string, number | null>
+
 /** Compares what one transaction publishes with what the log says it must: I1, I2, I3, I7 and I9. */
 export class OutputCheck {
-  readonly #spec: FeaturesSpec
-  readonly #logs: ExpectedLogs
-  readonly #violated: (what: string) => void
-  /** Committed position of an input, now. */
-  readonly #position: (name: string) => number
+  readonly #parts: OutputCheckParts
+  readonly #merged: ReadonlySet<string>
   readonly #alertIds = new Set<string>()
 
-  constructor(
-    spec: FeaturesSpec,
-    logs: ExpectedLogs,
-    position: (name: string) => number,
-    violated: (what: string) => void,
-  ) {
-    this.#spec = spec
-    this.#logs = logs
-    this.#position = position
-    this.#violated = violated
+  constructor(parts: OutputCheckParts) {
+    this.#parts = parts
+    const { features, entities } = parts.spec
+    const mergedEntities = new Set(entities.filter(({ merge }) => merge).map(({ name }) => name))
+    this.#merged = new Set(
+      features.flatMap((feature) =>
+        feature.kind !== 'ratio' && (mergedEntities.has(feature.over) || feature.from !== parts.spec.scored)
+          ? [feature.name]
+          : [],
+      ),
+    )
   }
 
   /** Outputs of the records in [from, until), in their order. */
-  check(input: InputPartition, from: number, until: number, outputs: readonly SimulatedOutput[]): void {
-    const due = this.#logs.of(input).filter(({ raw }) => raw.offset >= from && raw.offset < until)
+  check(
+    input: InputPartition,
+    from: number,
+    until: number,
+    outputs: readonly SimulatedOutput[],
+    account: Account,
+  ): void {
+    const { logs, violated } = this.#parts
+    const due = logs.of(input).filter(({ raw }) => raw.offset >= from && raw.offset < until)
     let at = 0
     for (const expected of due) {
       if (expected.outcome === null) continue
@@ -46,67 +65,147 @@ export class OutputCheck {
         expected.outcome === 'prediction'
           ? `prediction at ${expected.raw.offset}`
           : `${expected.outcome} at ${expected.raw.offset}`
-      if (found !== wanted) return this.#violated(`I1, I3: ${place} must yield ${wanted}, yields ${found}`)
+      if (found !== wanted) return violated(`I1, I3: ${place} must yield ${wanted}, yields ${found}`)
       if (expected.outcome !== 'prediction') continue
       const prediction = output?.made as Prediction
-      this.#checkPrediction(input, expected, prediction)
-      if (prediction.score > alertAbove) this.#checkAlert(place, prediction, outputs[at++])
+      this.#checkPrediction(input, expected, prediction, account)
+      if (prediction.score > alertAbove)
+        this.#checkAlert(place, account.incarnation, prediction, outputs[at++])
     }
     const extra = outputs[at]
-    if (extra) this.#violated(`I1, I2: ${inputName(input)} [${from}, ${until}): ${describe(extra)} too many`)
+    if (extra) violated(`I1, I2: ${inputName(input)} [${from}, ${until}): ${describe(extra)} too many`)
   }
 
-  #checkAlert(place: string, prediction: Prediction, output: SimulatedOutput | undefined): void {
-    if (output?.kind !== 'alert') return this.#violated(`I2: ${place}: the alert is missing`)
+  #checkAlert(
+    place: string,
+    incarnation: string,
+    prediction: Prediction,
+    output: SimulatedOutput | undefined,
+  ): void {
+    const { violated } = this.#parts
+    if (output?.kind !== 'alert') return violated(`I2: ${place}: the alert is missing`)
     const alert = output.made as Alert
     if (alert.position.offset !== prediction.position.offset || alert.score !== prediction.score) {
-      return this.#violated(`I2: ${place}: the alert is not its prediction's`)
+      return violated(`I2: ${place}: the alert is not its prediction's`)
     }
-    if (this.#alertIds.has(alert.alertId)) return this.#violated(`I2: alert ${alert.alertId} a second time`)
-    this.#alertIds.add(alert.alertId)
+    const id = `${incarnation} ${alert.alertId}`
+    if (this.#alertIds.has(id)) return violated(`I2: alert ${alert.alertId} a second time`)
+    this.#alertIds.add(id)
   }
 
-  #checkPrediction(input: InputPartition, expected: Expected, prediction: Prediction): void {
+  #checkPrediction(
+    input: InputPartition,
+    expected: Expected,
+    prediction: Prediction,
+    account: Account,
+  ): void {
+    const { violated, position, settings, logs } = this.#parts
     const place = `${inputName(input)} offset ${expected.raw.offset}`
     const visible = new Map(Object.entries(prediction.watermarks ?? {}))
-    for (const [name, offset] of visible) {
-      const position = this.#position(name)
-      if (offset > position)
-        this.#violated(`I6: ${place} saw ${name} up to ${offset} of ${position} committed`)
+    for (const other of settings.inputs) {
+      const name = inputName(other)
+      const offset = visible.get(name) ?? 0
+      // A position may go back with a new incarnation only.
+      if (offset > position(name) && logs.versions(other).length <= 1)
+        violated(`I6: ${place} saw ${name} up to ${offset} of ${position(name)} committed`)
     }
-    if (expected.late !== prediction.flags.includes('late')) {
-      this.#violated(`R1: ${place}: late must be ${expected.late}, flags are ${prediction.flags.join()}`)
+    const flags = new Set(prediction.flags)
+    const isGap = account.gapUntil !== null && expected.event!.time <= account.gapUntil
+    if (flags.has('late') !== expected.late || flags.has('gap') !== isGap) {
+      violated(
+        `R1: ${place}: late must be ${expected.late}, gap ${isGap}, flags are ${prediction.flags.join()}`,
+      )
     }
-    const at: LoggedEvent = { source: input.source, event: expected.event! }
-    const { numbers } = oracleRow({
-      spec: this.#spec,
-      events: this.#related(expected),
-      at,
-      visible,
-      lateBeforeMs: expected.lateBeforeMs,
-    })
-    const published = { ...prediction.values, ...prediction.features }
-    for (const [name, number] of numbers) {
-      if (published[name] === number) continue
-      return this.#violated(`I9: ${place}: ${name} must be ${number}, published is ${published[name]}`)
-    }
-    const score = scoreOf(modelInputs.map((name) => numbers.get(name) ?? missingMean))
-    if (score !== prediction.score)
-      this.#violated(`I7: ${place}: score must be ${score}, is ${prediction.score}`)
+    this.#checkNumbers(place, input, expected, prediction, visible, account)
   }
 
-  /** Applied events that share an entity with this one: no other can matter to it. */
-  #related({ event }: Expected): LoggedEvent[] {
-    const { customer, terminal } = event!.fields
-    return inputs.flatMap((input) =>
-      this.#logs.of(input).flatMap((other): LoggedEvent[] => {
-        if (other.event === null || !other.applied) return []
-        const { fields } = other.event
-        const shares = fields['customer'] === customer || fields['terminal'] === terminal
-        return shares ? [{ source: input.source, event: other.event }] : []
-      }),
+  /** Other partitions may have been read in an earlier incarnation: one of their versions must explain all numbers. */
+  #checkNumbers(
+    place: string,
+    input: InputPartition,
+    expected: Expected,
+    prediction: Prediction,
+    visible: ReadonlyMap<string, number>,
+    account: Account,
+  ): void {
+    const { violated, logs, settings, wholeLog } = this.#parts
+    const own = logs.versions(input).at(-1)!
+    const others = settings.inputs.filter((other) => other !== input)
+    const worlds = others.reduce<readonly (readonly ExpectedLog[])[]>(
+      (known, other) => {
+        const versions = logs.versions(other)
+        if (versions.length === 0) return known
+        return known.flatMap((world) => versions.map((version) => [...world, version]))
+      },
+      [[own]],
     )
+    const rereads = expected.event!.time <= account.rereadUntil
+    const skipped = rereads ? this.#merged : none
+    let first: string | null = null
+    let numbers: Numbers | null = null
+    // The newest versions first: nearly always they are what was read.
+    for (const world of worlds.toReversed()) {
+      const found = this.#numbersOf(input, expected, visible, world)
+      const wrong = differenceOf(found, prediction, skipped)
+      if (wrong === null) {
+        numbers = found
+        break
+      }
+      first ??= wrong
+    }
+    if (numbers === null) return violated(`I9: ${place}: ${first}`)
+    if (rereads) return
+    const score = scoreOf(modelInputs(settings).map((name) => numbers.get(name) ?? missingMean))
+    if (score !== prediction.score) violated(`I7: ${place}: score must be ${score}, is ${prediction.score}`)
+    if (account.gapUntil === null || prediction.flags.includes('gap')) return
+    const whole = this.#numbersOf(input, expected, visible, [wholeLog(input), ...others.map(wholeLog)])
+    const missed = differenceOf(whole, prediction, this.#merged)
+    if (missed !== null) violated(`I9: ${place}: deleted records matter, and no flag says so: ${missed}`)
   }
+
+  #numbersOf(
+    input: InputPartition,
+    expected: Expected,
+    visible: ReadonlyMap<string, number>,
+    world: readonly ExpectedLog[],
+  ): Numbers {
+    return oracleRow({
+      spec: this.#parts.spec,
+      events: related(expected, world),
+      at: { source: input.source, event: expected.event! },
+      visible,
+      lateBeforeMs: expected.lateBeforeMs,
+    }).numbers
+  }
+}
+
+const none: ReadonlySet<string> = new Set()
+
+function differenceOf(
+  numbers: Numbers,
+  { values, features }: Prediction,
+  skipped: ReadonlySet<string>,
+): string | null {
+  const published = { ...values, ...features }
+  for (const [name, number] of numbers) {
+    if (published[name] === number || skipped.has(name)) continue
+    return `${name} must be ${number}, published is ${published[name]}`
+  }
+  return null
+}
+
+/** Applied events that share an entity with this one: no other can matter to it. */
+function related({ event }: Expected, world: readonly ExpectedLog[]): LoggedEvent[] {
+  const { customer, terminal } = event!.fields
+  return world.flatMap((log) => {
+    const { source } = log.input
+    return log.all.flatMap((other): LoggedEvent[] => {
+      if (other.event === null || !other.applied) return []
+      const { fields } = other.event
+      const shares = fields['customer'] === customer || fields['terminal'] === terminal
+      return shares ? [{ source, event: other.event }] : []
+    })
+  })
 }
 
 /** The simulated model. */

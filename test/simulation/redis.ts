@@ -1,76 +1,252 @@
-import { MemoryStore } from '../../src/features/memory-store.ts'
+import { MemoryStore, type MemoryBucket } from '../../src/features/memory-store.ts'
 import type { FeatureStore, FlushRequest, FlushResult, Loaded, Watermarks } from '../../src/features/store.ts'
+import { parseWatermark } from '../../src/pipeline/watermark.ts'
+import type { Dice } from './dice.ts'
 import type { Host } from './host.ts'
-import type { Scheduler } from './scheduler.ts'
-import type { Lane, Wire } from './wire.ts'
+import type { Timeline } from './scheduler.ts'
+import type { Trace } from './trace.ts'
+import type { BusyServer, Lane, Wire } from './wire.ts'
 
 /** What a failover may lose, in flushes. */
 const lostFlushesMax = 6
+/** Flushes whose late copies may still be on their way. */
+const lateCopiesMax = 30
 
-/** Redis in memory: can lose acknowledged writes, everything, or one watermark, and can tear a script. */
-export class Redis {
+interface Remembered {
+  readonly bucket: number
+  readonly before: BucketImage
+}
+
+/** A bucket with the expiry of its keys. */
+interface BucketImage {
+  readonly data: MemoryBucket
+  readonly expiry: ReadonlyMap<string, Expiry>
+}
+
+interface Expiry {
+  readonly atMs: number
+  readonly drop: (store: MemoryStore) => void
+}
+
+export interface RedisParts {
+  readonly buckets: number
+  readonly timeline: Timeline
+  readonly trace: Trace
+  /** Whether the parts of a layout lie in one key with those of other partitions. */
+  readonly isMerged: (layout: number) => boolean
+}
+
+/**
+ * Redis in memory: one script after another, keys that expire; can lose acknowledged writes, everything, or one watermark,
+ * go back to an old backup, be slow, and tear a script.
+ */
+export class Redis implements BusyServer {
   /** Called after every applied flush. */
   onFlush: (bucket: number, request: FlushRequest) => void = () => {}
   /** The script of a flush; replaced to test the checker. */
   script: (bucket: number, request: FlushRequest) => FlushResult
   readonly store: MemoryStore
-  readonly #scheduler: Scheduler
-  readonly #wire: Wire
-  #history: MemoryStore[] = []
-  #tearNext = false
+  busyUntilMs = 0
+  readonly #parts: RedisParts
+  readonly #expiry: Map<string, Expiry>[]
+  #history: Remembered[] = []
+  #recent: { readonly bucket: number; readonly request: FlushRequest }[] = []
+  readonly #begins = new Map<string, FlushRequest>()
+  readonly #applied = new WeakSet<FlushRequest>()
+  #backup: readonly BucketImage[] | null = null
+  #tearNext: Dice | null = null
 
-  constructor(buckets: number, wire: Wire) {
-    this.store = new MemoryStore(buckets)
-    this.#wire = wire
-    this.#scheduler = wire.scheduler
+  constructor(parts: RedisParts) {
+    this.store = new MemoryStore(parts.buckets)
+    this.#parts = parts
+    this.#expiry = Array.from({ length: parts.buckets }, () => new Map<string, Expiry>())
     this.script = (bucket, request) => this.store.flushNow(bucket, request)
   }
 
   flush(bucket: number, request: FlushRequest): FlushResult {
-    if (!this.#wire.faults.over) this.#remember()
-    if (this.#tearNext && request.changes.length > 0) {
-      this.#tearNext = false
+    this.#expire(bucket)
+    if (this.#isSecondData(bucket, request)) return { applied: false, current: request.expected }
+    this.#remember(bucket, request)
+    if (this.#tearNext !== null && request.changes.length > 0) {
+      const written = this.#tearNext.below(request.changes.length)
+      this.#tearNext = null
       this.#note('a script is torn')
-      return this.store.flushNow(bucket, request, this.#scheduler.random.below(request.changes.length))
+      return this.store.flushNow(bucket, request, written)
     }
     const result = this.script(bucket, request)
-    if (request.changes.some(({ kind }) => kind === 'append')) this.#wire.trace.count('append')
-    if (result.applied) this.onFlush(bucket, request)
+    if (request.changes.some(({ kind }) => kind === 'append')) this.#parts.trace.count('append')
+    if (result.applied) {
+      this.#applied.add(request)
+      this.#renew(bucket, request)
+      this.onFlush(bucket, request)
+    }
     return result
   }
-
-  #remember(): void {
-    this.#history.push(this.store.snapshot())
-    if (this.#history.length > lostFlushesMax) this.#history.shift()
+  /**
+   * The one thing taken not to happen: W vanishes alone, and then late copies of both scripts arrive, of the one that began the
+   * build and of the first with data. Together they say again what W said then, and nothing is left that knows better.
+   */
+  #isSecondData(bucket: number, request: FlushRequest): boolean {
+    const { expected, inputName } = request
+    if (expected === null || !this.#applied.has(request)) return false
+    return parseWatermark(expected) === null && this.store.watermarksNow(bucket).get(inputName) === expected
+  }
+  load(bucket: number, request: Parameters<FeatureStore['load']>[1]): Loaded {
+    this.#expire(bucket)
+    return this.store.loadNow(bucket, request)
+  }
+  watermarks(bucket: number): Watermarks {
+    this.#expire(bucket)
+    return this.store.watermarksNow(bucket)
   }
 
-  /** The replica that takes over never saw the last writes. */
-  failOver(): void {
-    const { random } = this.#scheduler
-    const from = this.#history[random.below(this.#history.length)]
-    if (from === undefined) return
-    this.#note('a failover loses the last writes')
-    this.store.restore(from)
+  /** Below it all buckets hold an input's state; 0 when one of them does not say. */
+  flushedOffset(inputName: string): number {
+    const offsets = Array.from({ length: this.store.buckets }, (_, bucket) => {
+      return parseWatermark(this.store.watermarksNow(bucket).get(inputName))?.offset ?? 0
+    })
+    return Math.min(...offsets)
+  }
+
+  // --- expiry -------------------------------------------------------------------------------------------------------
+
+  /** Expires what is due in all buckets: before somebody looks who is no client. */
+  expireAll(): void {
+    for (let bucket = 0; bucket < this.store.buckets; bucket++) this.#expire(bucket)
+  }
+
+  #renew(bucket: number, { inputName, changes, ttlMs }: FlushRequest): void {
+    const expiry = this.#expiry[bucket]!
+    const atMs = this.#parts.timeline.nowMs + ttlMs
+    expiry.set('W', { atMs, drop: (store) => store.dropWatermarks(bucket) })
+    for (const { layout, entityKey } of changes) {
+      const input = this.#parts.isMerged(layout) ? null : inputName
+      expiry.set(`${layout}|${entityKey}|${input}`, {
+        atMs,
+        drop: (store) => store.dropPart(bucket, layout, entityKey, input),
+      })
+    }
+  }
+
+  #expire(bucket: number): void {
+    const { timeline, trace } = this.#parts
+    for (const [key, { atMs, drop }] of this.#expiry[bucket]!) {
+      if (atMs > timeline.nowMs) continue
+      drop(this.store)
+      this.#expiry[bucket]!.delete(key)
+      trace.add(timeline.nowMs, 'redis', 'expires', key, 'in bucket', bucket)
+      trace.count('redis: a key expires')
+    }
+  }
+
+  // --- what goes wrong ----------------------------------------------------------------------------------------------
+
+  #remember(bucket: number, request: FlushRequest): void {
+    this.#history.push({ bucket, before: this.#image(bucket) })
+    if (this.#history.length > lostFlushesMax) this.#history.shift()
+    this.#recent.push({ bucket, request })
+    if (this.#recent.length > lateCopiesMax) this.#recent.shift()
+    if (request.expected === null) this.#begins.set(`${bucket} ${request.inputName}`, request)
+  }
+  #image(bucket: number): BucketImage {
+    return { data: this.store.snapshot(bucket), expiry: new Map(this.#expiry[bucket]) }
+  }
+  #restore(bucket: number, { data, expiry }: BucketImage): void {
+    this.store.restore(bucket, data)
+    this.#expiry[bucket] = new Map(expiry)
+  }
+
+  /** The replica that takes over never saw the last writes: of all buckets, or of one (each may have its own master). */
+  failOver(dice: Dice, ofOneBucket: boolean): void {
+    const bucket = ofOneBucket ? dice.below(this.store.buckets) : null
+    const known = this.#history.filter((flush) => bucket === null || flush.bucket === bucket)
+    const lost = known.slice(known.length - 1 - dice.below(known.length))
+    if (lost.length === 0) return
+    this.#note(`a failover loses the last writes${bucket === null ? '' : ' of a bucket'}`)
+    this.rewind(lost)
+  }
+  /** Takes the last writes back. */
+  rewind(lost: readonly Remembered[]): void {
+    for (const { bucket, before } of lost.toReversed()) this.#restore(bucket, before)
+    this.#history = []
+  }
+  /** Takes the last `count` writes of a bucket back; false when it does not remember as many. */
+  loseLast(bucket: number, count: number): boolean {
+    const known = this.#history.filter((flush) => flush.bucket === bucket)
+    if (known.length < count) return false
+    this.#note(`a failover loses the last writes of a bucket`)
+    this.rewind(known.slice(known.length - count))
+    return true
+  }
+  /** What it holds and may go back to, as text. */
+  fingerprint(): string {
+    const now = Array.from({ length: this.store.buckets }, (_, bucket) =>
+      dataText(this.store.snapshot(bucket)),
+    )
+    const before = this.#history.map((flush) => `${flush.bucket} ${dataText(flush.before.data)}`)
+    return [...now, ...before].join('|')
+  }
+  backUp(): void {
+    this.#backup = Array.from({ length: this.store.buckets }, (_, bucket) => this.#image(bucket))
+  }
+  restoreBackup(): void {
+    if (this.#backup === null) return
+    this.#note('an old backup comes back')
+    for (const [bucket, image] of this.#backup.entries()) this.#restore(bucket, image)
     this.#history = []
   }
   flushAll(): void {
     this.#note('FLUSHALL')
     this.store.clear()
+    for (const expiry of this.#expiry) expiry.clear()
     this.#history = []
   }
-  loseWatermark(inputName: string): void {
-    const bucket = this.#scheduler.random.below(this.store.buckets)
+  loseWatermark(bucket: number, inputName: string): void {
     this.#note(`W of ${inputName} bucket ${bucket} vanishes`)
     this.store.dropWatermark(bucket, inputName)
   }
-  tearNextScript(): void {
-    this.#tearNext = true
+  tearNextScript(dice: Dice): void {
+    this.#tearNext = dice
+  }
+  /** A script that takes its time; all others wait. */
+  stall(ms: number): void {
+    this.#note('a script is slow')
+    this.busyUntilMs = Math.max(this.busyUntilMs, this.#parts.timeline.nowMs + ms)
+  }
+  /** A copy of the script that found no watermark, on its way since then, arrives. */
+  beginAgain(bucket: number, inputName: string): void {
+    const request = this.#begins.get(`${bucket} ${inputName}`)
+    if (request === undefined) return
+    this.#note('a late copy of the script that began a build')
+    this.flush(bucket, request)
+  }
+  /** A copy of some recent script, sent before its reply was lost, arrives. */
+  repeat(dice: Dice): void {
+    if (this.#recent.length === 0) return
+    const { bucket, request } = dice.pick(this.#recent)
+    this.#note('a late copy of a script')
+    this.flush(bucket, request)
   }
 
   #note(what: string): void {
-    this.#wire.trace.add(this.#scheduler.nowMs, 'redis', what.toUpperCase())
-    this.#wire.trace.count(`redis: ${what.split(' of ')[0]}`)
+    const { timeline, trace } = this.#parts
+    trace.add(timeline.nowMs, 'redis', what.toUpperCase())
+    trace.count(`redis: ${what.replace(/ of .* bucket \d+/, '')}`)
   }
+}
+
+const dataTexts = new WeakMap<MemoryBucket, string>()
+
+function dataText(bucket: MemoryBucket): string {
+  let text = dataTexts.get(bucket)
+  if (text === undefined) {
+    const parts = [...bucket.parts].map(([name, fields]) => {
+      return `${name} ${[...fields].map(([input, bytes]) => `${input} ${bytes.toString('latin1')}`).join()}`
+    })
+    text = `${[...bucket.watermarks].join()} ${parts.toSorted().join()}`
+    dataTexts.set(bucket, text)
+  }
+  return text
 }
 
 /** The store port of one process: waits out what may pass by sending again, like the real client. */
@@ -84,24 +260,15 @@ export function simulatedStore(parts: {
   const { wire, host, redis } = parts
   const { store } = redis
   const lane: Lane | undefined = parts.ordered ? { arrivalMs: 0, replyMs: 0 } : undefined
-  const call = <T>(what: string, effect: (late: boolean) => T, signal: AbortSignal): Promise<T> =>
-    wire.call({ host, what, effect, signal, ...(lane ? { lane } : {}) })
+  const call = <T>(what: string, effect: () => T, signal: AbortSignal): Promise<T> =>
+    wire.call({ host, what, effect, signal, lane, server: redis })
   return {
     buckets: store.buckets,
     bucketOf: (entityKey) => store.bucketOf(entityKey),
-    watermarks: (bucket, signal) =>
-      call<Watermarks>(`watermarks ${bucket}`, () => store.watermarksNow(bucket), signal),
+    watermarks: (bucket, signal) => call(`watermarks b${bucket}`, () => redis.watermarks(bucket), signal),
     load: (bucket, request, signal) =>
-      call<Loaded>(
-        `load ${request.inputName} bucket ${bucket}`,
-        () => store.loadNow(bucket, request),
-        signal,
-      ),
+      call(`load ${request.inputName} b${bucket}`, () => redis.load(bucket, request), signal),
     flush: (bucket, request, signal) =>
-      call<FlushResult>(
-        `flush ${request.inputName} bucket ${bucket}`,
-        () => redis.flush(bucket, request),
-        signal,
-      ),
+      call(`flush ${request.inputName} b${bucket}`, () => redis.flush(bucket, request), signal),
   }
 }

@@ -5,6 +5,8 @@ import { inputName } from '../../src/record/input.ts'
 import { simulatedTransactions } from './transaction-port.ts'
 import type { Sabotage } from './world.ts'
 
+export type { Sabotage }
+
 /** Lies of the ports. The checker must notice every one of them. */
 export const sabotages: Readonly<Record<string, Sabotage>> = {
   'a claim fences nobody': { noFence: true },
@@ -13,7 +15,7 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
     shared: (shared, world) =>
       withClaims(shared, async (transactions, input, signal) => {
         const before = world.kafka.committed(inputName(input))
-        await shared.clock.sleep(world.scheduler.between(1, 400), signal)
+        await shared.clock.sleep(world.timeline.dice('sabotage').between(1, 400), signal)
         const claim = await transactions.claim(input, signal)
         let isFirst = true
         return {
@@ -62,12 +64,16 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
   },
 
   'a watermark moves on over queued changes': {
-    shared: (shared, { scheduler }) => ({
+    shared: (shared, { timeline }) => ({
       ...shared,
       store: {
         ...shared.store,
         flush: (bucket, request, signal) =>
-          shared.store.flush(bucket, scheduler.chance(0.1) ? { ...request, changes: [] } : request, signal),
+          shared.store.flush(
+            bucket,
+            timeline.dice('sabotage').chance(0.1) ? { ...request, changes: [] } : request,
+            signal,
+          ),
       },
     }),
   },
@@ -97,20 +103,33 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
   },
 
   'an alert is lost now and then': {
-    shared: (shared, { scheduler }) =>
+    shared: (shared, { timeline }) =>
       withRuns(shared, (claim, outputs, position) =>
         claim.run(
-          outputs.filter(({ kind }) => kind !== 'alert' || !scheduler.chance(0.05)),
+          outputs.filter(({ kind }) => kind !== 'alert' || !timeline.dice('sabotage').chance(0.05)),
           position,
         ),
       ),
   },
 
   'a slice is produced twice': {
-    shared: (shared, { scheduler }) =>
+    shared: (shared, { timeline }) =>
       withRuns(shared, (claim, outputs, position) =>
-        claim.run(scheduler.chance(0.05) ? [...outputs, ...outputs] : outputs, position),
+        claim.run(timeline.dice('sabotage').chance(0.05) ? [...outputs, ...outputs] : outputs, position),
       ),
+  },
+
+  'a send that left a topic out is not noticed': {
+    shared: (shared, { timeline }) =>
+      withRuns(shared, (claim, outputs, position) => {
+        const left = timeline
+          .dice('sabotage')
+          .pick(['prediction', 'alert', 'dead-letter', '', '', '', '', ''])
+        return claim.run(
+          outputs.filter(({ kind }) => kind !== left),
+          position,
+        )
+      }),
   },
 
   'the metadata is forgotten': {

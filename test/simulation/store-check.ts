@@ -2,17 +2,24 @@ import type { CompiledFeatures, Layout, PartLog } from '../../src/features/compi
 import type { MemoryStore } from '../../src/features/memory-store.ts'
 import { offsetColumn, type Part } from '../../src/features/part-log.ts'
 import { unwrapPart } from '../../src/pipeline/flusher.ts'
-import { parseWatermark, type Watermark } from '../../src/pipeline/watermark.ts'
+import { outageExceeded, parseWatermark, type Watermark } from '../../src/pipeline/watermark.ts'
 import { inputName, type InputPartition } from '../../src/record/input.ts'
 import type { Expected, ExpectedLogs } from './expected.ts'
-import { allowedLatenessMs, inputs, outOfOrderMs, transactions } from './topology.ts'
+import { skewMaxMs, type Account } from './ledger.ts'
+import { allowedLatenessMs, outOfOrderMs, transactions } from './topology.ts'
 
 export interface StoreCheckParts {
   readonly features: CompiledFeatures
   readonly store: MemoryStore
+  readonly inputs: readonly InputPartition[]
   readonly logs: ExpectedLogs
-  /** Committed position of an input, now. */
-  readonly position: (name: string) => number
+  /** What the commits of an input say, now. */
+  readonly account: (name: string) => Account | null
+  /** Event time from which on an input finds all that the others stored. */
+  readonly readTime: (name: string) => number
+  /** Wall clock, epoch ms. */
+  readonly now: () => number
+  readonly outageMaxMs: number
   readonly violated: (what: string) => void
 }
 
@@ -29,12 +36,13 @@ export class StoreCheck {
 
   /** I6 of one input and bucket, and whether "everything was read" is true, which alignment and trimming rely on. */
   checkWatermark(bucket: number, name: string, text: string): void {
-    const { position, violated, logs } = this.#parts
+    const { inputs, account, violated, logs } = this.#parts
     const watermark = parseWatermark(text)
-    if (watermark === null) return // a rebuild begins
+    const committed = account(name)
+    if (watermark === null || watermark.incarnation !== committed?.incarnation) return // begun, or an old one
     const { offset, caughtUpAt } = watermark
-    if (offset > position(name)) {
-      violated(`I6: W of ${name} bucket ${bucket} is ${offset}, committed is ${position(name)}`)
+    if (offset > committed.position) {
+      violated(`I6: W of ${name} bucket ${bucket} is ${offset}, committed is ${committed.position}`)
     }
     const input = inputs.find((candidate) => inputName(candidate) === name)!
     const unread = logs.of(input).find(({ raw }) => raw.offset >= offset)
@@ -47,12 +55,13 @@ export class StoreCheck {
 
   /** I5: each part of every trusted build holds the visible events below its W, no other, and none twice. */
   checkParts(): void {
-    const { store, features } = this.#parts
+    const { inputs, account, store, features, now, outageMaxMs } = this.#parts
     for (let bucket = 0; bucket < store.buckets; bucket++) {
       const watermarks = store.watermarksNow(bucket)
       for (const input of inputs) {
         const watermark = parseWatermark(watermarks.get(inputName(input)))
-        if (watermark === null) continue
+        if (watermark === null || watermark.incarnation !== account(inputName(input))?.incarnation) continue
+        if (outageExceeded(watermark, now() + skewMaxMs, outageMaxMs)) continue // nobody trusts it any more
         for (const layout of features.layoutsFedBy(input.source)) {
           this.#checkLayout(input, layout, bucket, watermark)
         }
@@ -87,15 +96,12 @@ export class StoreCheck {
 
   /** Events at or before are invisible to every reader and may have been trimmed, or left out by a rebuild. */
   #floorMs(input: InputPartition, layout: Layout): number {
-    const readers = inputs.filter(({ source }) => source === transactions)
+    const readers = this.#parts.inputs.filter(({ source }) => source === transactions)
     const ownOnly = !layout.merge && layout.source === transactions
-    const times = [input, ...(ownOnly ? [] : readers)].map((reader) => this.#committedTime(reader))
-    return Math.min(...times) - outOfOrderMs - allowedLatenessMs - layout.horizonMs
-  }
-
-  #committedTime(input: InputPartition): number {
-    const position = this.#parts.position(inputName(input))
-    return this.#parts.logs.of(input).findLast(({ raw }) => raw.offset < position)?.maxTime ?? -Infinity
+    const { account, readTime } = this.#parts
+    const own = account(inputName(input))?.seenTime ?? -Infinity
+    const times = ownOnly ? [] : readers.map((reader) => readTime(inputName(reader)))
+    return Math.min(own, ...times) - outOfOrderMs - allowedLatenessMs - layout.horizonMs
   }
 }
 

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../src/errors.ts'
 import { inputName, type InputPartition } from '../../src/record/input.ts'
 import type { InputStream, LogRange, Taken } from '../../src/source/source.ts'
+import type { Dice } from './dice.ts'
 import type { Host } from './host.ts'
 import type { Kafka } from './kafka.ts'
 import type { Wire } from './wire.ts'
@@ -27,6 +28,7 @@ export class SimulatedStream implements InputStream {
   nextTimestamp: number | null = null
   readonly #parts: StreamParts
   readonly #name: string
+  readonly #dice: Dice
   #end = { offset: -1, at: 0 }
   /** Fetches go on behind a waiting `take`, so the end stays known. */
   #isFetching = false
@@ -36,6 +38,7 @@ export class SimulatedStream implements InputStream {
     this.input = parts.input
     this.ended = parts.ended
     this.#name = inputName(parts.input)
+    this.#dice = parts.wire.timeline.dice(`${parts.host.name} ${this.#name} stream`)
   }
 
   get highWatermark(): number {
@@ -59,10 +62,11 @@ export class SimulatedStream implements InputStream {
     const stop = AbortSignal.any([signal, this.ended])
     for (;;) {
       stop.throwIfAborted()
-      const most = 1 + wire.scheduler.random.below(Math.min(rowsMax, fetchedRowsMax))
+      const most = 1 + this.#dice.below(Math.min(rowsMax, fetchedRowsMax))
       const fetched = await wire.call({
         host,
-        what: `fetch ${this.#name} from ${this.position}`,
+        what: `fetch ${this.#name}`,
+        detail: this.position,
         effect: () => kafka.fetch(this.#name, this.position, most),
         signal: stop,
       })
@@ -77,13 +81,13 @@ export class SimulatedStream implements InputStream {
   }
 
   #appended(stop: AbortSignal): Promise<void> {
-    const { wire, host, kafka } = this.#parts
-    if (kafka.end(this.#name) > this.position) return Promise.resolve()
+    const { host, kafka } = this.#parts
+    if (kafka.end(this.#name) !== this.position) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const onAbort = (): void => reject(stop.reason)
       stop.addEventListener('abort', onAbort, { once: true })
       kafka.onAppend(this.#name, () =>
-        host.deliver(wire.scheduler.between(1, 30), () => {
+        host.deliver(this.#dice.between(1, 30), () => {
           stop.removeEventListener('abort', onAbort)
           resolve()
         }),
@@ -104,14 +108,20 @@ export class SimulatedStream implements InputStream {
     const range = await wire.call({
       host,
       what: `log range ${this.#name}`,
-      effect: () => ({ start: 0, end: kafka.end(this.#name) }),
+      effect: () => kafka.range(this.#name),
       unanswered: () => new MillraceError('KAFKA_UNREACHABLE', `asking for the range of ${this.#name}`),
     })
     this.#end = { offset: range.end, at }
     return range
   }
 
-  offsetAt(): Promise<number> {
-    return Promise.resolve(0)
+  offsetAt(timestampMs: number): Promise<number> {
+    const { wire, host, kafka } = this.#parts
+    return wire.call({
+      host,
+      what: `offset by time ${this.#name}`,
+      effect: () => kafka.offsetAt(this.#name, timestampMs),
+      unanswered: () => new MillraceError('KAFKA_UNREACHABLE', `asking for an offset of ${this.#name}`),
+    })
   }
 }

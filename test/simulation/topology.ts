@@ -6,7 +6,7 @@ import type { InputPartition } from '../../src/record/input.ts'
 import type { Plan } from '../../src/topology/plan.ts'
 import { aggregateFeature, amount, entities, featuresSpec, rateFeature } from '../support/feature-specs.ts'
 import { flag } from '../support/feature-specs.ts'
-import type { Scheduler } from './scheduler.ts'
+import type { Dice } from './dice.ts'
 
 export const transactions = 'transactions'
 export const labels = 'labels'
@@ -19,11 +19,18 @@ export const inputs: readonly InputPartition[] = [
 
 /** Amounts on which something goes wrong behind the decoder. */
 export const trouble = { modelFails: 66, tooLarge: 77 }
+/** An amount that kills the process that scores it. */
+export const killerAmount = 88
 
 /** A prediction with a higher score raises an alert. */
 export const alertAbove = 150
 
-const featuresOf = ({ terminalDelayMs }: Settings): readonly FeatureSpec[] => [
+const featuresOf = (settings: Settings): readonly FeatureSpec[] =>
+  settings.merged ? allFeatures(settings) : allFeatures(settings).filter(isOwn)
+
+const isOwn = (feature: FeatureSpec): boolean => feature.kind === 'ratio' || feature.over !== 'terminal'
+
+const allFeatures = ({ terminalDelayMs }: Settings): readonly FeatureSpec[] => [
   aggregateFeature({ name: 'count2s', windowMs: 2_000 }),
   aggregateFeature({ name: 'sum6s', aggregate: 'sum', value: amount, windowMs: 6_000 }),
   aggregateFeature({
@@ -55,22 +62,22 @@ const featuresOf = ({ terminalDelayMs }: Settings): readonly FeatureSpec[] => [
   { kind: 'ratio', name: 'share', of: 'amount', to: 'sum6s', default: 0 },
 ]
 
-export const modelInputs = [
-  'amount',
-  'count2s',
-  'sum6s',
-  'meanBefore',
-  'terminalSum4s',
-  'terminalRisk',
-  'share',
-]
+export function modelInputs(settings: Settings): readonly string[] {
+  return ['amount', ...featuresOf(settings).map(({ name }) => name)]
+}
 /** What stands in for a mean over nothing. */
 export const missingMean = -1
 
 /** What differs from run to run. */
 export interface Settings {
+  readonly inputs: readonly InputPartition[]
+  /** Whether some features read what other partitions store. */
+  readonly merged: boolean
   readonly buckets: number
   readonly late: SourcePlan['late']
+  readonly start: 'earliest' | 'latest'
+  readonly onForeignOffset: 'rebuild' | 'refuse'
+  readonly onLogGone: 'refuse' | 'accept-gap'
   readonly cacheMaxBytes: number
   readonly rowsPerTransactionMax: number
   readonly unflushedRowsMax: number
@@ -83,22 +90,53 @@ export interface Settings {
   readonly appends: boolean
   readonly orderedReplies: boolean
   readonly reasons: boolean
+  readonly transactionTimeoutMs: number
+  /** Brokers tell the ids of topics. */
+  readonly topicIds: boolean
+  /** One record kills whoever scores it. */
+  readonly killer: boolean
+  /** Nothing arrives for as long, and then the rest as if no time had passed. */
+  readonly lullMs: number
+  /** What may go wrong in the world besides what always may. */
+  readonly troubles: readonly string[]
 }
 
-export function drawSettings(scheduler: Scheduler): Settings {
+/** Each of these goes wrong in some of the runs only: they change what the others can reach. */
+const rareTroubles = [
+  'retention',
+  'retention above the position',
+  'offset set by an operator',
+  'offset beyond the end',
+  'topic recreated',
+  'group offsets lost',
+  'outage',
+  'quarantine',
+]
+
+export function drawSettings(dice: Dice): Settings {
   return {
-    buckets: scheduler.pick([1, 1, 2]),
-    late: scheduler.pick(['score', 'drop-state', 'dead-letter'] as const),
-    cacheMaxBytes: scheduler.pick([1e9, 1e9, 9_000, 4_000, 0]),
-    rowsPerTransactionMax: scheduler.pick([1, 3, 8, 30]),
-    unflushedRowsMax: scheduler.pick([5, 40, 10_000]),
-    unflushedAgeMaxMs: scheduler.pick([600, 10_000]),
-    outageMaxMs: scheduler.pick([86_400_000, 86_400_000, 4_000]),
-    alignMs: scheduler.pick([0, 700, 3_000]),
-    terminalDelayMs: scheduler.pick([0, 0, 1_500]),
-    appends: scheduler.chance(0.6),
-    orderedReplies: scheduler.chance(0.7),
-    reasons: scheduler.chance(0.3),
+    inputs,
+    merged: true,
+    buckets: dice.pick([1, 1, 2, 3, 5]),
+    late: dice.pick(['score', 'drop-state', 'dead-letter'] as const),
+    start: dice.pick(['earliest', 'earliest', 'earliest', 'latest'] as const),
+    onForeignOffset: dice.pick(['rebuild', 'refuse'] as const),
+    onLogGone: dice.pick(['refuse', 'accept-gap'] as const),
+    cacheMaxBytes: dice.pick([1e9, 1e9, 9_000, 4_000, 0]),
+    rowsPerTransactionMax: dice.pick([1, 3, 8, 30]),
+    unflushedRowsMax: dice.pick([5, 40, 10_000]),
+    unflushedAgeMaxMs: dice.pick([600, 10_000]),
+    outageMaxMs: dice.pick([86_400_000, 86_400_000, 4_000]),
+    alignMs: dice.pick([0, 700, 3_000]),
+    terminalDelayMs: dice.pick([0, 0, 1_500]),
+    appends: dice.chance(0.6),
+    orderedReplies: dice.chance(0.7),
+    reasons: dice.chance(0.3),
+    transactionTimeoutMs: dice.pick([1_500, 1_500, 600_000]),
+    topicIds: dice.chance(0.5),
+    killer: dice.chance(0.08),
+    lullMs: dice.pick([0, 0, 0, 0, 9_000, 25_000]),
+    troubles: dice.chance(0.5) ? [] : [dice.pick(rareTroubles), dice.pick(rareTroubles)],
   }
 }
 
@@ -118,6 +156,7 @@ export function planOf(settings: Settings): Plan {
     kafka: {
       brokers: [],
       clientId: 'simulated',
+      instance: null,
       group: 'simulated',
       sessionTimeoutMs: 0,
       transactionTimeoutMs: 0,
@@ -130,10 +169,11 @@ export function planOf(settings: Settings): Plan {
     features: settings.appends ? withLongParts(compiled) : compiled,
     model: {
       path: '',
-      inputs: [{ name: 'x', features: modelInputs }],
+      inputs: [{ name: 'x', features: modelInputs(settings) }],
       score: { output: 'score', column: null },
       onMissing: 'dead-letter',
       workers: 1,
+      isolation: 'thread',
       runTimeoutMs: 1_000,
       vectorHash: '',
     },
@@ -165,8 +205,9 @@ export function planOf(settings: Settings): Plan {
       unflushedRowsMax: settings.unflushedRowsMax,
       unflushedAgeMaxMs: settings.unflushedAgeMaxMs,
       outageMaxMs: settings.outageMaxMs,
-      onLogGone: 'refuse',
-      onForeignOffset: 'refuse',
+      onLogGone: settings.onLogGone,
+      onForeignOffset: settings.onForeignOffset,
+      onPartitionsAdded: 'refuse',
     },
     limits: {
       rowsPerTransactionMax: settings.rowsPerTransactionMax,
@@ -181,8 +222,11 @@ export function planOf(settings: Settings): Plan {
 
 export const outOfOrderMs = 500
 export const allowedLatenessMs = 2_000
+/** Furthest any window looks back, for transactions and for labels, ms. */
+export const horizonMs = 6_000
 
-function source(name: string, role: SourcePlan['role'], { late, alignMs }: Settings): SourcePlan {
+function source(name: string, role: SourcePlan['role'], settings: Settings): SourcePlan {
+  const { late, alignMs, start } = settings
   return {
     name,
     role,
@@ -192,12 +236,12 @@ function source(name: string, role: SourcePlan['role'], { late, alignMs }: Setti
     keyField: 'customer',
     timeField: 'time',
     timeFormat: 'epochMs',
-    start: 'earliest',
+    start: role === 'score' ? start : 'earliest',
     outOfOrderMs,
     allowedLatenessMs: role === 'score' ? allowedLatenessMs : null,
     late: role === 'score' ? late : 'drop-state',
     alignMs,
-    limits: { recordMaxBytes: 1_000, futureMaxMs: 1e12 },
+    limits: { recordMaxBytes: 1_000, futureMaxMs: 1_000 },
   }
 }
 

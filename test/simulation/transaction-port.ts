@@ -32,7 +32,7 @@ export function simulatedTransactions(parts: TransactionPortParts): TransactionP
         signal,
         unanswered: () => new MillraceError('KAFKA_UNREACHABLE', `claiming ${name}`),
       })
-      wire.trace.add(wire.scheduler.nowMs, host.name, 'claimed', name, 'epoch', epoch)
+      wire.trace.add(wire.timeline.nowMs, host.name, 'claimed', name, 'epoch', epoch)
       parts.kept?.set(name, epoch)
       return new SimulatedClaim(parts, input, epoch)
     },
@@ -84,12 +84,13 @@ class SimulatedClaim implements Claim {
     const name = this.#name
     const epoch = this.#epoch
     try {
-      const half = this.#parts.wire.scheduler.random.below(outputs.length + 1)
+      const { wire, host } = this.#parts
+      const half = wire.timeline.dice(`${host.name} halves`).below(outputs.length + 1)
       for (const sent of [outputs.slice(0, half), outputs.slice(half)]) {
-        if (sent.length > 0) await this.#step('produce', () => kafka.produce(name, epoch, sent))
+        if (sent.length > 0) await this.#step('produce', position, () => kafka.produce(name, epoch, sent))
       }
-      await this.#step(`offset ${position.offset}`, () => kafka.addOffset(name, epoch, position))
-      await this.#step(`end at ${position.offset}`, () => kafka.endTransaction(name, epoch, true))
+      await this.#step('offset', position, () => kafka.addOffset(name, epoch, position))
+      await this.#step('end', position, () => kafka.endTransaction(name, epoch, true))
       this.#state = 'ready'
     } catch (error) {
       this.#state = 'dead'
@@ -103,11 +104,12 @@ class SimulatedClaim implements Claim {
     return Promise.resolve()
   }
 
-  #step(what: string, effect: () => void): Promise<void> {
+  #step(what: string, { offset }: CommittedPosition, effect: () => void): Promise<void> {
     const { wire, host } = this.#parts
     return wire.call({
       host,
-      what: `${what} of ${this.#name}`,
+      what: `${what} ${this.#name}`,
+      detail: offset,
       effect,
       unanswered: () => new MillraceError('TRANSACTION_NOT_COMMITTED', `${this.#name}: no answer to ${what}`),
     })
@@ -115,9 +117,10 @@ class SimulatedClaim implements Claim {
 
   /** What clients do after trouble, as a courtesy to readers; it may arrive or not, soon or late. */
   #abortUnwatched(): void {
-    const { scheduler } = this.#parts.wire
-    if (!scheduler.chance(0.5)) return
-    scheduler.at(scheduler.random.logBetween(1, 3_000), () => {
+    const { wire, host } = this.#parts
+    const dice = wire.timeline.dice(`${host.name} courtesy`)
+    if (!dice.chance(0.5)) return
+    wire.timeline.at(dice.spread(1, 3_000), () => {
       try {
         this.#parts.kafka.endTransaction(this.#name, this.#epoch, false)
       } catch {

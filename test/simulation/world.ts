@@ -1,35 +1,26 @@
-import type { Outlet, Shared } from '../../src/pipeline/partition-context.ts'
-import { memoryScorer } from '../../src/model/memory-scorer.ts'
-import { parseMetadata } from '../../src/pipeline/metadata.ts'
+import { MillraceError, type ErrorCode } from '../../src/errors.ts'
+import type { Shared } from '../../src/pipeline/partition-context.ts'
 import { sourceOf } from '../../src/pipeline/partition-context.ts'
 import { TaskGroup } from '../../src/pipeline/task-group.ts'
-import { parseWatermark } from '../../src/pipeline/watermark.ts'
 import { inputName } from '../../src/record/input.ts'
-import type { OutputKind } from '../../src/record/output.ts'
-import type { RawRecord } from '../../src/record/raw-record.ts'
-import { ExpectedLogs } from './expected.ts'
-import { drawRates, Faults } from './faults.ts'
-import { planFeed, simulatedDecoder } from './feed.ts'
+import type { Case } from './cases.ts'
+import { calmDice, type Dice } from './dice.ts'
+import { disasters, usualDisasters, type Stage } from './disasters.ts'
+import { ExpectedLog, ExpectedLogs } from './expected.ts'
+import { drawRates, GivenFaults, RandomFaults, type FaultPlan } from './faults.ts'
+import { Feed, simulatedDecoder } from './feed.ts'
 import { Group, sessionTimeoutMs } from './group.ts'
 import { Host } from './host.ts'
-import { Kafka, type Transaction } from './kafka.ts'
-import { OutputCheck, scoreOf, type SimulatedOutput } from './output-check.ts'
-import { Redis, simulatedStore } from './redis.ts'
-import { Scheduler } from './scheduler.ts'
+import { Kafka } from './kafka.ts'
+import { Ledger } from './ledger.ts'
+import { OutputCheck } from './output-check.ts'
+import { sharedOf } from './process.ts'
+import { Redis } from './redis.ts'
+import { epochMs, Scheduler } from './scheduler.ts'
 import { StoreCheck } from './store-check.ts'
-import {
-  drawSettings,
-  inputs,
-  missingMean,
-  modelInputs,
-  planOf,
-  specOf,
-  trouble,
-  type Settings,
-} from './topology.ts'
+import { drawSettings, planOf, specOf, type Settings } from './topology.ts'
 import { Trace } from './trace.ts'
-import { simulatedTransactions } from './transaction-port.ts'
-import { Wire } from './wire.ts'
+import { LossyWire } from './wire.ts'
 
 /** Small lies of the ports, each of which must turn a run red. */
 export interface Sabotage {
@@ -38,9 +29,7 @@ export interface Sabotage {
   readonly redis?: (redis: Redis) => void
 }
 
-export interface RunOptions {
-  readonly seed: number
-  readonly depth: number
+export interface RunOptions extends Case {
   readonly sabotage?: Sabotage
   /** Trace lines to keep. */
   readonly keep?: number
@@ -50,71 +39,124 @@ export interface RunResult {
   readonly violations: readonly string[]
   readonly trace: Trace
   readonly settings: Settings
+  /** Faults that came up, as text. */
+  readonly faults: readonly string[]
+  /** Records that were appended, by id. */
+  readonly events: readonly string[]
+  /** Decisions of the scheduler. */
+  readonly steps: number
   /** Virtual time it took, ms. */
   readonly tookMs: number
 }
 
 const faultsUntilMs = 14_000
-/** I8: lag is zero this long after the faults stopped: sessions time out, back-offs and stalls end. */
+/** A record that kills the process costs some restarts and session timeouts before it is proven. */
+const convictedWithinMs = 60_000
+/** I8: lag is zero this long after the last trouble: sessions time out, back-offs and stalls end. */
 const recoveryMaxMs = 60_000
 
 export async function simulate(options: RunOptions): Promise<RunResult> {
   const world = new World(options)
-  await world.run()
+  const { stackTraceLimit } = Error
+  // Thousands of errors are made that nobody reads.
+  if (options.keep === 0) Error.stackTraceLimit = 0
+  try {
+    await world.run()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+  const { violations, trace, settings, scheduler, faults, feed } = world
   return {
-    violations: world.violations,
-    trace: world.trace,
-    settings: world.settings,
-    tookMs: world.scheduler.nowMs,
+    violations,
+    trace,
+    settings,
+    faults: faults.injected,
+    events: feed.appended,
+    steps: scheduler.steps,
+    tookMs: scheduler.nowMs,
   }
 }
 
 interface Worker {
   readonly host: Host
   readonly tasks: TaskGroup
+  readonly slot: string
 }
 
 /** Two processes, a broker, a Redis, and what goes wrong between them. */
-export class World {
+export class World implements Stage {
   readonly violations: string[] = []
   readonly trace: Trace
   readonly scheduler: Scheduler
+  readonly timeline: Scheduler
   readonly settings: Settings
+  readonly faults: FaultPlan
   readonly kafka: Kafka
   readonly redis: Redis
-  readonly wire: Wire
+  readonly wire: LossyWire
+  readonly group: Group
+  readonly feed: Feed
+  readonly ledger: Ledger
   readonly #options: RunOptions
-  readonly #faults: Faults
-  readonly #group: Group
   readonly #store: StoreCheck
-  readonly #outputs: OutputCheck
   readonly #workers = new Map<string, Worker>()
-  #started = 0
-  #incarnations = new Map<string, string>()
+  readonly #started = new Map<string, number>()
+  /** What an operator has answered to a refusal, for processes started from then on. */
+  #answers: Partial<Settings> = {}
   #flushes = 0
   #leaving = 0
+  #maintained = false
+  #calmFromMs = faultsUntilMs
   #finished = false
 
   constructor(options: RunOptions) {
     this.#options = options
-    const scheduler = new Scheduler(options.seed)
-    this.scheduler = scheduler
+    const scheduler = new Scheduler(options.seed, options.calm ? calmDice : null)
+    this.scheduler = this.timeline = scheduler
     this.trace = new Trace(options.keep ?? 400)
-    this.settings = drawSettings(scheduler)
-    this.#faults = new Faults(scheduler, drawRates(scheduler), faultsUntilMs)
-    this.wire = new Wire(scheduler, this.#faults, this.trace)
-    this.kafka = new Kafka(scheduler, this.trace, { fences: options.sabotage?.noFence !== true })
-    this.redis = new Redis(this.settings.buckets, this.wire)
-    this.#group = new Group(this.wire, this.kafka, inputs)
-    const logs = new ExpectedLogs(this.kafka, this.settings.late)
-    const position = (name: string): number => this.kafka.decided(name)?.offset ?? 0
-    this.#outputs = new OutputCheck(specOf(this.settings), logs, position, this.violated)
+    const settings = { ...drawSettings(scheduler.seededDice('settings')), ...options.settings }
+    this.settings = settings
+    const kinds = [...usualDisasters, ...settings.troubles]
+    this.faults = options.faults
+      ? new GivenFaults(scheduler, options.faults, faultsUntilMs)
+      : new RandomFaults(scheduler, drawRates(scheduler.seededDice('rates')), kinds, faultsUntilMs)
+    this.wire = new LossyWire(scheduler, this.faults, this.trace)
+    this.kafka = new Kafka(scheduler, this.trace, {
+      fences: options.sabotage?.noFence !== true,
+      transactionTimeoutMs: settings.transactionTimeoutMs,
+    })
+    this.group = new Group(this.wire, this.kafka, settings.inputs)
+    this.feed = new Feed(scheduler, this.kafka, options.events ? new Set(options.events) : undefined)
+    const { features } = planOf({ ...settings, appends: false })
+    this.redis = new Redis({
+      buckets: settings.buckets,
+      timeline: scheduler,
+      trace: this.trace,
+      isMerged: (layout) => features.layouts[layout]?.merge === true,
+    })
+    const logs = new ExpectedLogs(settings.late)
+    const { violated, kafka } = this
+    const outputs = new OutputCheck({
+      settings,
+      spec: specOf(settings),
+      logs,
+      position: (name) => this.ledger.position(name),
+      wholeLog: (input) => new ExpectedLog(input, kafka.records(inputName(input)), 0, settings.late),
+      violated,
+    })
+    const now = (): number => epochMs + scheduler.nowMs
+    const { inputs, outageMaxMs } = settings
+    this.ledger = new Ledger({ inputs, kafka, logs, outputs, now, outageMaxMs, violated })
     this.#store = new StoreCheck({
-      features: planOf({ ...this.settings, appends: false }).features,
+      inputs,
+      features,
       store: this.redis.store,
       logs,
-      position,
-      violated: this.violated,
+      account: (name) => this.ledger.of(name),
+      readTime: (name) => this.ledger.readTime(name),
+      now,
+      outageMaxMs,
+      violated,
     })
   }
 
@@ -124,139 +166,125 @@ export class World {
   }
 
   async run(): Promise<void> {
-    const { scheduler, kafka, redis } = this
-    kafka.onCommit = (transaction, before) => this.#checkCommit(transaction, before?.offset ?? null)
+    const { scheduler, kafka, redis, settings, feed } = this
+    kafka.onCommit = (transaction) => this.ledger.commit(transaction)
     redis.onFlush = (bucket, { inputName: name, next }) => {
       this.#store.checkWatermark(bucket, name, next)
-      if (this.#flushes++ % 16 === 0) this.#store.checkParts()
+      if (this.#flushes++ % 16 === 0) this.#checkParts()
     }
     this.#options.sabotage?.redis?.(redis)
-    planFeed(scheduler, kafka, faultsUntilMs)
-    for (let i = 0; i < 2; i++) this.#startWorker()
-    for (let i = 0; i < this.#faults.rates.disasters; i++) {
-      scheduler.at(scheduler.between(200, faultsUntilMs), () => this.#disaster())
+    feed.plan(settings, (name) => scheduler.seededDice(`feed ${name}`), faultsUntilMs)
+    this.#calmFromMs = faultsUntilMs + Math.max(settings.lullMs, settings.killer ? convictedWithinMs : 0)
+    for (const slot of ['a', 'b']) this.#startWorker(slot)
+    for (const { atMs, what, seed } of this.faults.disasters()) {
+      scheduler.at(atMs, () => this.#strike(what, scheduler.seededDice(`${what} ${seed}`)))
     }
-    scheduler.at(faultsUntilMs, () => this.#watch())
-    const until = faultsUntilMs + recoveryMaxMs
-    await scheduler.run(() => this.#finished || this.violations.length > 0, until)
+    scheduler.at(this.#calmFromMs, () => this.#watch())
+    const over = (): boolean => this.#finished || this.violations.length > 0
+    while (!over() && scheduler.nowMs < this.#calmFromMs + recoveryMaxMs) {
+      if (!(await scheduler.run(over, this.#calmFromMs + recoveryMaxMs))) break
+    }
     if (this.violations.length > 0) return
     if (!this.#finished) return this.violated(`I8: ${this.#lag() ?? 'stuck'} at the end`)
-    this.#store.checkParts()
+    this.#checkParts()
+    for (const id of kafka.openTransactions()) this.violated(`I8: readers wait behind a transaction of ${id}`)
     await this.#drainAll()
+  }
+
+  #checkParts(): void {
+    this.redis.expireAll()
+    this.#store.checkParts()
   }
 
   // --- the processes ------------------------------------------------------------------------------------------------
 
-  #startWorker(): void {
-    const name = `w${++this.#started}`
-    const host = new Host(name, this.scheduler, this.trace, this.scheduler.between(-400, 400))
+  hosts(): readonly Host[] {
+    return [...this.#workers.values()].map(({ host }) => host)
+  }
+
+  #startWorker(slot: string): void {
+    const { scheduler, wire, kafka, redis, settings, violated } = this
+    const nth = (this.#started.get(slot) ?? 0) + 1
+    this.#started.set(slot, nth)
+    const name = `${slot}${nth}`
+    const skewMs = scheduler.dice(`${name} clock`).between(-400, 400)
+    const host = new Host(name, scheduler, this.trace, () => epochMs + scheduler.nowMs + skewMs)
+    const identities = scheduler.seededDice(`${name} identities`)
+    const real = sharedOf({
+      wire,
+      host,
+      kafka,
+      redis,
+      settings: { ...settings, ...this.#answers },
+      depth: this.#options.depth,
+      newIdentity: () =>
+        identities
+          .below(2 ** 32)
+          .toString(16)
+          .padStart(8, '0'),
+      violated,
+    })
+    const shared = this.#options.sabotage?.shared?.(real, this, host) ?? real
     const tasks = new TaskGroup({
       setupOf: (input) => ({
         shared,
         input,
         source: sourceOf(shared.plan, input.source),
-        decoder: simulatedDecoder(this.wire, host),
+        decoder: simulatedDecoder(wire, host),
       }),
-      fatal: (error) => this.violated(`${name} has to stop: ${String(error)} ${stackOf(error)}`),
+      fatal: (error) => this.#stopped(host, error),
       rebalanced: () => undefined,
     })
-    const shared = this.#sharedOf(host)
-    this.#workers.set(name, { host, tasks })
+    this.#workers.set(slot, { host, tasks, slot })
     host.onCrash = () => {
-      this.#workers.delete(name)
-      this.scheduler.at(sessionTimeoutMs, () => this.#group.forget(host))
-      this.scheduler.at(this.scheduler.between(100, 4_000), () => this.#startWorker())
+      this.#workers.delete(slot)
+      const isFirstStart = settings.inputs.some((input) => this.ledger.of(inputName(input)) === null)
+      if (isFirstStart && settings.start === 'latest') {
+        this.trace.count('first start at the end, and a crash before')
+      }
+      scheduler.at(sessionTimeoutMs, () => this.group.forget(host))
+      const restartMs = scheduler.dice(`${slot} restarts`).between(100, 4_000)
+      if (!this.#maintained) scheduler.at(restartMs, () => this.#startUnlessMaintained(slot))
     }
     host.onFreeze = () => {
-      this.scheduler.at(sessionTimeoutMs, () => {
-        if (!host.isUp) this.#group.forget(host)
+      scheduler.at(sessionTimeoutMs, () => {
+        if (!host.isUp) this.group.forget(host)
       })
     }
-    host.deliver(this.scheduler.between(0, 100), () => this.#group.join(host, tasks))
+    host.deliver(scheduler.dice(`${name} start`).between(0, 100), () => this.group.join(host, tasks))
   }
 
-  #sharedOf(host: Host): Shared {
-    const { wire, settings, scheduler, trace, kafka } = this
-    const plan = planOf(settings)
-    const shared: Shared = {
-      plan,
-      store: simulatedStore({ wire, host, redis: this.redis, ordered: settings.orderedReplies }),
-      transactions: simulatedTransactions({ wire, host, kafka, violated: this.violated }),
-      scorer: memoryScorer({
-        width: modelInputs.length,
-        score: scoreOf,
-        missing: new Map([['meanBefore', missingMean]]),
-        baseline: new Map(modelInputs.map((input) => [input, 1])),
-      }),
-      batching: {
-        get hasRoom() {
-          return !scheduler.chance(0.03)
-        },
-        room: (signal) => host.clock.sleep(scheduler.between(1, 300), signal),
-        score: (rows, n, signal) =>
-          wire.call({ host, what: `score ${n}`, effect: () => scoreRows(rows, n), signal }),
-      },
-      outlet,
-      clock: host.clock,
-      observer: {
-        status: (input, status, detail) => {
-          trace.add(scheduler.nowMs, host.name, inputName(input), status, detail)
-          trace.count(detail.startsWith('rebuilding') ? 'rebuild' : status)
-        },
-        taken: () => undefined,
-        committed: ({ input, records, flagged, rejects, alerts }) => {
-          trace.add(scheduler.nowMs, host.name, inputName(input), 'committed', records)
-          for (const flag of flagged.keys()) trace.count(`flag ${flag}`)
-          for (const { reason } of rejects) trace.count(`dead letter ${reason}`)
-          if (alerts.length > 0) trace.count('alert')
-        },
-        transactionFailed: () => undefined,
-        flushed: (input, offset, changes) => {
-          if (changes > 0) trace.add(scheduler.nowMs, host.name, inputName(input), 'flushed to', offset)
-        },
-        rewound: () => trace.count('watermark mismatch'),
-        trouble: (input, error) => trace.add(scheduler.nowMs, host.name, inputName(input), 'trouble:', error),
-      },
-      clusterId: 'simulated',
-      partitionCounts: new Map(
-        [...Map.groupBy(inputs, ({ topic }) => topic)].map(([t, list]) => [t, list.length]),
-      ),
-      newIdentity: () =>
-        Math.floor(scheduler.random.next() * 2 ** 32)
-          .toString(16)
-          .padStart(8, '0'),
-      depth: this.#options.depth,
+  #startUnlessMaintained(slot: string): void {
+    if (!this.#maintained && !this.#workers.has(slot)) this.#startWorker(slot)
+  }
+
+  /** A process ends by itself: right when something foreign was found and nobody has said what to do about it. */
+  #stopped(host: Host, error: unknown): void {
+    const code = error instanceof MillraceError ? error.code : 'INTERNAL'
+    const answer = answers[code]
+    const isExpected = this.settings.inputs.some((input) => this.ledger.isRenewable(inputName(input)))
+    if (answer === undefined || !isExpected) {
+      return this.violated(`I8: ${host.name} has to stop: ${String(error)} ${stackOf(error)}`)
     }
-    return this.#options.sabotage?.shared?.(shared, this, host) ?? shared
+    this.trace.add(this.scheduler.nowMs, host.name, 'refuses to go on:', error)
+    this.trace.count(`refused ${code}`)
+    this.#answers = { ...this.#answers, ...answer }
+    // With the position gone, what Redis holds belongs to nothing.
+    if (code === 'OFFSET_LOST') this.redis.flushAll()
+    host.crash()
   }
 
   // --- what goes wrong ----------------------------------------------------------------------------------------------
 
-  #disaster(): void {
-    const { scheduler, redis } = this
-    const someone = (): Worker | undefined => scheduler.pick([...this.#workers.values()])
-    const disasters: readonly (() => void)[] = [
-      () => this.#group.rebalance(),
-      () => someone()?.host.crash(),
-      () => someone()?.host.freeze(scheduler.between(500, 8_000)),
-      () => this.#restart(someone()),
-      () => {
-        const worker = someone()
-        if (worker) this.#group.forget(worker.host)
-      },
-      () => redis.failOver(),
-      () => redis.failOver(),
-      () => redis.flushAll(),
-      () => redis.loseWatermark(inputName(scheduler.pick(inputs))),
-      () => redis.tearNextScript(),
-    ]
-    scheduler.pick(disasters)()
+  #strike(what: string, dice: Dice): void {
+    const disaster = disasters[what]
+    if (disaster === undefined) throw new Error(`no disaster ${what}`)
+    disaster(this, dice)
   }
 
-  /** A clean stop: drains, leaves the group, and another process starts. */
-  #restart(worker: Worker | undefined): void {
-    if (!worker?.host.isUp) return
-    const { host, tasks } = worker
+  restart(host: Host): void {
+    const worker = [...this.#workers.values()].find((candidate) => candidate.host === host)
+    if (!worker || !host.isUp) return
     this.trace.add(this.scheduler.nowMs, host.name, 'drains')
     this.trace.count('drain')
     this.#leaving++
@@ -266,30 +294,49 @@ export class World {
       crashed()
     }
     host.deliver(0, () => {
-      void tasks.drain().then(() => host.crash())
+      void worker.tasks.drain().then(() => host.crash())
     })
+  }
+
+  maintain(dice: Dice, act: () => void, ms: number): void {
+    if (this.#maintained) return
+    this.#maintained = true
+    const { scheduler } = this
+    const [stopMs, endMs] = [6_000, 6_000 + sessionTimeoutMs + ms]
+    const isClean = dice.chance(0.5)
+    for (const host of this.hosts()) {
+      if (isClean) this.restart(host)
+      else host.crash()
+    }
+    // Who does not stop by then is killed, and then nobody is left who could hold anything.
+    scheduler.at(isClean ? stopMs : 0, () => {
+      for (const host of this.hosts()) host.crash()
+    })
+    scheduler.at(isClean ? stopMs + 1 : dice.spread(1, 4_000), act)
+    scheduler.at(endMs, () => {
+      this.#maintained = false
+      for (const slot of ['a', 'b']) this.#startUnlessMaintained(slot)
+    })
+    this.#calmFromMs = Math.max(this.#calmFromMs, scheduler.nowMs + endMs)
   }
 
   // --- the end ------------------------------------------------------------------------------------------------------
 
   #watch(): void {
-    const settled =
-      this.#leaving === 0 && [...this.#workers.values()].filter(({ host }) => host.isUp).length === 2
+    const up = this.hosts().filter((host) => host.isUp)
+    const settled = this.#leaving === 0 && up.length === 2 && this.scheduler.nowMs >= this.#calmFromMs
     this.#finished = settled && this.#lag() === null
     if (!this.#finished) this.scheduler.at(200, () => this.#watch())
   }
 
   /** What is still to be done; null: nothing. */
   #lag(): string | null {
-    for (const input of inputs) {
-      const name = inputName(input)
+    for (const name of this.settings.inputs.map(inputName)) {
       const position = this.kafka.committed(name)?.offset ?? -1
-      if (position < this.kafka.end(name))
+      if (position !== this.kafka.end(name))
         return `${name} is committed up to ${position} of ${this.kafka.end(name)}`
-      for (let bucket = 0; bucket < this.settings.buckets; bucket++) {
-        const offset = parseWatermark(this.redis.store.watermarksNow(bucket).get(name))?.offset ?? -1
-        if (offset < position) return `${name} bucket ${bucket} is flushed up to ${offset} of ${position}`
-      }
+      const flushed = this.redis.flushedOffset(name)
+      if (flushed !== position) return `${name} is flushed up to ${flushed} of ${position}`
     }
     return null
   }
@@ -304,46 +351,13 @@ export class World {
     await this.scheduler.run(() => drained === 2, this.scheduler.nowMs + 10_000)
     if (drained < 2) this.violated('I8: a drain does not end')
   }
-
-  #checkCommit({ id, outputs, position }: Transaction, from: number | null): void {
-    const input = inputs.find((candidate) => inputName(candidate) === id)!
-    const metadata = parseMetadata(position?.metadata ?? '')
-    if (position === null || metadata === null) return this.violated(`R4: ${id}: a commit without position`)
-    const known = this.#incarnations.get(id) ?? metadata.incarnation
-    this.#incarnations.set(id, metadata.incarnation)
-    if (known !== metadata.incarnation)
-      this.violated(`I4: ${id}: another incarnation, although no offset is foreign`)
-    if (position.offset < (from ?? 0)) this.violated(`I4: ${id} goes back from ${from} to ${position.offset}`)
-    const until = from === null ? 0 : position.offset
-    if (from === null && position.offset !== 0) this.violated(`R4: ${id} starts at ${position.offset}`)
-    this.#outputs.check(input, from ?? 0, until, outputs as SimulatedOutput[])
-  }
 }
 
-function scoreRows(
-  rows: Float32Array,
-  n: number,
-): { scores: Float64Array; failures: Map<number, string> | null } {
-  const width = modelInputs.length
-  const scores = Float64Array.from({ length: n }, (_, i) =>
-    scoreOf(rows.subarray(i * width, (i + 1) * width)),
-  )
-  const failures = new Map<number, string>()
-  for (let i = 0; i < n; i++) if (rows[i * width] === trouble.modelFails) failures.set(i, 'an odd amount')
-  return { scores, failures: failures.size === 0 ? null : failures }
-}
-
-const outlet: Outlet = {
-  prediction: (made, raw) => {
-    if (made.values?.['amount'] !== trouble.tooLarge) return record('prediction', raw, made)
-    return { rejected: true, reason: 'OVERSIZE', stage: 'sink', message: 'too large', raw }
-  },
-  alert: (made, raw) => record('alert', raw, made),
-  deadLetter: (made) => record('dead-letter', made.raw, made),
-}
-
-function record(kind: OutputKind, { partition }: RawRecord, made: SimulatedOutput['made']): SimulatedOutput {
-  return { kind, topic: kind, partition, key: null, value: null, headers: undefined, made }
+/** What an operator answers to a refusal. */
+const answers: Partial<Record<ErrorCode, Partial<Settings>>> = {
+  OFFSET_FOREIGN: { onForeignOffset: 'rebuild' },
+  OFFSET_BELOW_LOG: { onLogGone: 'accept-gap' },
+  OFFSET_LOST: {},
 }
 
 function stackOf(error: unknown): string {

@@ -22,6 +22,8 @@ export interface OracleQuestion {
    * own partition an event sees what lies before it, and itself.
    */
   readonly visible: ReadonlyMap<string, number>
+  /** Entity → the same, where it saw more. */
+  readonly visibleTo?: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** Whether an event changed state; false for those the late policy left out. Default: all did. */
   readonly applied?: (logged: LoggedEvent) => boolean
   /** Events older than this were late (event watermark − allowed lateness when `at` was scored). Default: none. */
@@ -101,7 +103,8 @@ function look(question: OracleQuestion, feature: AggregateSpec | RateSpec): Seen
     if (question.applied !== undefined && !question.applied(logged)) continue
     const own = isOwnSource && inputOf(logged) === inputOf(at)
     if (isOwnSource && !own && !entity.merge) continue
-    const below = own ? at.event.raw.offset + 1 : (question.visible.get(inputOf(logged)) ?? -1)
+    const seen = question.visibleTo?.[entity.name]?.[inputOf(logged)] ?? question.visible.get(inputOf(logged))
+    const below = own ? at.event.raw.offset + 1 : (seen ?? -1)
     if (logged.event.raw.offset >= below) continue
     const its = identity(entity.keys, logged.event)
     if (its === null || its.some((text, i) => text !== wanted[i])) continue

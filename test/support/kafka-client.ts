@@ -15,6 +15,7 @@ export function testPlan(overrides: Partial<KafkaPlan> = {}): KafkaPlan {
   return {
     brokers: brokers(),
     clientId: 'test',
+    instance: null,
     group: uniqueName('group'),
     sessionTimeoutMs: 10_000,
     transactionTimeoutMs: 20_000,

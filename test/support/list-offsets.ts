@@ -1,3 +1,4 @@
+import type { Admin } from 'kafkajs'
 import { exchange } from '../../src/stack/kafka-handshake.ts'
 
 const listOffsetsKey = 2
@@ -7,18 +8,26 @@ const latestTimestamp = -1n
 
 /**
  * The last stable offset of each partition: where read_committed consumers end. kafkajs's admin only tells the high
- * watermark. Asks the first broker, which has to lead all partitions, as the single broker of the local stack does.
+ * watermark. Asks the leaders.
  */
-export async function lastStableOffsets(
-  brokers: readonly string[],
-  topic: string,
-  partitionCount: number,
-): Promise<Map<number, bigint>> {
-  const [host = '', port = ''] = (brokers[0] ?? '').split(':')
-  return readAnswer(await exchange(host, Number(port), encodeRequest(topic, partitionCount)))
+export async function lastStableOffsets(admin: Admin, topic: string): Promise<Map<number, bigint>> {
+  const [{ brokers }, { topics }] = await Promise.all([
+    admin.describeCluster(),
+    admin.fetchTopicMetadata({ topics: [topic] }),
+  ])
+  const byLeader = Map.groupBy(topics[0]?.partitions ?? [], ({ leader }) => leader)
+  const ends = new Map<number, bigint>()
+  for (const [leader, partitions] of byLeader) {
+    const at = brokers.find(({ nodeId }) => nodeId === leader)
+    if (at === undefined) throw new Error(`${topic} has partitions without a leader`)
+    const ids = partitions.map(({ partitionId }) => partitionId)
+    const answer = readAnswer(await exchange(at.host, at.port, encodeRequest(topic, ids)))
+    for (const [partition, end] of answer) ends.set(partition, end)
+  }
+  return ends
 }
 
-function encodeRequest(topic: string, partitionCount: number): Buffer {
+function encodeRequest(topic: string, ids: readonly number[]): Buffer {
   const name = Buffer.from(topic)
   const head = Buffer.alloc(21)
   head.writeInt16BE(listOffsetsKey, 0)
@@ -29,11 +38,11 @@ function encodeRequest(topic: string, partitionCount: number): Buffer {
   head.writeInt8(readCommittedLevel, 14)
   head.writeInt32BE(1, 15) // topics
   head.writeInt16BE(name.length, 19)
-  const partitions = Buffer.alloc(4 + partitionCount * 12)
-  partitions.writeInt32BE(partitionCount, 0)
-  for (let partition = 0; partition < partitionCount; partition++) {
-    partitions.writeInt32BE(partition, 4 + partition * 12)
-    partitions.writeBigInt64BE(latestTimestamp, 8 + partition * 12)
+  const partitions = Buffer.alloc(4 + ids.length * 12)
+  partitions.writeInt32BE(ids.length, 0)
+  for (const [index, id] of ids.entries()) {
+    partitions.writeInt32BE(id, 4 + index * 12)
+    partitions.writeBigInt64BE(latestTimestamp, 8 + index * 12)
   }
   const body = Buffer.concat([head, name, partitions])
   const length = Buffer.alloc(4)

@@ -24,6 +24,7 @@ export function modelPlan(change: Partial<ModelPlan> = {}): ModelPlan {
     score: { output: 'score', column: null },
     onMissing: 'dead-letter',
     workers: 1,
+    isolation: 'thread',
     runTimeoutMs: 60_000,
     vectorHash: 'hash-of-the-topology',
     ...change,

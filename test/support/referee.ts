@@ -7,7 +7,7 @@ import { kafkaJars, kafkaToolArgs } from '../../src/stack/kafka-server.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
 import { endTogether } from './end-together.ts'
 import { lastStableOffsets } from './list-offsets.ts'
-import { uniqueName } from './servers.ts'
+import { uniqueName } from './unique-name.ts'
 
 /*
  * An independent reader: Kafka's own Java console consumer with isolation.level=read_committed decides which records
@@ -30,20 +30,30 @@ export interface RefereeRecord {
  * from separators; JSON has none.
  */
 export async function readCommitted(brokers: readonly string[], topic: string): Promise<RefereeRecord[]> {
+  const { output, ends } = await printCommitted(brokers, topic, recordFormat)
+  return parseRecords(topic, output)
+    .filter(({ partition, offset }) => BigInt(offset) < (ends.get(partition) ?? 0n))
+    .toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
+}
+
+/** What the console consumer prints of `topic` up to the last stable offsets of this moment (`ends`), and some more. */
+export async function printCommitted(
+  brokers: readonly string[],
+  topic: string,
+  format: readonly string[],
+): Promise<{ output: string; ends: ReadonlyMap<number, bigint> }> {
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
   try {
+    const ends = await lastStableOffsets(admin, topic)
     const logs = await admin.fetchTopicOffsets(topic)
-    const ends = await lastStableOffsets(brokers, topic, logs.length)
     const filled = logs.filter(({ partition, low }) => (ends.get(partition) ?? 0n) > BigInt(low))
-    if (filled.length === 0) return []
+    if (filled.length === 0) return { output: '', ends }
     const group = uniqueName('referee')
     const isRead = (): Promise<boolean> => hasReached(admin, group, topic, filled, ends)
-    const output = await consume(brokers, topic, group, isRead)
+    const output = await consume(brokers, topic, group, format, isRead)
     await admin.deleteGroups([group])
-    return parseRecords(topic, output)
-      .filter(({ partition, offset }) => BigInt(offset) < (ends.get(partition) ?? 0n))
-      .toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
+    return { output, ends }
   } finally {
     await admin.disconnect()
   }
@@ -77,6 +87,7 @@ async function consume(
   brokers: readonly string[],
   topic: string,
   group: string,
+  format: readonly string[],
   isRead: () => Promise<boolean>,
 ): Promise<string> {
   const jars = await kafkaJars(() => {})
@@ -85,10 +96,7 @@ async function consume(
       ' ',
     ),
     ...'--isolation-level read_committed --command-property auto.commit.interval.ms=50'.split(' '),
-    ...Object.entries(formatterProperties).flatMap(([name, value]) => [
-      '--formatter-property',
-      `${name}=${value}`,
-    ]),
+    ...format,
   ])
   const reader = spawn(await findJava(), args, { stdio: ['ignore', 'pipe', 'pipe'] })
   endTogether(reader)
@@ -135,6 +143,11 @@ const formatterProperties = {
   'headers.separator': separators.header,
   'null.literal': separators.none,
 }
+
+const recordFormat = Object.entries(formatterProperties).flatMap(([name, value]) => [
+  '--formatter-property',
+  `${name}=${value}`,
+])
 
 /** Lines of timestamp, partition, offset, headers, key and value. */
 export function parseRecords(topic: string, output: string): RefereeRecord[] {

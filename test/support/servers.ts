@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
+
+export { uniqueName } from './unique-name.ts'
 
 /*
  * One Kafka, one Redis and, once somebody asks, one schema registry serve all integration tests of a run; see
@@ -34,9 +35,4 @@ export async function registryUrl(): Promise<string> {
   const answer = await response.text()
   if (!response.ok) throw new Error(answer)
   return answer
-}
-
-/** `prefix` made unique over runs and test files. */
-export function uniqueName(prefix: string): string {
-  return `${prefix}-${randomUUID().slice(0, 13)}`
 }

@@ -14,8 +14,11 @@ export interface LogLine {
   readonly partition?: number
   readonly status?: string
   readonly detail?: string
+  readonly reason?: string
   readonly code?: string
+  readonly error?: string
   readonly port?: number
+  readonly pid?: number
 }
 
 export interface Exit {
@@ -35,9 +38,9 @@ export class ServiceProcess {
   #wake: (() => void)[] = []
 
   /** Starts `millrace run FILE`; nothing is waited for. */
-  constructor(name: string, file: string, http: string) {
+  constructor(name: string, file: string, http: string, more: readonly string[] = []) {
     this.name = name
-    this.#child = spawn(process.execPath, [main, 'run', file, '--http', http], {
+    this.#child = spawn(process.execPath, [main, 'run', file, '--http', http, ...more], {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, MILLRACE_LOG: 'info' },
     })

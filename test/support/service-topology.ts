@@ -167,7 +167,8 @@ export async function writeTopology(dir: string, topology: Written): Promise<str
   for (const [name, schema] of Object.entries(schemas)) {
     await writeFile(join(dir, name), JSON.stringify(schema))
   }
-  for (const name of ['linear.onnx', 'lookup.onnx']) await copyFile(modelFile(name), join(dir, name))
+  for (const name of ['linear.onnx', 'lookup.onnx', 'slow.onnx'])
+    await copyFile(modelFile(name), join(dir, name))
   const file = join(dir, 'topology.yaml')
   await writeFile(file, stringify(topology))
   return file

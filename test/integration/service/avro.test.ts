@@ -90,6 +90,7 @@ async function tail(topic: string, group: string, count: number): Promise<RawRec
       plan: {
         brokers: brokers(),
         clientId: 'test',
+        instance: null,
         group,
         sessionTimeoutMs: 10_000,
         transactionTimeoutMs: 60_000,

@@ -24,6 +24,21 @@ test('killed in the middle of its work again and again, the service neither lose
   await checkExactlyOnce(world)
 })
 
+test('a named process sends its crashed predecessor away instead of waiting for its session to end', async () => {
+  // longer than any wait of these tests
+  const world = await openWorld({ change: { kafka: { sessionTimeout: '5m', instance: 'pod-0' } } })
+  const traffic = new CardTraffic({ seed: 8, partitions: 4 })
+  await world.write(traffic.next(400))
+  const first = world.start()
+  await world.committed(400)
+  await first.kill()
+  await world.write(traffic.next(400))
+  const second = world.start()
+  await second.line(({ msg }) => msg === 'dismissed a dead predecessor', 'the predecessor is dismissed')
+  await world.caughtUp()
+  await checkExactlyOnce(world)
+})
+
 test('merged and delayed features stay exact and complete through crashes and a lost Redis', async () => {
   const world = await openWorld({ labels: true, change: { limits: { rowsPerTransactionMax: 10 } } })
   const traffic = new CardTraffic({

@@ -71,4 +71,46 @@ describe('scoring around rows that fail', () => {
       Promise.reject(runs++ === 0 ? new MillraceError('MODEL_RUN_FAILED', 'bad') : hang)
     await expect(scoreAround(later, rowsOf(4), 4)).rejects.toBe(hang)
   })
+
+  describe('runs that were lost', () => {
+    const lose = (rows: Float32Array, bad: (value: number) => boolean): Promise<never> | null =>
+      [...rows].some(bad) ? Promise.reject(new MillraceError('MODEL_RUN_LOST', 'gone')) : null
+    const scored = (rows: Float32Array) => Promise.resolve({ scores: Float64Array.from(rows), runMs: 1 })
+
+    it('are not halved: rows are run one by one, and the one that is lost twice is to blame', async () => {
+      let losses = 0
+      const run: RunModel = (rows) => {
+        const loss = lose(rows, (value) => value === 700)
+        if (loss !== null) losses++
+        return loss ?? scored(rows)
+      }
+      const { failures, scores } = await scoreAround(run, rowsOf(1024), 1024)
+      expect(failures).toEqual(new Map([[700, 'gone']]))
+      expect(scores[701]).toBe(701)
+      expect(losses).toBe(3)
+    })
+
+    it('blame no row that is scored at the second attempt', async () => {
+      let first = true
+      const run: RunModel = (rows, n) => {
+        const loss = n > 1 || first ? lose(rows, (value) => value === 2) : null
+        if (n === 1 && loss !== null) first = false
+        return loss ?? scored(rows)
+      }
+      expect(await scoreAround(run, rowsOf(4), 4)).toEqual({
+        failures: null,
+        runMs: 4,
+        scores: Float64Array.of(0, 1, 2, 3),
+      })
+    })
+
+    it('are told from rows that throw in the same batch', async () => {
+      const run: RunModel = (rows) => {
+        if ([...rows].includes(1)) return Promise.reject(new MillraceError('MODEL_RUN_FAILED', 'bad'))
+        return lose(rows, (value) => value === 6) ?? scored(rows)
+      }
+      const { failures } = await scoreAround(run, rowsOf(8), 8)
+      expect(failures).toEqual(new Map([[1, 'bad'], [6, 'gone']])) // prettier-ignore
+    })
+  })
 })

@@ -32,8 +32,15 @@ describe('a prediction', () => {
       features: { a: 1 },
       values: { b: 2 },
       watermarks: { 'l:0': 5 },
+      entityWatermarks: { device: { 'l:0': 7 } },
     })
-    expect(Object.keys(full).slice(-4)).toEqual(['position', 'features', 'values', 'watermarks'])
+    expect(Object.keys(full).slice(-5)).toEqual([
+      'position',
+      'features',
+      'values',
+      'watermarks',
+      'entityWatermarks',
+    ])
   })
 
   test('has null where a feature or value is missing', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { compileFeatures } from '../../../src/features/compile.ts'
 import { MemoryStore } from '../../../src/features/memory-store.ts'
-import type { FlushRequest, FlushResult } from '../../../src/features/store.ts'
+import type { FeatureStore, FlushRequest, FlushResult } from '../../../src/features/store.ts'
 import { Flusher, unwrapPart } from '../../../src/pipeline/flusher.ts'
 import { PartitionMemory } from '../../../src/pipeline/partition-memory.ts'
 import { parseWatermark } from '../../../src/pipeline/watermark.ts'
@@ -53,6 +53,8 @@ function open(store = new MemoryStore(), rowsMax = 100) {
     ttlMs: 60_000,
     rowsMax,
     ageMaxMs: 5_000,
+    outageMaxMs: 86_400_000,
+    awaited: false,
     caughtUpAt: () => 0,
     flushed: () => undefined,
   })
@@ -162,6 +164,106 @@ describe('flushing', () => {
     expect((await store.watermarks(0)).get('tx:0')).not.toBe(first)
     flusher.stop()
     await running
+  })
+})
+
+describe('flushing many buckets', () => {
+  function openMany(awaited: boolean) {
+    const store = new MemoryStore(8)
+    const clock = manualClock(10_000)
+    const bucketOf = (entityKey: string): number => Number(entityKey)
+    const memory = new PartitionMemory(features, 8, bucketOf)
+    const flushed: number[][] = []
+    const calls = { store: [] as number[] }
+    const counting: FeatureStore = {
+      buckets: 8,
+      bucketOf,
+      watermarks: (bucket) => store.watermarks(bucket),
+      load: (bucket, what) => store.load(bucket, what),
+      flush: (bucket, what) => {
+        calls.store.push(bucket)
+        return store.flush(bucket, what)
+      },
+    }
+    const flusher = new Flusher({
+      store: counting,
+      memory,
+      clock,
+      inputName: 'tx:0',
+      incarnation: 'inc',
+      buckets: Array.from({ length: 8 }, () => ({
+        expected: null,
+        build: 'aabbccdd',
+        offset: 0,
+        rebuild: false,
+        distanceMin: null,
+      })),
+      replayFrom: { offset: 0, maxTime: null },
+      ttlMs: 60_000,
+      rowsMax: 100_000,
+      ageMaxMs: 5_000,
+      outageMaxMs: 86_400_000,
+      awaited,
+      caughtUpAt: () => 0,
+      flushed: () => flushed.push(calls.store.splice(0)),
+    })
+    const apply = (offset: number, entityKey: string): void => {
+      memory.insert(layout, memory.put(layout, entityKey, null), event(offset, entityKey), null)
+      flusher.committed({ offset: offset + 1, maxTime: offset }, 1)
+    }
+    return { store, clock, flusher, flushed, apply }
+  }
+
+  test('a pass writes the buckets that changed; the quiet ones take turns, all within four seconds', async () => {
+    const { clock, flusher, flushed, apply } = openMany(false)
+    const running = flusher.run(signal)
+    apply(0, '3')
+    apply(1, '5')
+    await clock.advance(250)
+    expect(flushed).toEqual([[3, 5]])
+    await clock.advance(250)
+    expect(flushed).toHaveLength(1)
+    await clock.advance(4_000)
+    expect(flushed.slice(1).map((pass) => pass.length)).toEqual([2, 2, 2, 2])
+    expect(
+      flushed
+        .slice(1)
+        .flat()
+        .toSorted((a, b) => a - b),
+    ).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    flusher.stop()
+    await running
+  })
+
+  test('buckets that other partitions wait for are all advanced every second', async () => {
+    const { clock, flusher, flushed } = openMany(true)
+    const running = flusher.run(signal)
+    await clock.advance(1_000)
+    await clock.advance(1_000)
+    expect(flushed.map((pass) => pass.length)).toEqual([8, 8])
+    flusher.stop()
+    await running
+  })
+
+  test('a quiet bucket falls behind by 10 000 offsets at most', async () => {
+    const { clock, flusher, flushed, apply } = openMany(false)
+    const running = flusher.run(signal)
+    apply(10_001, '3')
+    await clock.advance(250)
+    expect(flushed).toEqual([[0, 1, 2, 3, 4, 5, 6, 7]])
+    flusher.stop()
+    await running
+  })
+
+  test('when one bucket was changed by somebody else, the others are still written, and the partition is dropped', async () => {
+    const { store, flusher, apply } = openMany(false)
+    await flusher.flushAll(signal)
+    store.dropWatermark(2, 'tx:0')
+    apply(0, '2')
+    apply(1, '7')
+    await expect(flusher.flushAll(signal)).rejects.toMatchObject({ code: 'STATE_MISMATCH' })
+    expect(parseWatermark(store.watermarksNow(7).get('tx:0'))).toMatchObject({ offset: 2 })
+    expect(store.watermarksNow(2).get('tx:0')).toBeUndefined()
   })
 })
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { quarantineMax } from '../../../src/pipeline/attempt.ts'
 import {
   advanceAnchors,
   encodeMetadata,
@@ -29,6 +30,23 @@ const metadata: CommitMetadata = {
 describe('commit metadata', () => {
   test('what was written is read back', () => {
     expect(parseMetadata(encodeMetadata(metadata))).toEqual(metadata)
+  })
+
+  test('the note of an attempt is read back, and nothing is written where there is none', () => {
+    const attempt = { to: 99, tries: 2, alone: true, convicted: 1 }
+    expect(parseMetadata(encodeMetadata({ ...metadata, attempt }))).toEqual({ ...metadata, attempt })
+    expect(encodeMetadata({ ...metadata, attempt: null })).toBe(encodeMetadata(metadata))
+  })
+
+  test('stays below the size with a full quarantine, at offsets of a topic that is as old as Kafka', () => {
+    const at = (i: number): number => 1e14 + i * 1e9
+    const quarantine = Array.from({ length: quarantineMax }, (_, i) => at(i))
+    const anchors = Array.from({ length: 36 }, (_, i) => ({ offset: at(i), maxTime: 1.7e12 + i }))
+    const attempt = { to: at(99), tries: 2, alone: true, convicted: 8 }
+    const text = encodeMetadata({ ...metadata, anchors, quarantine, attempt })
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(metadataMaxBytes)
+    expect(parseMetadata(text)).toMatchObject({ quarantine, attempt })
+    expect(parseMetadata(text)?.anchors.length).toBeGreaterThan(2)
   })
 
   test('stays below the size brokers accept, whatever the number of anchors, and keeps the oldest', () => {
@@ -102,7 +120,11 @@ describe('anchors', () => {
 
   test('without an anchor old enough a rebuild starts at the base', () => {
     expect(rebuildAnchor([{ offset: 9, maxTime: 100 }], 99, 4)).toEqual({ offset: 4, maxTime: null })
-    expect(rebuildAnchor([{ offset: 9, maxTime: 100 }], null, 4)).toEqual({ offset: 4, maxTime: null })
+    expect(rebuildAnchor([], null, 4)).toEqual({ offset: 4, maxTime: null })
+  })
+
+  test('when it is not known what readers see, a rebuild starts at the oldest anchor', () => {
+    expect(rebuildAnchor([{ offset: 9, maxTime: 100 }], null, 4)).toEqual({ offset: 9, maxTime: 100 })
   })
 
   test('thinning never drops the oldest', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Layout } from '../../../src/features/compiled.ts'
-import { alignedUntil, stamp, type MergedRead } from '../../../src/pipeline/peers.ts'
+import { alignedUntil, leastKnown, stamp, type MergedRead } from '../../../src/pipeline/peers.ts'
 import { encodeWatermark, parseWatermark, type Watermark } from '../../../src/pipeline/watermark.ts'
 
 const layout: Layout = {
@@ -88,4 +88,23 @@ test('a watermark written before partitions told what they wait with is read as 
   expect(parseWatermark(text)?.headTime).toBe(7)
   const older = JSON.stringify((JSON.parse(text) as unknown[]).slice(0, -1))
   expect(parseWatermark(older)).toEqual(watermark(1))
+})
+
+describe('what all buckets together say of a partition', () => {
+  const texts = (...known: [string, number][]): ReadonlyMap<string, string> =>
+    new Map(known.map(([input, offset]) => [input, encodeWatermark(watermark(offset, 0, offset))]))
+
+  test('is the bucket furthest behind: a stale one may be of an incarnation that was ahead', () => {
+    const least = leastKnown([texts(['tx:0', 7], ['tx:1', 3]), texts(['tx:0', 5], ['tx:1', 9])])
+    expect([...least].map(([input, { offset }]) => [input, offset])).toEqual([
+      ['tx:0', 5],
+      ['tx:1', 3],
+    ])
+  })
+
+  test('is known as long as one bucket was not lost or torn', () => {
+    const torn = new Map([['tx:0', 'TORN:[1]']])
+    expect(leastKnown([torn, texts(['tx:0', 5]), new Map()]).get('tx:0')?.offset).toBe(5)
+    expect(leastKnown([torn, new Map()]).size).toBe(0)
+  })
 })

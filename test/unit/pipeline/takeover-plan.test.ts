@@ -21,6 +21,7 @@ const metadata: CommitMetadata = {
   ],
   quarantine: [],
   gapUntil: null,
+  partitions: { first: 4, accepted: 4 },
 }
 const watermark: Watermark = {
   incarnation: 'inc',
@@ -34,10 +35,16 @@ const watermark: Watermark = {
 }
 const facts: TakeoverFacts = {
   name: 'tx:0',
+  partition: 0,
+  topic: { id: null, partitions: 4 },
+  siblings: [],
+  remembered: [],
+  trimmedFor: null,
   committed: { offset: 100, metadata: encodeMetadata(metadata) },
   log: { start: 0, end: 120 },
   watermarks: [encodeWatermark(watermark)],
   slowestReaderTime: Infinity,
+  oldestTimestamp: null,
   nowMs: now,
   clusterId: 'cluster',
   foreignLog: null,
@@ -49,8 +56,11 @@ const policy: TakeoverPolicy = {
   stateHash: 'state',
   onForeignOffset: 'rebuild',
   onLogGone: 'refuse',
+  onPartitionsAdded: 'refuse',
+  keysMustStay: true,
   outageMaxMs: 10_000,
   visibleSpanMs: 200_000,
+  futureMaxMs: 5_000,
   newIdentity: () => `id${identities++}`,
 }
 
@@ -122,13 +132,13 @@ describe('takeover', () => {
     },
   )
 
-  test('a slow reader of merged parts pulls the start of a rebuild back; an unknown one to the base', () => {
+  test('a slow reader of merged parts pulls the start of a rebuild back; an unknown one to the oldest anchor', () => {
     const lost = { ...facts, watermarks: [null] }
     expect(planTakeover({ ...lost, slowestReaderTime: 650_000 }, policy)).toMatchObject({
       replayFrom: { offset: 0, maxTime: null },
     })
     expect(planTakeover({ ...lost, slowestReaderTime: null }, policy)).toMatchObject({
-      replayFrom: { offset: 0, maxTime: null },
+      replayFrom: { offset: 20, maxTime: 500_000 },
     })
   })
 
@@ -171,16 +181,27 @@ describe('foreign offsets', () => {
   })
 
   test('a committed offset below the log start is refused, or accepted with flagged predictions', () => {
-    const gone = { ...facts, log: { start: 110, end: 120 } }
+    const gone = { ...facts, log: { start: 110, end: 120 }, oldestTimestamp: 1_100_000 }
     expect(codeOf(() => planTakeover(gone, policy))).toBe('OFFSET_BELOW_LOG')
     expect(planTakeover(gone, { ...policy, onLogGone: 'accept-gap' })).toMatchObject({
       kind: 'pin',
-      metadata: { start: 110, base: 110, gapUntil: 1_200_000 },
+      // Deleted unread: events up to 1 100 000 + 5 000.
+      metadata: { start: 110, base: 110, gapUntil: 1_305_000 },
     })
   })
 
-  test('a rebuild that needs deleted records is refused', () => {
-    const short = { ...facts, watermarks: [null], log: { start: 30, end: 120 } }
+  test('state that needs deleted records is refused, or built from what is left with flagged predictions', () => {
+    const short = { ...facts, watermarks: [null], log: { start: 65, end: 120 } }
     expect(codeOf(() => planTakeover(short, policy))).toBe('OFFSET_BELOW_LOG')
+    expect(planTakeover(short, { ...policy, onLogGone: 'accept-gap' })).toMatchObject({
+      kind: 'pin',
+      metadata: { start: 100, base: 65, gapUntil: 1_200_000 },
+    })
+  })
+
+  test('an old backup of Redis from before the log start is rebuilt from what windows can still see', () => {
+    const backup = encodeWatermark({ ...watermark, offset: 25 })
+    const plan = planTakeover({ ...facts, watermarks: [backup], log: { start: 50, end: 120 } }, policy)
+    expect(plan).toMatchObject({ kind: 'serve', buckets: [{ rebuild: true }], replayFrom: { offset: 60 } })
   })
 })

@@ -27,8 +27,9 @@ const alerts: fc.Arbitrary<Alert> = fc
     features: fc.option(numbers, { nil: undefined }),
     values: fc.option(numbers, { nil: undefined }),
     watermarks: fc.option(fc.constant({ 'card.labels:0': 981 })),
+    entityWatermarks: fc.option(fc.constant({ device: { 'card.labels:0': 984 } })),
   })
-  .map(({ id, key, time, score, offset, flags, features, values, watermarks }) => {
+  .map(({ id, key, time, score, offset, flags, features, values, watermarks, entityWatermarks }) => {
     const prediction = createPrediction({
       event: { id, key, time, fields: {}, raw: input({ offset }) },
       score,
@@ -37,6 +38,7 @@ const alerts: fc.Arbitrary<Alert> = fc
       model,
       flags,
       watermarks,
+      entityWatermarks,
       ...(features && { features }),
       ...(values && { values }),
     })
@@ -75,8 +77,8 @@ describe('the published schemas', () => {
   })
 
   test('require what is always there, and no more', () => {
-    const { features, values, watermarks, ...always } = samplePrediction
-    expect([features, values, watermarks]).not.toContain(undefined)
+    const { features, values, watermarks, entityWatermarks, ...always } = samplePrediction
+    expect([features, values, watermarks, entityWatermarks]).not.toContain(undefined)
     expect(outputSchema('prediction').required).toEqual(Object.keys(always))
     const own = Object.keys(sampleAlert).filter((field) => !(field in samplePrediction))
     expect(outputSchema('alert').required).toEqual(own)
@@ -119,11 +121,12 @@ describe('the published Avro schemas', () => {
       fc.property(alerts, (alert) => {
         const bytes = encode(alert)
         expect(bytes.subarray(0, 5)).toEqual(Buffer.of(0, 0, 0, 0, 7))
-        const { features, values, watermarks, ...always } = alert
+        const { features, values, watermarks, entityWatermarks, ...always } = alert
         const optional = {
           features: features ?? null,
           values: values ?? null,
           watermarks: watermarks ?? null,
+          entityWatermarks: entityWatermarks ?? null,
         }
         const decoded = JSON.parse(JSON.stringify(type.fromBuffer(bytes.subarray(5)))) as Alert
         expect(decoded).toEqual(JSON.parse(JSON.stringify({ ...always, ...optional })))

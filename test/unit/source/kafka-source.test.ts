@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from 'vitest'
 import type { KafkaClient } from '../../../src/kafka/client.ts'
 import type { ConsumerHooks } from '../../../src/kafka/consumer-hooks.ts'
-import type { FetchedBatch, GroupControl } from '../../../src/kafka/internals.ts'
+import type { FetchedBatch, GroupCoordinator, JoiningMember } from '../../../src/kafka/internals.ts'
 import type { KafkaPlan } from '../../../src/kafka/plan.ts'
 import { openKafkaSource } from '../../../src/source/kafka-source.ts'
 import type { InputStream, Source } from '../../../src/source/source.ts'
@@ -12,6 +12,7 @@ const never = new AbortController().signal
 const plan: KafkaPlan = {
   brokers: ['b:1'],
   clientId: 'c',
+  instance: null,
   group: 'g',
   sessionTimeoutMs: 10_000,
   transactionTimeoutMs: 10_000,
@@ -30,8 +31,19 @@ class FakeConsumer {
   hooks: ConsumerHooks | null = null
   disconnecting: Promise<void> = Promise.resolve()
   joins = true
+  members: { memberId: string; clientId: string }[] = []
+  readonly coordinator: GroupCoordinator = {
+    nodeId: 1,
+    isConnected: () => true,
+    describeGroups: async () => ({ groups: [{ members: this.members }] }),
+    leaveGroup: async ({ groupId, memberId }) => void this.calls.push(`leave ${groupId} ${memberId}`),
+  }
 
-  readonly group: GroupControl = {
+  readonly group: JoiningMember = {
+    cluster: {
+      brokerPool: { brokers: {} },
+      findGroupCoordinator: async () => this.coordinator,
+    },
     seek: ({ topic, partition, offset }) => void this.calls.push(`seek ${topic}:${partition} ${offset}`),
     pause: (parts) =>
       void this.calls.push(
@@ -79,8 +91,12 @@ beforeEach(() => {
   assignments = []
   revoking = vi.fn(async () => {})
   crashed = vi.fn()
+  open(plan)
+})
+
+function open(kafka: KafkaPlan): void {
   const client = {
-    plan,
+    plan: kafka,
     admin: { logRange: async () => ({ start: 7, end: 9 }) },
     consumer: (config: FakeConsumer['config'], hooks: ConsumerHooks) => {
       Object.assign(consumer, { config, hooks })
@@ -89,12 +105,12 @@ beforeEach(() => {
   } as unknown as KafkaClient
   source = openKafkaSource({
     client,
-    plan,
+    plan: kafka,
     topics: [{ source: 's', topic: 't' }],
     clock,
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
   })
-})
+}
 
 const start = () =>
   source.start({
@@ -130,6 +146,28 @@ test('a join pauses what was assigned and hands it out, named by source', async 
   expect(revoking).not.toHaveBeenCalled()
 })
 
+test('members of the same instance name are sent away before the first join, and only then', async () => {
+  consumer.members = [
+    { memberId: 'dead', clientId: 'c@pod-1' },
+    { memberId: 'other', clientId: 'c@pod-2' },
+  ]
+  open({ ...plan, clientId: 'c@pod-1', instance: 'pod-1' })
+  await start()
+  expect(consumer.calls).toEqual(['leave g dead', 'pause t:0+1'])
+  await consumer.join({ t: [0] })
+  expect(consumer.calls.filter((call) => call.startsWith('leave'))).toEqual(['leave g dead'])
+})
+
+test('without an instance name nobody is sent away, and trouble in looking does not stop the join', async () => {
+  consumer.members = [{ memberId: 'twin', clientId: 'c' }]
+  await start()
+  expect(consumer.calls).toEqual(['pause t:0+1'])
+  consumer.coordinator.describeGroups = () => Promise.reject(new Error('no rights'))
+  open({ ...plan, instance: 'pod-1' })
+  await start()
+  expect(assignments.length).toBe(2)
+})
+
 test('the position of the client moves only over what the stream accepted', async () => {
   await start()
   stream(0).seek(5)
@@ -162,7 +200,7 @@ test('while the handler finishes, heartbeats keep the session alive', async () =
   const finish = Promise.withResolvers<void>()
   revoking = () => finish.promise
   const joining = consumer.join({ t: [0] })
-  await clock.advance(3_000)
+  await clock.advance(1_500)
   expect(consumer.calls.filter((call) => call === 'heartbeat')).toHaveLength(4)
   finish.resolve()
   await joining

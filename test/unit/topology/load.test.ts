@@ -123,8 +123,9 @@ test('what is not written has the documented default', () => {
   expect(load(topology())).toMatchObject({
     kafka: {
       clientId: 'small',
+      instance: null,
       group: 'small',
-      sessionTimeoutMs: 10_000,
+      sessionTimeoutMs: 6_000,
       transactionTimeoutMs: 60_000,
       ssl: false,
       sasl: null,
@@ -163,6 +164,7 @@ test('what is not written has the documented default', () => {
       unflushedAgeMaxMs: 5_000,
       outageMaxMs: 604_800_000,
       onLogGone: 'refuse',
+      onPartitionsAdded: 'refuse',
       onForeignOffset: 'rebuild',
     },
     limits: {

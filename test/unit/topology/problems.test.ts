@@ -389,3 +389,43 @@ test('an unknown key is shown at the key, not at what stands below it', () => {
   const line = topology().split('\n').indexOf('sinks:') + 1
   expect(found).toMatchObject([{ path: 'sink', line, column: 1, suggestion: 'Did you mean sinks?' }])
 })
+
+test.each([
+  ['of an aggregate', 'window: 7d\n    delay', 'widnow: 7d\n    delay', 'features.fraud_7d.widnow'],
+  ['with {window} in the name', 'window: [1d, 7d]', 'windows: [1d, 7d]', 'features.count_{window}.windows'],
+  [
+    'of a ratio',
+    'small_10m:',
+    'risk_{window}: {ratio: {of: amount, to: night}, widnow: [1d]}\n  small_10m:',
+    'features.risk_{window}.widnow',
+  ],
+])('a misspelt window %s is one problem, and not all that follows from it', (_, from, to, path) => {
+  const found = problemsOf(topology([from, to]))
+  expect(found.map((problem) => [problem.path, problem.suggestion])).toEqual([[path, 'Did you mean window?']])
+})
+
+test('a key that is missing while another one is misspelt is still missing', () => {
+  const found = problemsOf(topology(['over: terminal\n    from: labels', 'form: labels']))
+  expect(found.map(({ path }) => path)).toEqual(
+    expect.arrayContaining(['features.fraud_7d.over', 'features.fraud_7d.form']),
+  )
+})
+
+test('a delay shorter than the disorder of what other partitions feed is one problem, with the least that works', () => {
+  const windows = (delay: string): string =>
+    topology(['window: 7d\n    delay: 7d', `window: 7d\n    delay: ${delay}`])
+  expect(problemsOf(windows('59s'))).toMatchObject([
+    {
+      path: 'features.fraud_7d.delay',
+      message: expect.stringContaining('59s is shorter than outOfOrder of labels (1m)') as string,
+      suggestion: expect.stringContaining('Write 1m or more, or no delay') as string,
+    },
+  ])
+  expect(problemsOf(windows('1m'))).toEqual([])
+  expect(problemsOf(windows('0s'))).toEqual([])
+  // In its own partition an event waits for nobody.
+  const own = topology(['window: [1d, 7d]', 'window: [1d, 7d]\n    delay: 1s'])
+  expect(problemsOf(own)).toEqual([])
+  const merged = own.replace('customer: {key: customer}', 'customer: {key: customer, merge: true}')
+  expect(problemsOf(merged).map(({ path }) => path)).toEqual(['features.count_{window}.delay'])
+})

@@ -1,0 +1,59 @@
+/*
+ * Requests that kafkajs does not know, over its connections (TLS, SASL, retries of connecting). Read from the source
+ * of kafkajs 2.2.4, as internals.ts.
+ */
+export interface RawCluster {
+  /** What `refreshMetadata` asks for; all topics of the cluster when empty. */
+  readonly targetTopics: Set<string>
+  readonly brokerPool: {
+    /** The broker connected to. */
+    readonly seedBroker?: RawBroker
+    /** By API key; null before the first connection. */
+    readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null
+  }
+  /** Idempotent while a broker is connected. */
+  connect(): Promise<void>
+  disconnect(): Promise<void>
+  refreshMetadata(): Promise<void>
+  /** Of the last refresh. */
+  getNodeIds(): readonly string[]
+  /** Connects to it. */
+  findBroker(node: { nodeId: string }): Promise<RawBroker>
+}
+
+export interface RawBroker {
+  readonly connectionPool: { send<Answer>(exchange: RawExchange<Answer>): Promise<Answer> }
+  /** Metadata in the newest version that kafkajs speaks; throws for topics that do not exist. */
+  metadata(topics: string[]): Promise<{
+    readonly topicMetadata: readonly {
+      readonly topic: string
+      readonly partitionMetadata: readonly unknown[]
+    }[]
+  }>
+}
+
+/** A request in bytes: what follows the client id, and what to make of what follows the correlation id. */
+export interface RawExchange<Answer> {
+  readonly request: {
+    readonly apiKey: number
+    readonly apiVersion: number
+    readonly apiName: string
+    /** As an encoder of kafkajs looks. */
+    encode(): Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
+  }
+  readonly response: {
+    decode(payload: Buffer): Promise<Answer>
+    parse(answer: Answer): Promise<Answer>
+  }
+}
+
+/** Connections of its own, made when needed. kafkajs keeps the constructor behind a symbol. */
+export function createCluster(kafka: object): RawCluster {
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    ({ description }) => description === 'private:Kafka:createCluster',
+  )
+  const create =
+    symbol && (kafka as Readonly<Record<symbol, ((options: object) => RawCluster) | undefined>>)[symbol]
+  if (!create) throw new Error('kafkajs cannot create a cluster: this is not version 2.2.4')
+  return create({ allowAutoTopicCreation: false })
+}

@@ -1,0 +1,142 @@
+import { MillraceError } from '../errors.ts'
+import type { CommittedPosition } from '../commit/transaction.ts'
+import { inputName } from '../record/input.ts'
+import type { InputStream, LogRange } from '../source/source.ts'
+import { parseMetadata, type CommitMetadata } from './metadata.ts'
+import { visibleSpanMs, type StateSetup } from './partition-context.ts'
+import { leastKnown, slowestReader } from './peers.ts'
+import type { TakeoverFacts, TakeoverPolicy } from './takeover-plan.ts'
+import { isOtherTopic, type TopicLives } from './topic-life.ts'
+import type { Watermark } from './watermark.ts'
+
+/** What this process learned while it owned the partition before. */
+export interface KnownBefore {
+  readonly foreignLog: string | null
+  readonly acknowledged: { readonly incarnation: string; readonly offset: number } | null
+}
+
+export interface ReadFacts {
+  readonly facts: TakeoverFacts
+  readonly policy: TakeoverPolicy
+  readonly log: LogRange
+  readonly readerTime: number | null
+}
+
+/** Everything a takeover decides from, read after the position (R3). `topics`: as looked at before that. */
+export async function readFacts(
+  setup: StateSetup,
+  stream: InputStream,
+  topics: TopicLives,
+  committed: CommittedPosition | null,
+  known: KnownBefore,
+  signal: AbortSignal,
+): Promise<ReadFacts> {
+  const { shared, input } = setup
+  const name = inputName(input)
+  const log = await stream.logRange()
+  const maps = await Promise.all(
+    Array.from({ length: shared.store.buckets }, (_, bucket) => shared.store.watermarks(bucket, signal)),
+  )
+  const nowMs = shared.clock.now()
+  const peers = leastKnown(maps)
+  const readerTime = slowestReader(shared.plan, shared.partitionCounts, peers, nowMs)
+  const start = await startOffset(setup, stream)
+  const facts: TakeoverFacts = {
+    name,
+    partition: input.partition,
+    committed,
+    ...(await topicFacts(setup, topics, committed, peers, signal)),
+    log,
+    watermarks: maps.map((map) => map.get(name) ?? null),
+    slowestReaderTime: storesMerged(setup) ? readerTime : Infinity,
+    trimmedFor: readsMerged(setup) ? readerTime : null,
+    oldestTimestamp: await oldestTimestamp(stream, committed, log, signal),
+    nowMs,
+    clusterId: shared.clusterId,
+    ...known,
+  }
+  return { facts, policy: { ...policyOf(setup), start }, log, readerTime }
+}
+
+/** The topic, and what the group committed in its other partitions, as far as the decision needs it. */
+async function topicFacts(
+  setup: StateSetup,
+  topics: TopicLives,
+  committed: CommittedPosition | null,
+  watermarks: ReadonlyMap<string, Watermark>,
+  signal: AbortSignal,
+): Promise<Pick<TakeoverFacts, 'topic' | 'siblings' | 'remembered'>> {
+  const { shared, input } = setup
+  const seen = topics.get(input.topic)
+  if (seen === undefined) throw new MillraceError('KAFKA_TOPIC_GONE', `${inputName(input)}: no such topic`)
+  const own = committed === null ? null : parseMetadata(committed.metadata)
+  const isKnown = own?.partitions && own.partitions.accepted >= seen.partitions
+  const siblings = isKnown ? [] : await siblingsOf(setup, signal)
+  const remembered = [...watermarks]
+    .filter(([name]) => name.startsWith(`${input.topic}:`))
+    .map(([, { incarnation }]) => incarnation)
+  const committedIn = [...(own === null ? [] : [own]), ...siblings].map(({ incarnation }) => incarnation)
+  const isSuspect = [...remembered, ...committedIn].some((one) => isOtherTopic(one, seen.id))
+  // Only a majority of the brokers makes another log of it: one that is behind would make records be scored again.
+  const id = isSuspect ? await shared.topics.agreedId(input.topic, signal) : seen.id
+  return { topic: { ...seen, id }, siblings, remembered }
+}
+
+/** What the group committed in the other partitions of the topic. */
+async function siblingsOf(
+  { shared, input }: StateSetup,
+  signal: AbortSignal,
+): Promise<readonly CommitMetadata[]> {
+  const positions = await shared.topics.positions(input.topic, signal)
+  return [...positions].flatMap(([partition, { metadata }]) => {
+    const parsed = partition === input.partition ? null : parseMetadata(metadata)
+    return parsed === null ? [] : [parsed]
+  })
+}
+
+/** Null: not needed, or nothing is left. */
+async function oldestTimestamp(
+  stream: InputStream,
+  committed: CommittedPosition | null,
+  log: LogRange,
+  signal: AbortSignal,
+): Promise<number | null> {
+  if (committed === null || committed.offset >= log.start) return null
+  stream.seek(log.start)
+  while (stream.position < log.end) {
+    const { records } = await stream.take(1, signal)
+    if (records[0] !== undefined) return records[0].timestamp
+  }
+  return null
+}
+
+/** Whether other partitions read what this one stores. */
+export function storesMerged({ shared, source }: StateSetup): boolean {
+  const { features } = shared.plan
+  return features.layoutsFedBy(source.name).some((layout) => features.mergedReads.includes(layout))
+}
+
+function readsMerged({ shared, source }: StateSetup): boolean {
+  return source.role === 'score' && shared.plan.features.mergedReads.length > 0
+}
+
+async function startOffset(setup: StateSetup, stream: InputStream): Promise<TakeoverPolicy['start']> {
+  const { start } = setup.source
+  if (typeof start === 'string') return start
+  return { offset: await stream.offsetAt(start) }
+}
+
+function policyOf({ shared, source }: StateSetup): Omit<TakeoverPolicy, 'start'> {
+  const { store, stateHash, features } = shared.plan
+  return {
+    stateHash,
+    onForeignOffset: store.onForeignOffset,
+    onLogGone: store.onLogGone,
+    onPartitionsAdded: store.onPartitionsAdded,
+    keysMustStay: features.layoutsFedBy(source.name).some((layout) => !features.mergedReads.includes(layout)),
+    outageMaxMs: store.outageMaxMs,
+    visibleSpanMs: visibleSpanMs(shared.plan),
+    futureMaxMs: source.limits.futureMaxMs,
+    newIdentity: shared.newIdentity,
+  }
+}

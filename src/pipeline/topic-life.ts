@@ -1,0 +1,70 @@
+import type { TopicLife } from '../kafka/topic-metadata.ts'
+import type { PartitionCounts } from './metadata.ts'
+
+/** Source topics and their partitions as the cluster tells them now, and what the group committed in them. */
+export interface TopicPort {
+  /** All source topics, asked anew. Throws KAFKA_TOPIC_GONE when one does not exist. */
+  look(signal: AbortSignal): Promise<TopicLives>
+  /** The id that most brokers tell; one may be behind. Throws KAFKA_TOPIC_UNSETTLED when they do not agree. */
+  agreedId(topic: string, signal: AbortSignal): Promise<string | null>
+  /** What the group committed, by partition; partitions without an offset are left out. */
+  positions(
+    topic: string,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<number, { readonly offset: number; readonly metadata: string }>>
+  /**
+   * Tells TOPIC_CHANGED, once, when something else than `taken` is seen: `topic` was created again, or any topic has more
+   * partitions. Returns how to stop listening.
+   */
+  watch(taken: TopicLives, topic: string, tell: (error: Error) => void): () => void
+}
+
+/** By topic. */
+export type TopicLives = ReadonlyMap<string, TopicLife>
+
+/**
+ * An incarnation names the topic it belongs to, so that offsets and watermarks of a topic that was deleted and created
+ * again under the same name are recognised, even where offsets and records happen to fit.
+ */
+export function incarnationOf(identity: string, topicId: string | null): string {
+  return topicId === null ? identity : `${identity}.${topicId}`
+}
+
+/** False when either side does not know the id of its topic. */
+export function isOtherTopic(incarnation: string, topicId: string | null): boolean {
+  const dot = incarnation.indexOf('.')
+  return topicId !== null && dot >= 0 && incarnation.slice(dot + 1) !== topicId
+}
+
+/** Without what other partitions of the topic stored of an earlier one of the same name: their next owners begin anew. */
+export function ofThisLife<W extends { readonly incarnation: string }>(
+  watermarks: ReadonlyMap<string, W>,
+  topic: string,
+  incarnation: string,
+): ReadonlyMap<string, W> {
+  const dot = incarnation.indexOf('.')
+  if (dot < 0) return watermarks
+  const id = incarnation.slice(dot + 1)
+  const isEarlier = (name: string, one: W): boolean =>
+    name.startsWith(`${topic}:`) && isOtherTopic(one.incarnation, id)
+  return new Map([...watermarks].filter(([name, one]) => !isEarlier(name, one)))
+}
+
+/** What the group knows of the topic's partitions; the present number where it knows nothing. */
+export function knownCounts(
+  known: readonly (PartitionCounts | null | undefined)[],
+  now: number,
+): PartitionCounts {
+  const counts = known.filter((one) => one !== null && one !== undefined)
+  if (counts.length === 0) return { first: now, accepted: now }
+  return {
+    first: Math.min(...counts.map(({ first }) => first)),
+    accepted: Math.max(...counts.map(({ accepted }) => accepted)),
+  }
+}
+
+/** The largest of what is known; null: nothing is. */
+export function latest(times: readonly (number | null)[]): number | null {
+  const known = times.filter((time) => time !== null)
+  return known.length === 0 ? null : Math.max(...known)
+}

@@ -1,0 +1,189 @@
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { Partitioners } from '../../../src/kafka/kafkajs.ts'
+import { checkExactlyOnce, readOutputs } from '../../support/exactly-once.ts'
+import { problemsOf, summary } from '../../support/judge.ts'
+import { CardTraffic, type InputRecord } from '../../support/service-records.ts'
+import { message, openWorld, type ServiceWorld } from '../../support/service-world.ts'
+
+/** Deletes the scored topic and creates it again; what was written before is no input any more. */
+async function recreate(world: ServiceWorld, partitions: number): Promise<void> {
+  const topic = world.topics.transactions
+  await world.admin.deleteTopics({ topics: [topic] })
+  // The name is free a moment after the deletion was answered.
+  await vi.waitFor(
+    async () => {
+      const configEntries = [{ name: 'message.timestamp.before.max.ms', value: '9223372036854775807' }]
+      const created = await world.admin.createTopics({
+        topics: [{ topic, numPartitions: partitions, configEntries }],
+      })
+      expect(created).toBe(true)
+    },
+    { timeout: 10_000, interval: 100 },
+  )
+  world.input.length = 0
+}
+
+/** With a producer of its own: one that knew the earlier topic, or fewer partitions, would not do. */
+async function writeAnew(world: ServiceWorld, records: readonly InputRecord[]): Promise<void> {
+  const producer = world.kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  await producer.connect()
+  onTestFinished(() => producer.disconnect())
+  for (const group of Map.groupBy(records, ({ partition }) => partition).values()) {
+    const [answer] = await producer.send({
+      topic: world.topics.transactions,
+      messages: group.map(message),
+    })
+    world.log(group, Number(answer?.baseOffset))
+  }
+}
+
+/** Judges the records of the present topic alone; earlier ones had the same positions. */
+async function checkThisLife(world: ServiceWorld): Promise<void> {
+  const { plan, input } = world
+  const ids = new Set(input.map(({ event }) => event?.id))
+  const { predictions, alerts } = await readOutputs(world)
+  const outputs = {
+    predictions: predictions.filter(({ value }) => ids.has(value.id)),
+    alerts: alerts.filter(({ value }) => ids.has(value.id)),
+    deadLetters: [],
+  }
+  const positions = await world.positions()
+  expect(summary(problemsOf({ plan, input, positions, outputs }))).toEqual([])
+  expect(outputs.predictions.length).toBe(input.length)
+}
+
+/** A served world with 800 records done, none of them bad. */
+async function served(change = {}): Promise<{ world: ServiceWorld; traffic: CardTraffic }> {
+  const world = await openWorld({ partitions: 2, change })
+  const traffic = new CardTraffic({ seed: 21, partitions: 2, badShare: 0 })
+  await world.write(traffic.next(800))
+  world.start()
+  await world.caughtUp()
+  await world.flushed()
+  return { world, traffic }
+}
+
+test('a topic that is deleted and created again under a live owner is read from its start as a new incarnation, with nothing of the old windows', async () => {
+  const { world, traffic } = await served()
+  await checkExactlyOnce(world)
+  await recreate(world, 2)
+  // More than before: the old positions lie inside the new log.
+  await writeAnew(world, traffic.next(1_200))
+  await world.processes[0]?.line(
+    ({ reason }) => reason?.includes('deleted and created again') === true,
+    'the new log is noticed',
+  )
+  await world.caughtUp()
+  await checkThisLife(world)
+})
+
+test('a topic that was deleted and created again while nobody served it is recognised at the next start, whatever `start` says', async () => {
+  const { world } = await served({ sources: { transactions: { start: 'latest' } } })
+  await world.processes[0]?.stop()
+  for (const topic of [world.topics.predictions, world.topics.alerts]) {
+    await world.admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
+  }
+  await recreate(world, 3)
+  await writeAnew(world, new CardTraffic({ seed: 22, partitions: 3, badShare: 0 }).next(1_500).map(renamed))
+  await world.start().serving(3)
+  await world.caughtUp()
+  await checkThisLife(world)
+})
+
+test('a recreated topic stops a service that refuses foreign offsets, and says which and what to do', async () => {
+  const { world, traffic } = await served({ store: { onForeignOffset: 'refuse' } })
+  await recreate(world, 2)
+  await writeAnew(world, traffic.next(100))
+  expect(await world.processes[0]?.exited).toEqual({ code: 1, signal: null })
+  const words = world.processes[0]?.tail(4)
+  expect(words).toMatch(/OFFSET_FOREIGN: .*\.tx:\d: the topic was deleted and created again/)
+  expect(words).toMatch(/store\.onForeignOffset: rebuild/)
+})
+
+test('a deleted topic is waited for, then ends the process with code 2 and its name', async () => {
+  const { world } = await served()
+  await world.admin.deleteTopics({ topics: [world.topics.transactions] })
+  await world.processes[0]?.line(
+    ({ msg }) => msg.startsWith('a source topic does not exist'),
+    'it is noticed',
+  )
+  expect(await world.processes[0]?.exited).toEqual({ code: 2, signal: null })
+  expect(world.processes[0]?.tail(4)).toMatch(/KAFKA_TOPIC_MISSING: .*\.tx/)
+})
+
+/** Adds partitions to the scored topic, and writes records whose keys lie in other partitions than before. */
+async function grow(world: ServiceWorld, count: number, records: number): Promise<void> {
+  const { predictions, alerts, deadLetters, transactions } = world.topics
+  for (const topic of [predictions, alerts, deadLetters, transactions]) {
+    await world.admin.createPartitions({ topicPartitions: [{ topic, count }] })
+  }
+  const traffic = new CardTraffic({ seed: 23, partitions: count, badShare: 0 })
+  await writeAnew(world, laterBy(traffic.next(records), 3_600_000).map(renamed))
+}
+
+test('added partitions are read from their start, whatever `start` says, and merged features go on exactly', async () => {
+  const { world } = await served({
+    sources: { transactions: { start: 'latest' } },
+    entities: { customer: { merge: true } },
+  })
+  const began = world.input.splice(0)
+  await grow(world, 5, 1_000)
+  await world.processes[0]?.serving(5)
+  await world.caughtUp()
+  world.input.unshift(...began)
+  // What lay in the log at the first start was not scored, only seen.
+  await checkExactlyOnce(world, { skipped: (input) => began.includes(input) })
+})
+
+test('added partitions stop a service whose features need keys to stay; once accepted, nothing is lost and every prediction is flagged', async () => {
+  const { world } = await served()
+  const began = world.input.length
+  await grow(world, 5, 1_000)
+  const refused = world.processes[0]
+  expect(await refused?.exited).toEqual({ code: 1, signal: null })
+  expect(refused?.tail(4)).toMatch(
+    /PARTITIONS_ADDED: .*\.tx:\d: the topic has 5 partitions, before there were 2/,
+  )
+  expect(refused?.tail(4)).toMatch(/store\.onPartitionsAdded: accept/)
+
+  await world.retopology({ store: { onPartitionsAdded: 'accept' } })
+  world.start()
+  await world.caughtUp()
+  const { predictions } = await checkExactlyOnce(world)
+  const later = new Set(world.input.slice(began).map(({ event }) => event?.id))
+  const moved = predictions.filter(({ value }) => later.has(value.id) && value.position.partition >= 2)
+  const told = moved.filter(({ value }) => value.flags.includes('gap'))
+  expect(moved.length).toBeGreaterThan(300)
+  expect(told.length).toBe(moved.length)
+})
+
+test('a source that becomes compacted while it is served stops the process with code 2', async () => {
+  const { world } = await served()
+  const entries = [{ name: 'cleanup.policy', value: 'compact' }]
+  await world.admin.alterConfigs({
+    validateOnly: false,
+    resources: [{ type: 2, name: world.topics.transactions, configEntries: entries }],
+  })
+  expect(await world.processes[0]?.exited).toEqual({ code: 2, signal: null })
+  expect(world.processes[0]?.tail(4)).toMatch(
+    /KAFKA_TOPIC_COMPACTED: topic .*\.tx has cleanup\.policy=compact/,
+  )
+})
+
+function renamed(record: InputRecord): InputRecord {
+  if (record.event === null) return record
+  const id = `again-${record.event.id}`
+  const value = (record.value ?? '').replace(`"${record.event.id}"`, `"${id}"`)
+  return { ...record, value, event: { ...record.event, id, fields: { ...record.event.fields, id } } }
+}
+
+/** The same events later: `CardTraffic` of another seed begins again where the first began. */
+function laterBy(records: readonly InputRecord[], ms: number): readonly InputRecord[] {
+  return records.map((record) => {
+    if (record.event === null) return record
+    const time = record.event.time + ms
+    const value = (record.value ?? '').replace(`"ts":${record.event.time}`, `"ts":${time}`)
+    const event = { ...record.event, time, fields: { ...record.event.fields, ts: time } }
+    return { ...record, value, event, timestampMs: record.timestampMs + ms }
+  })
+}
