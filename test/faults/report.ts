@@ -1,0 +1,168 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { faults } from './coverage.ts'
+import { plot, quantile, type PlotRow } from './plot.ts'
+import { root, type Result } from './results.ts'
+import type { SabotageResult } from './sabotage-results.ts'
+import { groups, type Scenario } from './scenario.ts'
+import { settleMs, type RoundResult } from './rounds.ts'
+
+/** Writes docs/fault-report.md and its plot from all results that are kept. */
+export function writeReport(
+  scenarios: readonly Scenario[],
+  results: readonly Result[],
+  sabotages: readonly SabotageResult[],
+): string {
+  const images = join(root, 'docs', 'images')
+  mkdirSync(images, { recursive: true })
+  writeFileSync(
+    join(images, 'recovery.svg'),
+    plot('Time until every affected partition commits again', plotRows(results)),
+  )
+  const file = join(root, 'docs', 'fault-report.md')
+  writeFileSync(file, report(scenarios, results, sabotages))
+  return file
+}
+
+export function report(
+  scenarios: readonly Scenario[],
+  results: readonly Result[],
+  sabotages: readonly SabotageResult[],
+): string {
+  const known = new Map(scenarios.map((scenario) => [scenario.name, scenario]))
+  const byScenario = Map.groupBy(results, ({ scenario }) => scenario)
+  const inOrder = [...byScenario].toSorted(
+    ([a], [b]) => rank(known.get(a), scenarios) - rank(known.get(b), scenarios),
+  )
+  const parts = [
+    '# Fault report',
+    '',
+    'Written by `npm run test:faults -- --report`; do not edit. What the suite does and how to run it: [exactly-once.md](exactly-once.md#where-it-is-tested).',
+    '',
+    '## What was run',
+    '',
+    ...machineLines(results),
+    '',
+    ...totals(results),
+    '',
+    '## Faults and recovery',
+    '',
+    `Real processes, real brokers, real Redis; faults through a TCP proxy on every connection. Each round injects the fault under steady traffic. Times are milliseconds from the fault (for faults that last: from their end, if the summary says so) to the first commit on an affected partition (*first*), on every affected partition (*all*), and until the lag is what it was before and lost state is rebuilt (*whole*). Commits in the first ${settleMs} ms may have been under way and do not count. Violations are of I1 to I9 over all events, judged once per run by Kafka's own console consumer and the brute-force oracle.`,
+    '',
+    '![Recovery times](images/recovery.svg)',
+    '',
+    '| fault | runs | rounds | events | violations | first p50 / p95 | all p50 / p95 | whole p50 / p95 |',
+    '|---|--:|--:|--:|--:|--:|--:|--:|',
+    ...inOrder.map(([name, runs]) => row(name, runs)),
+    '',
+    ...inOrder.flatMap(([name]) => summaryLine(known.get(name))),
+    '',
+    '## Every fault and where it is shown',
+    '',
+    '| | fault | shown by |',
+    '|---|---|---|',
+    ...faults.map(({ id, kind, fault, tests = [] }) => {
+      const by = scenarios.filter(({ covers }) => covers.includes(id)).map(({ name }) => `\`${name}\``)
+      return `| ${kind} | ${fault} | ${[...by, ...tests.map(testLink)].join(', ')} |`
+    }),
+    '',
+    '## Mutation of the guarantees',
+    '',
+    ...sabotageLines(sabotages),
+  ]
+  return `${parts.join('\n').replace(/\n+$/, '')}\n`
+}
+
+function rank(scenario: Scenario | undefined, scenarios: readonly Scenario[]): number {
+  if (scenario === undefined) return Infinity
+  return groups.indexOf(scenario.group) * 1_000 + scenarios.indexOf(scenario)
+}
+
+function machineLines(results: readonly Result[]): string[] {
+  const several = (values: readonly (string | number)[]): string => [...new Set(values)].join(', ')
+  const seeds = [...new Set(results.map(({ seed }) => seed))].toSorted((a, b) => a - b)
+  return [
+    `- commits: ${several(results.map(({ on }) => on.commit))} (\`+\`: with changes not committed then)`,
+    `- days: ${several(results.map(({ on }) => on.day))}`,
+    `- Kafka ${several(results.map(({ on }) => on.kafka))} (KRaft, 1 and 3 brokers), Redis ${several(results.map(({ on }) => on.redis))}, ${several(results.map(({ on }) => on.cores))} cores`,
+    `- session timeout ${several(results.map(({ on }) => on.sessionTimeout))}, except in \`kill-defaults\` and \`kill-named\`, which have the product's default of 6 s`,
+    `- seeds: ${seeds.join(', ')}`,
+  ]
+}
+
+function totals(results: readonly Result[]): string[] {
+  const sum = (of: (result: Result) => number): string =>
+    thousands(results.reduce((all, one) => all + of(one), 0))
+  const hours = results.reduce((all, { durationMs }) => all + durationMs, 0) / 3_600_000
+  return [
+    `**${thousands(results.length)} runs × ${new Set(results.map(({ seed }) => seed)).size} seeds × ${sum(({ rounds }) => rounds.length)} faults injected × ${sum(({ verdict }) => verdict.events)} events checked: ${sum(({ verdict }) => verdict.violations.length)} violations.**`,
+    '',
+    `They gave ${sum(({ verdict }) => verdict.predictions)} predictions, ${sum(({ verdict }) => verdict.alerts)} alerts and ${sum(({ verdict }) => verdict.deadLetters)} dead letters in ${sum(({ verdict }) => verdict.commits)} commits, and took ${hours.toFixed(1)} hours.`,
+  ]
+}
+
+function row(name: string, runs: readonly Result[]): string {
+  const rounds = runs.flatMap((run) => run.rounds)
+  const events = runs.reduce((sum, { verdict }) => sum + verdict.events, 0)
+  const violations = runs.reduce((sum, { verdict }) => sum + verdict.violations.length, 0)
+  const times = (of: (round: RoundResult) => number | null): string => {
+    const values = rounds.map(of).filter((ms) => ms !== null)
+    return values.length === 0
+      ? ''
+      : `${Math.round(quantile(values, 0.5))} / ${Math.round(quantile(values, 0.95))}`
+  }
+  const cells = [
+    `\`${name}\``,
+    runs.length,
+    rounds.length,
+    thousands(events),
+    violations,
+    times(({ firstMs }) => firstMs),
+    times(({ allMs }) => allMs),
+    times(({ lagMs }) => lagMs),
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+function summaryLine(scenario: Scenario | undefined): string[] {
+  return scenario === undefined ? [] : [`- \`${scenario.name}\`: ${scenario.summary}.`]
+}
+
+function plotRows(results: readonly Result[]): PlotRow[] {
+  const rows = [...Map.groupBy(results, ({ scenario }) => scenario)].map(([name, runs]) => ({
+    name,
+    group: runs[0]?.group ?? '',
+    times: runs.flatMap(({ rounds }) => rounds.map(({ allMs }) => allMs).filter((ms) => ms !== null)),
+  }))
+  const order = (group: string): number => groups.findIndex((one) => one === group)
+  return rows.filter(({ times }) => times.length > 0).toSorted((a, b) => order(a.group) - order(b.group))
+}
+
+/** `file: name` as a link to the file. */
+function testLink(test: string): string {
+  const colon = test.indexOf(': ')
+  return `“${test.slice(colon + 2)}” ([${test.slice(0, colon)}](../${test.slice(0, colon)}))`
+}
+
+function sabotageLines(sabotages: readonly SabotageResult[]): string[] {
+  if (sabotages.length === 0) return ['Not run: `npm run test:faults -- --sabotage`.']
+  const caught = sabotages.filter(({ violation }) => violation !== null).length
+  return [
+    `Each is made in a copy of the source, and must turn what it names red: ${caught} of ${sabotages.length} caught.`,
+    '',
+    '| mutation | caught by | first violation |',
+    '|---|---|---|',
+    ...sabotages.map(
+      ({ name, by, violation }) =>
+        `| ${name} | ${by} | ${violation === null ? '**not caught**' : cell(violation)} |`,
+    ),
+  ]
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').slice(0, 220)
+}
+
+function thousands(count: number): string {
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ' ')
+}

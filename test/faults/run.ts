@@ -1,0 +1,164 @@
+/**
+ * Real faults on real processes: `npm run test:faults -- [options]`; `--help` lists them.
+ * Exit codes: 0 no violation, 3 a violation, 2 wrong usage, 1 anything else.
+ */
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { mixScenario, runMix } from './mix.ts'
+import { play, say, type Counts } from './play.ts'
+import { writeReport } from './report.ts'
+import { kept } from './results.ts'
+import { runScenario } from './rounds.ts'
+import { sabotage } from './sabotage.ts'
+import { keptSabotages } from './sabotage-results.ts'
+import { groups, stackName, type Scenario, type StackKind } from './scenario.ts'
+import { scenarios } from './scenarios/index.ts'
+import { FaultStack } from './stack.ts'
+import { systemClock } from '../../src/time/system-clock.ts'
+
+const usage = `npm run test:faults -- [options]
+  --list                 scenarios with their groups and stacks
+  --only NAME,…          these scenarios
+  --group GROUP,…        those of these groups: ${groups.join(', ')}
+  --slice ci             the part for continuous integration: at most 8 minutes
+  --rounds N             instead of each scenario's own number
+  --seed S               default 1
+  --mix MINUTES          a random mix of faults instead of one scenario after another
+  --sabotage             makes mistakes in a copy of the source, which must be noticed (--only: these)
+  --json FILE            writes {"passed", "failed"} there
+  --report               writes docs/fault-report.md from all results kept in .millrace/faults, and runs nothing
+`
+
+const options = {
+  list: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  group: { type: 'string' },
+  slice: { type: 'string' },
+  rounds: { type: 'string' },
+  seed: { type: 'string', default: '1' },
+  mix: { type: 'string' },
+  sabotage: { type: 'boolean', default: false },
+  json: { type: 'string' },
+  report: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const
+
+/** No scenario of the slice starts later; the longest one takes half a minute. */
+const sliceMaxMs = 7 * 60_000
+const sliceMixMinutes = 1
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options })
+  if (values.help) return saying(usage)
+  if (values.report) return saying(writeReport(scenarios, kept(), keptSabotages()))
+  if (values.sabotage) return exitOf(await sabotage(values.only), values.json)
+  const isSlice = values.slice !== undefined
+  if (isSlice && values.slice !== 'ci') throw new RangeError(`no slice ${values.slice}; there is: ci`)
+  const chosen = choose(values.only, values.group).filter(({ slice }) => !isSlice || slice !== undefined)
+  if (values.list) {
+    const lines = chosen.map((one) => `${one.group}\t${one.name}\t${stackName(one.stack)}\t${one.summary}`)
+    return saying(lines.join('\n'))
+  }
+  const seed = wholeNumber(values.seed, '--seed')
+  const rounds = values.rounds === undefined ? null : wholeNumber(values.rounds, '--rounds')
+  const counts: Counts = { passed: 0, failed: 0, events: 0 }
+  if (values.mix !== undefined) {
+    await mix(chosen, wholeNumber(values.mix, '--mix'), seed, counts)
+    return exitOf(counts, values.json)
+  }
+  const giveUpAt = isSlice ? systemClock.monotonic() + sliceMaxMs : Infinity
+  for (const some of Map.groupBy(chosen, ({ stack }) => stackName(stack)).values()) {
+    await onStack(some[0]!.stack, seed, async (stack) => {
+      for (const scenario of some) {
+        if (systemClock.monotonic() > giveUpAt) {
+          say(`${scenario.name} is left out: the slice has had its time`)
+          continue
+        }
+        const times = rounds ?? (isSlice ? scenario.slice : scenario.rounds) ?? 10
+        const replay = `--only ${scenario.name} --seed ${seed} --rounds ${times}`
+        await play(scenario, { seed, replay, counts }, (run) => runScenario(stack, scenario, times, run))
+      }
+      const mixed = isSlice && some.some(({ mixes }) => mixes) && systemClock.monotonic() < giveUpAt
+      if (mixed && stack.kind.nodes === 1) await mixOn(stack, scenarios, sliceMixMinutes, seed, counts)
+    })
+  }
+  return exitOf(counts, values.json)
+}
+
+async function mix(
+  chosen: readonly Scenario[],
+  minutes: number,
+  seed: number,
+  counts: Counts,
+): Promise<void> {
+  const stacks = Map.groupBy(
+    chosen.filter(({ mixes }) => mixes),
+    ({ stack }) => stackName(stack),
+  )
+  for (const [{ stack }] of [...stacks.values()] as [Scenario][]) {
+    await onStack(stack, seed, (opened) => mixOn(opened, chosen, minutes / stacks.size, seed, counts))
+  }
+}
+
+async function mixOn(
+  stack: FaultStack,
+  chosen: readonly Scenario[],
+  minutes: number,
+  seed: number,
+  counts: Counts,
+): Promise<void> {
+  const scenario = mixScenario(stack.kind)
+  const replay = `--mix ${Math.ceil(minutes)} --seed ${seed}`
+  await play(scenario, { seed, replay, counts }, (run) => runMix(stack, chosen, minutes, run))
+}
+
+async function onStack(
+  kind: StackKind,
+  seed: number,
+  use: (stack: FaultStack) => Promise<void>,
+): Promise<void> {
+  say(`stack: ${stackName(kind)}`)
+  const stack = await FaultStack.open(kind, seed)
+  try {
+    await use(stack)
+  } finally {
+    await stack.close()
+  }
+}
+
+function choose(only: string | undefined, group: string | undefined): readonly Scenario[] {
+  const names = only?.split(',')
+  const inGroups = group?.split(',')
+  const unknown =
+    names?.find((name) => !scenarios.some((one) => one.name === name)) ??
+    inGroups?.find((name) => !groups.some((one) => one === name))
+  if (unknown !== undefined) throw new RangeError(`no scenario or group ${unknown}; see --list`)
+  return scenarios.filter(
+    (one) => (names?.includes(one.name) ?? true) && (inGroups?.includes(one.group) ?? true),
+  )
+}
+
+function wholeNumber(text: string, option: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new RangeError(`${option} ${text} is no whole number`)
+  return Number(text)
+}
+
+function saying(text: string): number {
+  say(text)
+  return 0
+}
+
+function exitOf({ passed, failed, events }: Counts, json: string | undefined): number {
+  say(`${passed} without a violation, ${failed} with; ${events} events checked`)
+  if (json !== undefined) writeFileSync(json, JSON.stringify({ passed, failed }))
+  return failed === 0 ? 0 : 3
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  const isUsage = error instanceof RangeError || error instanceof TypeError
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${isUsage ? usage : ''}`)
+  process.exitCode = isUsage ? 2 : 1
+}
+process.exit() // whatever still runs ends with this process

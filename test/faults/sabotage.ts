@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { cacheDir } from '../../src/stack/cache.ts'
+import { endTogether } from '../support/end-together.ts'
+import { say, type Counts } from './play.ts'
+import { root } from './results.ts'
+import { keepSabotages, type SabotageResult } from './sabotage-results.ts'
+import { sabotages, type Edit, type Sabotage } from './sabotages.ts'
+
+/** Makes one mistake after the other in a copy of the checkout, and shows it to what must notice. */
+export async function sabotage(only: string | undefined): Promise<Counts> {
+  const wanted = sabotages.filter(({ name }) => only === undefined || name.includes(only))
+  if (wanted.length === 0) throw new RangeError(`no sabotage has “${only}” in its name`)
+  const copy = mkdtempSync(join(tmpdir(), 'millrace-sabotage-'))
+  const counts: Counts = { passed: 0, failed: 0, events: 0 }
+  try {
+    copyCheckout(copy)
+    for (const one of wanted) {
+      const result = await shown(copy, one)
+      keepSabotages([result])
+      counts[result.violation === null ? 'failed' : 'passed']++
+      say(`${result.violation === null ? 'NOT CAUGHT' : 'caught'}: ${one.name}, by ${result.by}`)
+      if (result.violation !== null) say(`    ${result.violation}`)
+    }
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+  return counts
+}
+
+const leftOut = new Set(['.git', 'node_modules', '.millrace', 'dist', 'coverage'])
+
+function copyCheckout(copy: string): void {
+  const filter = (path: string): boolean => !leftOut.has(relative(root, path))
+  cpSync(root, copy, { recursive: true, filter })
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
+}
+
+async function shown(copy: string, { name, edits, shown: to }: Sabotage): Promise<SabotageResult> {
+  const by = 'scenario' in to ? `\`${to.scenario}\`` : `“${to.named}” (${to.test})`
+  const originals = new Map(edits.map(({ file }) => [file, readFileSync(join(copy, file), 'utf8')]))
+  try {
+    for (const edit of edits) make(copy, edit)
+    const args =
+      'scenario' in to
+        ? ['test/faults/run.ts', '--only', to.scenario, '--rounds', String(to.rounds)]
+        : ['node_modules/vitest/vitest.mjs', 'run', to.test, '-t', to.named]
+    const { code, output } = await run(copy, args)
+    return { name, by, violation: code === 0 ? null : firstViolation(output) }
+  } finally {
+    for (const [file, text] of originals) writeFileSync(join(copy, file), text)
+  }
+}
+
+function make(copy: string, { file, find, replace }: Edit): void {
+  const path = join(copy, file)
+  const before = readFileSync(path, 'utf8')
+  if (before.split(find).length !== 2) throw new Error(`not found once in ${file}: ${find}`)
+  writeFileSync(
+    path,
+    before.replace(find, () => replace),
+  )
+}
+
+async function run(copy: string, args: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = spawn(process.execPath, args, {
+    cwd: copy,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, MILLRACE_CACHE: cacheDir(), NO_COLOR: '1' },
+  })
+  endTogether(child)
+  const chunks: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+  child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code: code ?? 1, output: Buffer.concat(chunks).toString() }
+}
+
+/** The line that says what went wrong; of the suite or of vitest. */
+function firstViolation(output: string): string {
+  const lines = output.split('\n').map((line) => line.trim())
+  const violation = lines.find((line) => line.includes(' VIOLATION '))?.split(' VIOLATION ')[1]
+  const failure = lines.find((line) => /^(AssertionError|Error|TypeError|MillraceError)/.test(line))
+  const difference = lines.find((line) => /^[+-] +["']/.test(line))
+  const words = violation ?? [failure, difference].filter((line) => line !== undefined).join(' ')
+  return words === '' ? (lines.findLast((line) => line !== '') ?? 'it ended without a word') : words
+}

@@ -1,0 +1,224 @@
+import { mutants } from '../simulation/mutants.ts'
+
+/** One place in the source, as text: `find` occurs exactly once in `file`. */
+export interface Edit {
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+/** A mistake in the guarantees, and what must turn red. */
+export interface Sabotage {
+  readonly name: string
+  readonly edits: readonly Edit[]
+  /** A scenario, and rounds enough for it to notice; or a test, as vitest takes it. */
+  readonly shown:
+    { readonly scenario: string; readonly rounds: number } | { readonly test: string; readonly named: string }
+}
+
+const transactions = 'src/commit/kafka-transaction.ts'
+
+/** One of the simulation's. */
+function mutant(name: string): readonly Edit[] {
+  const found = mutants.find((one) => one.name === name)
+  if (found === undefined) throw new Error(`the simulation has no mutant “${name}”`)
+  return [found]
+}
+
+export const sabotages: readonly Sabotage[] = [
+  {
+    name: 'no fence: every process has transactional ids of its own',
+    edits: [
+      {
+        file: transactions,
+        find: 'return [app, group, input.topic, input.partition].join(nameSeparator)',
+        replace: 'return [app, group, process.pid, input.topic, input.partition].join(nameSeparator)',
+      },
+    ],
+    shown: { scenario: 'sleep-before-commit', rounds: 3 },
+  },
+  {
+    name: 'the position is read before the claim',
+    edits: [
+      {
+        file: transactions,
+        find: '      try {\n        await abortable(fenceOthers(producer), signal)',
+        replace:
+          '      const early = await client.admin.groupOffset(client.plan.group, input.topic, input.partition)\n' +
+          '      try {\n        await abortable(fenceOthers(producer), signal)',
+      },
+      {
+        file: transactions,
+        find: 'return new KafkaClaim(parts, input, producer)',
+        replace:
+          'const claim = new KafkaClaim(parts, input, producer)\n' +
+          '      if (early.offset >= 0) claim.committed = () => Promise.resolve(early)\n' +
+          '      return claim',
+      },
+    ],
+    shown: { scenario: 'commit-before-claim', rounds: 3 },
+  },
+  {
+    name: 'the store takes the larger offset instead of comparing',
+    edits: [
+      {
+        file: 'src/features/redis-store.ts',
+        find: 'if w ~= ARGV[2] then return { 0, w } end',
+        replace:
+          'local had, a = pcall(cjson.decode, w)\nlocal has, b = pcall(cjson.decode, ARGV[3])\n' +
+          "if had and has and type(a) == 'table' and type(b) == 'table' and a[4] > b[4] then return { 0, w } end",
+      },
+    ],
+    shown: { scenario: 'redis-old-snapshot', rounds: 5 },
+  },
+  {
+    name: 'changes are flushed before the commit',
+    edits: mutant('changes go to the flusher before the commit'),
+    shown: { scenario: 'kill-before-commit', rounds: 5 },
+  },
+  {
+    name: 'a producer goes on after a clean abort',
+    edits: [
+      {
+        file: transactions,
+        find: '  const { client, app } = parts\n  return {',
+        replace:
+          '  const { client, app } = parts\n  const reused = new Map<string, KafkaClaim>()\n  return {',
+      },
+      {
+        file: transactions,
+        find: '      signal.throwIfAborted()\n      const producer = client.transactionalProducer(',
+        replace:
+          '      signal.throwIfAborted()\n' +
+          '      const again = reused.get(`${input.topic}:${input.partition}`)?.revived()\n' +
+          '      if (again) return again\n' +
+          '      const producer = client.transactionalProducer(',
+      },
+      {
+        file: transactions,
+        find: 'return new KafkaClaim(parts, input, producer)',
+        replace:
+          'const claim = new KafkaClaim(parts, input, producer)\n' +
+          '      reused.set(`${input.topic}:${input.partition}`, claim)\n' +
+          '      return claim',
+      },
+      {
+        file: transactions,
+        find: '  close(): Promise<void> {',
+        replace:
+          '  revived(): KafkaClaim | null {\n' +
+          '    if (this.#aborted !== true) return null\n' +
+          "    this.#aborted = false\n    this.#state = 'ready'\n    this.#closing = null\n    return this\n  }\n" +
+          '  #aborted = false\n\n' +
+          '  close(): Promise<void> {\n    if (this.#aborted) return Promise.resolve()',
+      },
+      {
+        file: transactions,
+        find: "await withTimeout(transaction.abort(), closeDeadlineMs, clock, 'the abort').catch(",
+        replace:
+          "await withTimeout(transaction.abort().then(() => (this.#aborted = true)), closeDeadlineMs, clock, 'the abort').catch(",
+      },
+      {
+        file: transactions,
+        find: '    await closeProducer(this.#producer, this.#parts)\n  }',
+        replace: '    if (!this.#aborted) await closeProducer(this.#producer, this.#parts)\n  }',
+      },
+    ],
+    shown: { scenario: 'late-produce', rounds: 6 },
+  },
+  {
+    name: 'after a missing W changes are put behind what is stored',
+    edits: mutant('after a missing watermark changes are put behind what is stored'),
+    shown: { scenario: 'redis-watermarks-lost', rounds: 5 },
+  },
+  {
+    name: 'W moves on over queued changes',
+    edits: [
+      {
+        file: 'src/pipeline/flusher.ts',
+        find: 'const changes = memory.changesBelow(index, target.offset)',
+        replace: 'const changes = target.offset % 5 === 0 ? [] : memory.changesBelow(index, target.offset)',
+      },
+    ],
+    shown: { scenario: 'kill-anywhere', rounds: 3 },
+  },
+  {
+    name: 'unflushed changes are not laid over what is loaded',
+    edits: mutant('parts with unflushed changes are evicted'),
+    shown: { scenario: 'kill-many-entities', rounds: 3 },
+  },
+  {
+    name: 'one alert is lost',
+    edits: mutant('an alert is not put into the transaction'),
+    shown: { scenario: 'kill-anywhere', rounds: 1 },
+  },
+  {
+    name: 'rewinds of Redis are ignored',
+    edits: [
+      ...mutant('loads accept any own watermark, and so do flushes of equal offset'),
+      ...mutant('a refused flush is taken for an applied one'),
+    ],
+    shown: { scenario: 'redis-old-snapshot', rounds: 5 },
+  },
+  {
+    name: 'what the brokers acknowledged is not compared with what was sent',
+    edits: [
+      {
+        file: 'src/commit/record-batch.ts',
+        find: '  if (unsent.length === 0 && unasked.length === 0) return null',
+        replace: '  if (unsent.length + unasked.length >= 0) return null',
+      },
+    ],
+    shown: { scenario: 'leader-moves', rounds: 10 },
+  },
+  {
+    name: 'a dead letter is written twice',
+    edits: [
+      {
+        file: 'src/pipeline/publish.ts',
+        find: "    if (item.kind === 'reject') {\n      dead(item.reject)",
+        replace: "    if (item.kind === 'reject') {\n      dead(item.reject)\n      dead(item.reject)",
+      },
+    ],
+    shown: { scenario: 'kill-anywhere', rounds: 1 },
+  },
+  {
+    name: 'the metadata is not committed',
+    edits: [
+      {
+        file: 'src/pipeline/commit-slice.ts',
+        find: 'metadata: encodeMetadata(metadata),',
+        replace: "metadata: encodeMetadata(metadata) && '',",
+      },
+    ],
+    shown: { scenario: 'hand-over', rounds: 2 },
+  },
+  {
+    name: 'without patch P-B: aborted records are seen',
+    edits: [
+      {
+        file: 'src/kafka/patches/apply.ts',
+        find: '  if (loaded) loaded.exports = filterAbortedMessages',
+        replace: '  if (loaded) void filterAbortedMessages',
+      },
+    ],
+    shown: {
+      test: 'test/integration/service/inputs.test.ts',
+      named: 'aborted records of a transactional producer are never seen',
+    },
+  },
+  {
+    name: 'without patch P-D: kafkajs commits an offset of its own when a fetch is out of range',
+    edits: [
+      {
+        file: 'src/kafka/patches/apply.ts',
+        find: '  patchOffsetOutOfRange(consumerGroup)',
+        replace: '  void patchOffsetOutOfRange',
+      },
+    ],
+    shown: {
+      test: 'test/integration/service/log-positions.test.ts',
+      named: 'records deleted under a live owner',
+    },
+  },
+]

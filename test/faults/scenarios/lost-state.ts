@@ -1,0 +1,24 @@
+import { parseWatermark } from '../../../src/pipeline/watermark.ts'
+import type { FaultWorld } from '../fault-world.ts'
+
+/** Redis holds again, in every bucket, what was committed at this monotonic time. */
+export async function flushedTo(
+  { store, card, meter, topic, partitions, scenario }: FaultWorld,
+  at: number,
+): Promise<boolean> {
+  const texts = await store.watermarks(card.namespace).catch(() => [])
+  const byInput = Map.groupBy(texts, ([input]) => input)
+  const buckets = scenario.stack.redis === 'cluster' ? 64 : 1
+  return partitions.every((partition) => {
+    const input = `${topic}:${partition}`
+    const found = (byInput.get(input) ?? []).map(([, text]) => parseWatermark(text)?.offset ?? -1)
+    return found.length === buckets && found.every((offset) => offset >= meter.offsetAt(input, at))
+  })
+}
+
+/** At how many different offsets the buckets of an input are. */
+export async function offsetsApart({ store, card }: FaultWorld, input: string): Promise<number> {
+  const texts = await store.watermarks(card.namespace)
+  const offsets = texts.filter(([name]) => name === input).map(([, text]) => parseWatermark(text)?.offset)
+  return new Set(offsets).size
+}

@@ -1,0 +1,157 @@
+import type { Random } from '../../../src/simulator/random.ts'
+import { armed, now, pause, reached, restartOther } from '../acts.ts'
+import type { FaultWorld } from '../fault-world.ts'
+import type { Injected, Scenario } from '../scenario.ts'
+import type { Seat } from '../seat.ts'
+import { flushedTo } from './lost-state.ts'
+import { oneBroker, smallCache } from './settings.ts'
+
+const base = {
+  group: 'redis',
+  stack: oneBroker,
+  processes: 2,
+  topology: { ...smallCache, store: { ...smallCache.store, unflushedMax: { rows: 2_000, age: '3s' } } },
+  mixes: true,
+} as const
+
+function simple(
+  name: string,
+  summary: string,
+  id: string,
+  change: (world: FaultWorld, random: Random) => Promise<string>,
+  { lost = true }: { readonly lost?: boolean } = {},
+): Scenario {
+  return {
+    ...base,
+    name,
+    summary,
+    covers: [id],
+    inject: async (world, random) => {
+      await pause(random.below(300))
+      const what = await change(world, random)
+      const at = now()
+      return { what, at, ...(lost ? { mended: () => flushedTo(world, at) } : {}) }
+    },
+  }
+}
+
+/** FLUSHALL in the moment somebody's request or reply passes. */
+async function emptiedAt(
+  world: FaultWorld,
+  random: Random,
+  on: 'millraceFlush' | 'OffsetFetch',
+  trigger: (seat: Seat) => Promise<void>,
+): Promise<Injected> {
+  const seat = await world.victim(random)
+  const server = on === 'OffsetFetch' ? 'kafka' : 'redis'
+  const at = on === 'OffsetFetch' ? 'reply' : 'request'
+  const empty = { kind: 'call', run: () => world.redis.flushAll() } as const
+  const handle = armed(seat, { server, on, at }, empty, random)
+  await trigger(seat)
+  await reached(world, handle, `${on} of ${seat.name} passes`)
+  const since = now()
+  const mended = (): Promise<boolean> => flushedTo(world, since)
+  return { what: `FLUSHALL at ${on} of ${seat.name}`, at: since, mended }
+}
+
+/** In one step, as a script that dies: marks W of an input (ARGV 1) and removes ten of its parts (pattern in ARGV 2). */
+const tearing = `
+local w = redis.call('HGET', KEYS[1], ARGV[1])
+if w then redis.call('HSET', KEYS[1], ARGV[1], 'TORN:' .. w) end
+local keys = redis.call('KEYS', ARGV[2])
+for i = 1, math.min(10, #keys) do redis.call('DEL', keys[i]) end`
+
+export const redisScenarios: readonly Scenario[] = [
+  simple(
+    'redis-kill',
+    'SIGKILL of Redis, which comes back empty',
+    'redis-kill',
+    async ({ redis }, random) => {
+      await redis.kill()
+      const ms = random.below(1_500)
+      await pause(ms)
+      await redis.restart()
+      return `Redis killed, back empty after ${ms} ms`
+    },
+  ),
+  simple(
+    'redis-stall',
+    'Redis stands still (SIGSTOP) for 1 to 5 s',
+    'redis-stall',
+    async ({ redis }, random) => {
+      const ms = 1_000 + random.below(4_000)
+      redis.stall()
+      await pause(ms)
+      redis.resume()
+      return `Redis stood still for ${ms} ms`
+    },
+    { lost: false },
+  ),
+  simple('redis-flushall', 'FLUSHALL', 'redis-flushall', async ({ redis }) => {
+    await redis.flushAll()
+    return 'FLUSHALL'
+  }),
+  simple(
+    'redis-old-snapshot',
+    'Redis comes back with a snapshot some seconds old',
+    'redis-old',
+    async ({ redis }, random) => {
+      const copy = await redis.save()
+      const ms = 500 + random.below(2_500)
+      await pause(ms)
+      await redis.restore(copy)
+      return `Redis went back ${ms} ms`
+    },
+  ),
+  simple('redis-watermarks-lost', 'W is deleted, the parts stay', 'redis-w-lost', async ({ redis, card }) => {
+    await redis.command('DEL', card.watermarkKey)
+    return 'W deleted'
+  }),
+  simple(
+    'redis-out-of-memory',
+    'Redis refuses writes (OOM) for 1 to 3 s',
+    'redis-oom',
+    async ({ redis }, random) => {
+      const ms = 1_000 + random.below(2_000)
+      await redis.limitMemory(-100_000)
+      await pause(ms)
+      await redis.limitMemory(null)
+      return `Redis out of memory for ${ms} ms`
+    },
+    { lost: false },
+  ),
+  simple(
+    'redis-torn-script',
+    'a flush script stopped half-way: W is marked TORN, some parts are gone',
+    'redis-torn',
+    async ({ redis, card, topic }, random) => {
+      const input = `${topic}:${random.below(card.partitions)}`
+      await redis.command(
+        'EVAL',
+        tearing,
+        1,
+        card.watermarkKey,
+        input,
+        `${card.namespace}:{0}:p:*:${input}:*`,
+      )
+      return `W of ${input} torn`
+    },
+  ),
+  {
+    ...base,
+    name: 'redis-empty-before-flush',
+    summary: 'FLUSHALL between the commit and its flush',
+    covers: ['redis-between'],
+    inject: (world, random) => emptiedAt(world, random, 'millraceFlush', async () => {}),
+  },
+  {
+    ...base,
+    name: 'redis-empty-in-takeover',
+    summary: 'FLUSHALL while partitions are taken over',
+    covers: ['redis-takeover'],
+    processes: 3,
+    mixes: false,
+    inject: (world, random) =>
+      emptiedAt(world, random, 'OffsetFetch', (seat) => restartOther(world, seat, random)),
+  },
+]

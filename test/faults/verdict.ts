@@ -1,0 +1,96 @@
+import { parseWatermark } from '../../src/pipeline/watermark.ts'
+import { systemClock } from '../../src/time/system-clock.ts'
+import { commitProblems, readCommits } from '../support/commit-log.ts'
+import { fold } from '../support/judge-features.ts'
+import { problemsOf } from '../support/judge.ts'
+import { stateProblems } from '../support/judge-state.ts'
+import { readOutputs } from '../support/outputs.ts'
+import { readCommitted } from '../support/referee.ts'
+import type { FaultWorld } from './fault-world.ts'
+
+export interface Verdict {
+  readonly violations: readonly string[]
+  /** Records of the scored topic that were judged. */
+  readonly events: number
+  readonly predictions: number
+  readonly alerts: number
+  readonly deadLetters: number
+  readonly commits: number
+  /** From the end of the traffic until everything was committed, ms. */
+  readonly drainedMs: number
+}
+
+/** I8: after the faults everything is committed within this. */
+const drainMaxMs = 60_000
+
+/** Ends the traffic and the processes, then reads all logs once and judges them. */
+export async function judge(world: FaultWorld): Promise<Verdict> {
+  const violations = [...world.violations]
+  await world.traffic.stop()
+  const stoppedAt = systemClock.monotonic()
+  try {
+    await world.until('everything is committed (I8)', () => isCommitted(world), drainMaxMs)
+    await world.until('everything is in Redis (I8)', () => isFlushed(world), drainMaxMs)
+  } catch (error) {
+    violations.push(`I8: ${String(error)}`)
+  }
+  const drainedMs = systemClock.monotonic() - stoppedAt
+  violations.push(...(await stopAll(world)))
+  violations.push(...world.violations.slice(violations.length))
+  const { card, store, traffic, scenario } = world
+  const [outputs, commits, state, positions, ...logs] = await Promise.all([
+    readOutputs(card),
+    readCommits(card.brokers, card.plan.kafka.group),
+    store.state(card.namespace),
+    card.positions(),
+    ...card.sourceTopics.map((topic) => readCommitted(card.brokers, topic)),
+  ])
+  const input = traffic.logged(logs.flat())
+  const { plan } = card
+  const check = scenario.check ?? {}
+  violations.push(
+    ...problemsOf({ plan, input, positions, outputs }, check),
+    ...commitProblems(commits),
+    ...stateProblems(plan, fold(input, plan, check.unseen ?? (() => false)), positions, state),
+  )
+  return {
+    violations,
+    events: input.filter(({ source }) => source === 'transactions').length,
+    predictions: outputs.predictions.length,
+    alerts: outputs.alerts.length,
+    deadLetters: outputs.deadLetters.length,
+    commits: commits.length,
+    drainedMs,
+  }
+}
+
+/** SIGTERM to all; each must end with 0. */
+async function stopAll(world: FaultWorld): Promise<string[]> {
+  const ends = world.running.map(async (seat) => {
+    seat.isEnding = true
+    const { code, signal } = await seat.process.stop()
+    return code === 0 ? [] : [`${seat.name} ended with ${code ?? signal} after SIGTERM`]
+  })
+  return (await Promise.all(ends)).flat()
+}
+
+async function isCommitted({ card }: FaultWorld): Promise<boolean> {
+  const positions = await card.positions()
+  for (const topic of card.sourceTopics) {
+    for (const { partition, high } of await card.admin.fetchTopicOffsets(topic)) {
+      const at = positions.find((one) => one.topic === topic && one.partition === partition)
+      if ((at?.offset ?? 0) < Number(high)) return false
+    }
+  }
+  return true
+}
+
+async function isFlushed({ card, store }: FaultWorld): Promise<boolean> {
+  const [{ watermarks }, positions] = await Promise.all([store.state(card.namespace), card.positions()])
+  return positions.every(({ topic, partition, offset }) =>
+    [...watermarks.values()].every((texts) => {
+      const text = texts.get(`${topic}:${partition}`)
+      return text !== undefined && (parseWatermark(text)?.offset ?? -1) === offset
+    }),
+  )
+}
