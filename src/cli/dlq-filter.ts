@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.ts'
 import { didYouMean } from '../expression/nearest.ts'
 import { rejectReasons } from '../record/event.ts'
-import { everyDeadLetter, parsePlace, type DeadLetterFilter } from '../service/dead-letters.ts'
+import { everyDeadLetter, parsePlace, type DeadLetterFilter } from '../service/dead-letters/dead-letter.ts'
 import type { Plan } from '../topology/plan.ts'
 
 /** Filters as they come from the command line. */

@@ -9,9 +9,9 @@ import {
   listDeadLetters,
   replayDeadLetters,
   type DeadLetterParts,
-} from '../service/dead-letter-commands.ts'
-import type { ReplayStep } from '../service/dead-letter-replay.ts'
-import { parsePlace, type RecordPlace } from '../service/dead-letters.ts'
+} from '../service/dead-letters/commands.ts'
+import type { ReplayStep } from '../service/dead-letters/replay.ts'
+import { parsePlace, type RecordPlace } from '../service/dead-letters/dead-letter.ts'
 import { openLog } from '../telemetry/log.ts'
 import { systemClock } from '../time/system-clock.ts'
 import { loadTopology } from '../topology/load.ts'

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
-import { examine, exitCodeOf } from '../service/doctor.ts'
-import type { CheckStatus, Report } from '../service/doctor-table.ts'
+import { examine, exitCodeOf } from '../service/doctor/doctor.ts'
+import type { CheckStatus, Report } from '../service/doctor/table.ts'
 import { openLog, quietLog } from '../telemetry/log.ts'
 import { systemClock } from '../time/system-clock.ts'
 import { loadTopology } from '../topology/load.ts'

@@ -1,7 +1,7 @@
 import type { KafkaAdmin, TopicSpec } from '../kafka/admin.ts'
 import { deadLetterTopic } from '../sink/sink.ts'
 import type { Plan } from '../topology/plan.ts'
-import { replayTopicOf } from './dead-letters.ts'
+import { replayTopicOf } from './dead-letters/dead-letter.ts'
 
 /** What the headers of a dead letter take at most: reason, message (bounded), positions, model. */
 export const deadLetterHeaderBytesMax = 4 * 1024

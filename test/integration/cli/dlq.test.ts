@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { replayTopicOf } from '../../../src/service/dead-letters.ts'
+import { replayTopicOf } from '../../../src/service/dead-letters/dead-letter.ts'
 import type { RejectReason } from '../../../src/record/event.ts'
 import { CommandLine, jsonLines, millrace } from '../../support/command-line.ts'
 import { readCommitted, type RefereeRecord } from '../../support/referee.ts'

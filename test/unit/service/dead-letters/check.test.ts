@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { createDecoder, type Decoder } from '../../../src/decode/decoder.ts'
-import { createDeadLetterCheck, type Verdict } from '../../../src/service/dead-letter-check.ts'
-import type { DeadLetter } from '../../../src/service/dead-letters.ts'
-import { manualClock } from '../../../src/time/manual-clock.ts'
-import { load, topology } from '../topology/written.ts'
+import { createDecoder, type Decoder } from '../../../../src/decode/decoder.ts'
+import { createDeadLetterCheck, type Verdict } from '../../../../src/service/dead-letters/check.ts'
+import type { DeadLetter } from '../../../../src/service/dead-letters/dead-letter.ts'
+import { manualClock } from '../../../../src/time/manual-clock.ts'
+import { load, topology } from '../../topology/written.ts'
 
 const nowMs = Date.UTC(2026, 0, 5)
 const hourMs = 3_600_000

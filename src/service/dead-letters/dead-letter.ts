@@ -1,7 +1,7 @@
-import { rejectReasons, type RejectReason } from '../record/event.ts'
-import type { HeaderValue, Headers, RawRecord } from '../record/raw-record.ts'
-import { deadLetterTopic } from '../sink/sink.ts'
-import type { Plan } from '../topology/plan.ts'
+import { rejectReasons, type RejectReason } from '../../record/event.ts'
+import type { HeaderValue, Headers, RawRecord } from '../../record/raw-record.ts'
+import { deadLetterTopic } from '../../sink/sink.ts'
+import type { Plan } from '../../topology/plan.ts'
 
 /** Where a record is, or was: `topic:partition@offset` in text. */
 export interface RecordPlace {

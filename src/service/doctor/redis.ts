@@ -1,8 +1,8 @@
-import { parseRedisAddress } from '../redis/address.ts'
-import type { RedisServerFacts } from '../redis/inspect.ts'
-import type { Facts } from './doctor-facts.ts'
-import { known, type Judge } from './doctor-kafka.ts'
-import { fail, ok, warn, worst, type CheckId, type Finding } from './doctor-table.ts'
+import { parseRedisAddress } from '../../redis/address.ts'
+import type { RedisServerFacts } from '../../redis/inspect.ts'
+import type { Facts } from './facts.ts'
+import { known, type Judge } from './kafka.ts'
+import { fail, ok, warn, worst, type CheckId, type Finding } from './table.ts'
 
 const memoryWarnShare = 0.8
 const memoryFailShare = 0.97

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { formatReports } from '../../../src/cli/doctor.ts'
-import { MillraceError } from '../../../src/errors.ts'
-import type { DescribedTopic } from '../../../src/kafka/inspect-codec.ts'
-import { encodeMetadata } from '../../../src/pipeline/metadata.ts'
-import type { RedisServerFacts } from '../../../src/redis/inspect.ts'
-import { exitCodeOf, judge } from '../../../src/service/doctor.ts'
-import { offsetsTopic, topicNames, transactionsTopic, type Facts } from '../../../src/service/doctor-facts.ts'
-import { checks, type CheckId, type Report } from '../../../src/service/doctor-table.ts'
-import { load, topology } from '../topology/written.ts'
+import { formatReports } from '../../../../src/cli/doctor.ts'
+import { MillraceError } from '../../../../src/errors.ts'
+import type { DescribedTopic } from '../../../../src/kafka/inspect-codec.ts'
+import { encodeMetadata } from '../../../../src/pipeline/metadata.ts'
+import type { RedisServerFacts } from '../../../../src/redis/inspect.ts'
+import { exitCodeOf, judge } from '../../../../src/service/doctor/doctor.ts'
+import { offsetsTopic, topicNames, transactionsTopic, type Facts } from '../../../../src/service/doctor/facts.ts'
+import { checks, type CheckId, type Report } from '../../../../src/service/doctor/table.ts'
+import { load, topology } from '../../topology/written.ts'
 
 const plan = load(topology())
 const names = [...topicNames(plan), offsetsTopic, transactionsTopic]
@@ -419,7 +419,7 @@ test('for people, what is not ok says why and how to mend it', () => {
 })
 
 test('docs/guarantees.md lists the checks as the table has them', () => {
-  const text = readFileSync(new URL('../../../docs/guarantees.md', import.meta.url), 'utf8')
+  const text = readFileSync(new URL('../../../../docs/guarantees.md', import.meta.url), 'utf8')
   const rows = [...text.matchAll(/^\| (.*) \| (.*) \| `([a-z]+\.[a-z-]+)` \|$/gm)]
   expect(rows.map(([, needed, why, id]) => ({ id, needed, why }))).toEqual(
     checks.map(({ id, needed, why }) => ({ id, needed: needed.replaceAll('|', '\\|'), why })),

@@ -1,12 +1,12 @@
-import { metadataMaxBytes } from '../pipeline/metadata.ts'
-import { visibleSpanMs } from '../pipeline/partition-context.ts'
-import type { Settings } from '../kafka/inspect.ts'
-import type { DescribedTopic } from '../kafka/inspect-codec.ts'
-import { deadLetterTopic } from '../sink/sink.ts'
-import { replayTopicOf } from './dead-letters.ts'
-import { offsetsTopic, topicNames, transactionsTopic, type Fact, type Facts } from './doctor-facts.ts'
-import { fail, ok, unknown, warn, worst, type CheckId, type Finding } from './doctor-table.ts'
-import { deadLetterHeaderBytesMax } from './topics.ts'
+import { metadataMaxBytes } from '../../pipeline/metadata.ts'
+import { visibleSpanMs } from '../../pipeline/partition-context.ts'
+import type { Settings } from '../../kafka/inspect.ts'
+import type { DescribedTopic } from '../../kafka/inspect-codec.ts'
+import { deadLetterTopic } from '../../sink/sink.ts'
+import { replayTopicOf } from '../dead-letters/dead-letter.ts'
+import { offsetsTopic, topicNames, transactionsTopic, type Fact, type Facts } from './facts.ts'
+import { fail, ok, unknown, warn, worst, type CheckId, type Finding } from './table.ts'
+import { deadLetterHeaderBytesMax } from '../topics.ts'
 
 export type Judge = (facts: Facts) => Finding
 

@@ -1,9 +1,9 @@
-import type { OutputRecord } from '../record/output.ts'
-import { partitionOfKey } from '../sink/murmur2.ts'
-import type { Clock } from '../time/clock.ts'
-import { originalHeaders, placeText, replayHeaders, selects } from './dead-letters.ts'
-import type { DeadLetter, DeadLetterFilter } from './dead-letters.ts'
-import { ledgerRecord, type ReplayLedger } from './replay-ledger.ts'
+import type { OutputRecord } from '../../record/output.ts'
+import { partitionOfKey } from '../../sink/murmur2.ts'
+import type { Clock } from '../../time/clock.ts'
+import { originalHeaders, placeText, replayHeaders, selects } from './dead-letter.ts'
+import type { DeadLetter, DeadLetterFilter } from './dead-letter.ts'
+import { ledgerRecord, type ReplayLedger } from './ledger.ts'
 
 /** What happened to one dead letter that a replay looked at. */
 export type ReplayStep =

@@ -1,8 +1,8 @@
-import { gatherFacts, type FactParts, type Facts } from './doctor-facts.ts'
-import { groupJudges } from './doctor-group.ts'
-import { kafkaJudges, known, NotKnown, type Judge } from './doctor-kafka.ts'
-import { redisJudges } from './doctor-redis.ts'
-import { checks, fail, ok, unknown, warn, type CheckId, type Finding, type Report } from './doctor-table.ts'
+import { gatherFacts, type FactParts, type Facts } from './facts.ts'
+import { groupJudges } from './group.ts'
+import { kafkaJudges, known, NotKnown, type Judge } from './kafka.ts'
+import { redisJudges } from './redis.ts'
+import { checks, fail, ok, unknown, warn, type CheckId, type Finding, type Report } from './table.ts'
 
 const judges: Readonly<Record<CheckId, Judge>> = {
   ...kafkaJudges,

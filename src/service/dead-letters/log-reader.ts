@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { MillraceError } from '../errors.ts'
-import { openKafkaClient, type KafkaClient } from '../kafka/client.ts'
-import type { KafkaPlan } from '../kafka/plan.ts'
-import type { RawRecord } from '../record/raw-record.ts'
-import { openKafkaSource } from '../source/kafka-source.ts'
-import type { InputStream, LogRange } from '../source/source.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Clock } from '../time/clock.ts'
-import { withTimeout, DeadlineExceeded } from '../time/deadline.ts'
+import { MillraceError } from '../../errors.ts'
+import { openKafkaClient, type KafkaClient } from '../../kafka/client.ts'
+import type { KafkaPlan } from '../../kafka/plan.ts'
+import type { RawRecord } from '../../record/raw-record.ts'
+import { openKafkaSource } from '../../source/kafka-source.ts'
+import type { InputStream, LogRange } from '../../source/source.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { Clock } from '../../time/clock.ts'
+import { withTimeout, DeadlineExceeded } from '../../time/deadline.ts'
 
 export interface LogReaderParts {
   readonly plan: KafkaPlan

@@ -1,9 +1,9 @@
-import { MillraceError } from '../errors.ts'
-import { recordDigest } from '../pipeline/metadata.ts'
-import type { OutputRecord } from '../record/output.ts'
-import type { RawRecord } from '../record/raw-record.ts'
-import { partitionOfKey } from '../sink/murmur2.ts'
-import { parsePlace, type DeadLetter } from './dead-letters.ts'
+import { MillraceError } from '../../errors.ts'
+import { recordDigest } from '../../pipeline/metadata.ts'
+import type { OutputRecord } from '../../record/output.ts'
+import type { RawRecord } from '../../record/raw-record.ts'
+import { partitionOfKey } from '../../sink/murmur2.ts'
+import { parsePlace, type DeadLetter } from './dead-letter.ts'
 
 /**
  * Which dead letters were replayed: one record for each in a topic of its own, written in the transaction that wrote the

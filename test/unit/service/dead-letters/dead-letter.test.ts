@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import type { OutputRecord } from '../../../src/record/output.ts'
-import type { RawRecord } from '../../../src/record/raw-record.ts'
+import type { OutputRecord } from '../../../../src/record/output.ts'
+import type { RawRecord } from '../../../../src/record/raw-record.ts'
 import {
   DeadLetterReplay,
   reasonToLeave,
   replayedRecord,
   type ReplayStep,
-} from '../../../src/service/dead-letter-replay.ts'
+} from '../../../../src/service/dead-letters/replay.ts'
 import {
   everyDeadLetter,
   parseDeadLetter,
@@ -15,10 +15,10 @@ import {
   selects,
   topicsSelected,
   type DeadLetter,
-} from '../../../src/service/dead-letters.ts'
-import { createReplayLedger, ledgerRecord } from '../../../src/service/replay-ledger.ts'
-import { partitionOfKey } from '../../../src/sink/murmur2.ts'
-import { manualClock } from '../../../src/time/manual-clock.ts'
+} from '../../../../src/service/dead-letters/dead-letter.ts'
+import { createReplayLedger, ledgerRecord } from '../../../../src/service/dead-letters/ledger.ts'
+import { partitionOfKey } from '../../../../src/sink/murmur2.ts'
+import { manualClock } from '../../../../src/time/manual-clock.ts'
 
 function rawOf(offset: number, change: Partial<RawRecord> = {}): RawRecord {
   return {
