@@ -37,7 +37,7 @@ export class PositionPoll implements PositionFeed {
           log.debug({ topic, error: textOf(error) }, 'could not read the positions of the group')
         }
       }
-      for (const wake of [...this.#waiting]) wake()
+      for (const wake of this.#waiting) wake()
       await clock.sleep(pollIntervalMs, signal).catch(() => undefined) // aborted
     }
   }

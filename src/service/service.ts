@@ -199,7 +199,12 @@ function warnOfShortRetention(plan: Plan, described: readonly TopicDescription[]
   }
 }
 
-export async function checkRedis(plan: Plan, redis: RedisClient, clock: Clock, signal: AbortSignal): Promise<void> {
+export async function checkRedis(
+  plan: Plan,
+  redis: RedisClient,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
   const waiting = new AbortController()
   const either = AbortSignal.any([signal, waiting.signal])
   const { kind, shown } = parseRedisAddress(plan.redis.url)

@@ -97,7 +97,7 @@ export class TopicWatch implements TopicPort {
     const missing = this.#missing(lives)
     this.#missingLooks = missing.length === 0 ? 0 : this.#missingLooks + 1
     if (missing.length > 0) log.warn({ topics: missing }, 'a source topic does not exist any more')
-    for (const listener of [...this.#listeners]) await this.#compare(listener, lives, signal)
+    for (const listener of this.#listeners) await this.#compare(listener, lives, signal)
     if (missing.length === 0) refuseCompacted(await admin.describeTopics(topics))
   }
 

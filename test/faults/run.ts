@@ -13,6 +13,7 @@ import { sabotage } from './sabotage.ts'
 import { keptSabotages } from './sabotage-results.ts'
 import { groups, stackName, type Scenario, type StackKind } from './scenario.ts'
 import { scenarios } from './scenarios/index.ts'
+import { slice, sliceMaxMs, sliceMixMinutes } from './slice.ts'
 import { FaultStack } from './stack.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
 
@@ -43,10 +44,6 @@ const options = {
   help: { type: 'boolean', default: false },
 } as const
 
-/** No scenario of the slice starts later; the longest one takes half a minute. */
-const sliceMaxMs = 7 * 60_000
-const sliceMixMinutes = 1
-
 async function main(): Promise<number> {
   const { values } = parseArgs({ options })
   if (values.help) return saying(usage)
@@ -54,7 +51,7 @@ async function main(): Promise<number> {
   if (values.sabotage) return exitOf(await sabotage(values.only), values.json)
   const isSlice = values.slice !== undefined
   if (isSlice && values.slice !== 'ci') throw new RangeError(`no slice ${values.slice}; there is: ci`)
-  const chosen = choose(values.only, values.group).filter(({ slice }) => !isSlice || slice !== undefined)
+  const chosen = choose(values.only, values.group).filter(({ name }) => !isSlice || slice.has(name))
   if (values.list) {
     const lines = chosen.map((one) => `${one.group}\t${one.name}\t${stackName(one.stack)}\t${one.summary}`)
     return saying(lines.join('\n'))
@@ -74,7 +71,7 @@ async function main(): Promise<number> {
           say(`${scenario.name} is left out: the slice has had its time`)
           continue
         }
-        const times = rounds ?? (isSlice ? scenario.slice : scenario.rounds) ?? 10
+        const times = rounds ?? (isSlice ? slice.get(scenario.name) : scenario.rounds) ?? 5
         const replay = `--only ${scenario.name} --seed ${seed} --rounds ${times}`
         await play(scenario, { seed, replay, counts }, (run) => runScenario(stack, scenario, times, run))
       }

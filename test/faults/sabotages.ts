@@ -186,9 +186,9 @@ export const sabotages: readonly Sabotage[] = [
     name: 'the metadata is not committed',
     edits: [
       {
-        file: 'src/pipeline/commit-slice.ts',
-        find: 'metadata: encodeMetadata(metadata),',
-        replace: "metadata: encodeMetadata(metadata) && '',",
+        file: transactions,
+        find: 'const { offset, metadata } = position',
+        replace: "const { offset } = position\n    const metadata = ''",
       },
     ],
     shown: { scenario: 'hand-over', rounds: 2 },

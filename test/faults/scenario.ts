@@ -51,10 +51,8 @@ export interface Scenario {
   readonly processes: number
   /** Of the scored topic. Default 4. */
   readonly partitions?: number
-  /** Default 10. */
+  /** Default 5: several seeds add up. */
   readonly rounds?: number
-  /** Rounds in the slice for continuous integration; left out of it when absent. */
-  readonly slice?: number
   /** Records per second. Default 300. */
   readonly rate?: number
   readonly traffic?: Partial<TrafficOptions>

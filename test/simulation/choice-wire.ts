@@ -140,7 +140,7 @@ function at<T>({ host, effect, signal }: Call<T>): Promise<T> {
   if (host.isDead) return new Promise(() => {})
   if (signal?.aborted) return Promise.reject(signal.reason as Error)
   const result = outcome(effect)
-  return 'error' in result ? Promise.reject(result.error as Error) : Promise.resolve(result.value)
+  return 'error' in result ? Promise.reject(result.error) : Promise.resolve(result.value)
 }
 
 /** `redis b1`, or `kafka`. */

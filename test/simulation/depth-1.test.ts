@@ -1,4 +1,6 @@
 import { describe } from 'vitest'
 import { testSeeds } from './seeds.ts'
 
-describe('with 1 slice between take and commit', () => testSeeds(1))
+describe('with 1 slice between take and commit', () => {
+  testSeeds(1)
+})

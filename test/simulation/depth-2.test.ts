@@ -1,4 +1,6 @@
 import { describe } from 'vitest'
 import { testSeeds } from './seeds.ts'
 
-describe('with 2 slices between take and commit', () => testSeeds(2))
+describe('with 2 slices between take and commit', () => {
+  testSeeds(2)
+})

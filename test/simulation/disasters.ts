@@ -109,6 +109,25 @@ export const disasters: Readonly<Record<string, Disaster>> = {
     )
   },
 
+  /** Retention is shorter than the windows: what was read is gone, and may be needed again. */
+  'retention too short': (stage, dice) => {
+    const name = inputName(dice.pick(stage.settings.inputs))
+    stage.maintain(
+      dice,
+      () => {
+        const { kafka, ledger, redis } = stage
+        const position = ledger.position(name)
+        if (ledger.of(name) === null || position === 0) return
+        ledger.mayRenew(name)
+        kafka.deleteBelow(name, dice.between(1, position))
+        if (dice.chance(0.5)) redis.flushAll()
+        note(stage, name, 'is deleted below', kafka.range(name).start, 'although windows see more')
+        stage.trace.count('log deleted below the position')
+      },
+      0,
+    )
+  },
+
   'offset set by an operator': (stage, dice) =>
     moveOffset(stage, dice, 'offset set by an operator', ({ start, end }) => dice.between(start, end)),
   'offset beyond the end': (stage, dice) =>

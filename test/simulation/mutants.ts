@@ -199,10 +199,11 @@ export const mutants: readonly Mutant[] = [
     replace: 'void quarantine',
   },
   {
-    name: 'the event time in the metadata is forgotten',
-    file: 'src/pipeline/commit-slice.ts',
-    find: 'maxTime: slice.maxTime,\n    anchors: advanceAnchors(',
-    replace: 'anchors: advanceAnchors(',
+    name: 'the metadata is forgotten when outputs are committed',
+    file: 'src/pipeline/trial.ts',
+    find: 'claim.run(outputs, { offset: metadata.offset, metadata: encodeMetadata(metadata) })',
+    replace:
+      "claim.run(outputs, { offset: metadata.offset, metadata: outputs.length > 0 ? '' : encodeMetadata(metadata) })",
   },
   {
     name: 'the share of a rebuild passes for a whole one',

@@ -4,7 +4,7 @@ import type { OutputRecord } from '../../src/record/output.ts'
 import type { Reject } from '../../src/record/event.ts'
 import type { Alert, Prediction } from '../../src/record/prediction.ts'
 import { oracleRow, type LoggedEvent } from '../support/feature-oracle.ts'
-import { ExpectedLog, type Expected, type ExpectedLogs } from './expected.ts'
+import type { Expected, ExpectedLog, ExpectedLogs } from './expected.ts'
 import type { Account } from './ledger.ts'
 import { alertAbove, missingMean, modelInputs, type Settings } from './topology.ts'
 

@@ -7,7 +7,7 @@ import type { Host } from './host.ts'
 import type { Kafka } from './kafka.ts'
 import { scoreOf, type SimulatedOutput } from './output-check.ts'
 import { simulatedStore, type Redis } from './redis.ts'
-import { missingMean, modelInputs, planOf, trouble, type Settings } from './topology.ts'
+import { killerAmount, missingMean, modelInputs, planOf, trouble, type Settings } from './topology.ts'
 import { simulatedTopics } from './topic-port.ts'
 import { simulatedTransactions } from './transaction-port.ts'
 import type { Wire } from './wire.ts'
@@ -47,14 +47,14 @@ export function sharedOf(parts: ProcessParts): Shared {
         return !dice.chance(0.03)
       },
       room: (signal) => host.clock.sleep(dice.between(1, 300), signal),
-      score: (rows, n, signal) =>
-        wire.call({
-          host,
-          what: 'score',
-          detail: n,
-          effect: () => scoreRows(rows, n, columns.length),
-          signal,
-        }),
+      score: (rows, n, signal) => {
+        if (kills(rows, n, columns.length)) {
+          trace.count('killer')
+          host.crash()
+        }
+        const effect = (): ReturnType<typeof scoreRows> => scoreRows(rows, n, columns.length)
+        return wire.call({ host, what: 'score', detail: n, effect, signal })
+      },
     },
     outlet,
     clock: host.clock,
@@ -85,6 +85,10 @@ export function sharedOf(parts: ProcessParts): Shared {
     newIdentity: parts.newIdentity,
     depth: parts.depth,
   }
+}
+
+function kills(rows: Float32Array, n: number, width: number): boolean {
+  return Array.from({ length: n }, (_, i) => rows[i * width]).includes(killerAmount)
 }
 
 function scoreRows(

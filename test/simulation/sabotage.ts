@@ -56,11 +56,43 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
 
   'changes are flushed before the commit is acknowledged': {
     shared: (shared) =>
-      withRuns(shared, async (claim, ...[outputs, position]) => {
-        const running = claim.run(outputs, position)
-        running.catch(() => undefined)
-        await Promise.race([running.catch(() => undefined), shared.clock.sleep(3)])
+      withClaims(shared, async (transactions, input, signal) => {
+        const claim = await transactions.claim(input, signal)
+        let before: Promise<void> = Promise.resolve()
+        return {
+          committed: (stop) => claim.committed(stop),
+          run: async (outputs, position) => {
+            await before
+            before = claim.run(outputs, position)
+            before.catch(() => undefined)
+            await shared.clock.sleep(3)
+          },
+          close: () => claim.close(),
+        }
       }),
+  },
+
+  'the scores of a batch change places': {
+    shared: (shared) => ({
+      ...shared,
+      batching: {
+        get hasRoom() {
+          return shared.batching.hasRoom
+        },
+        room: (signal) => shared.batching.room(signal),
+        score: async (rows, n, signal) => {
+          const scored = await shared.batching.score(rows, n, signal)
+          return { ...scored, scores: scored.scores.toReversed() }
+        },
+      },
+    }),
+  },
+
+  'outputs of one transaction change places': {
+    shared: (shared, { timeline }) =>
+      withRuns(shared, (claim, outputs, position) =>
+        claim.run(timeline.dice('sabotage').chance(0.1) ? outputs.toReversed() : outputs, position),
+      ),
   },
 
   'a watermark moves on over queued changes': {

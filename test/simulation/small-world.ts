@@ -1,8 +1,5 @@
-import { MillraceError } from '../../src/errors.ts'
-import { MemoryStore } from '../../src/features/memory-store.ts'
 import { sourceOf } from '../../src/pipeline/partition-context.ts'
 import { TaskGroup } from '../../src/pipeline/task-group.ts'
-import { inputName } from '../../src/record/input.ts'
 import type { InputStream } from '../../src/source/source.ts'
 import { ChoiceTimeline, hashOf, textOf, type Pending } from './choice-timeline.ts'
 import { ChoiceWire } from './choice-wire.ts'
@@ -18,36 +15,9 @@ import { Redis } from './redis.ts'
 import { epochMs } from './scheduler.ts'
 import { StoreCheck } from './store-check.ts'
 import { SimulatedStream } from './stream.ts'
-import { inputs, planOf, specOf, type Settings } from './topology.ts'
+import { customers, input, name, settings } from './small-settings.ts'
+import { planOf, specOf } from './topology.ts'
 import { Trace } from './trace.ts'
-
-const input = inputs[0]!
-const name = inputName(input)
-
-const settings: Settings = {
-  inputs: [input],
-  merged: false,
-  buckets: 2,
-  late: 'score',
-  start: 'earliest',
-  onForeignOffset: 'refuse',
-  onLogGone: 'refuse',
-  cacheMaxBytes: 1e9,
-  rowsPerTransactionMax: 1,
-  unflushedRowsMax: 10_000,
-  unflushedAgeMaxMs: 1e9,
-  outageMaxMs: 1e9,
-  alignMs: 0,
-  terminalDelayMs: 0,
-  appends: true,
-  orderedReplies: false,
-  reasons: false,
-  transactionTimeoutMs: 600_000,
-  topicIds: false,
-  killer: false,
-  lullMs: 0,
-  troubles: [],
-}
 
 /** A consumer that was thrown out learns of it at its next heartbeat. */
 const heartbeatMs = 3_000
@@ -173,7 +143,7 @@ export class SmallWorld {
       return next === null ? this.#end(null) : [next]
     }
     return [
-      usual(`${first.label}`, () => this.timeline.take(first)),
+      usual(first.label, () => this.timeline.take(first)),
       ...this.#otherOrders(due),
       ...this.#faultsAt(first),
       ...(first.server === undefined ? [] : this.#pastDue(first.server)),
@@ -405,7 +375,7 @@ export class SmallWorld {
   #appendEvents(): void {
     const kafka = this.#kafka
     kafka.createLog(name)
-    for (const [index, letter] of [...this.#options.events].entries()) {
+    for (const [index, letter] of this.#options.events.split('').entries()) {
       const customer = customers.get(letter) ?? null
       const fields = { id: `${name}-${index}`, customer, terminal: null, amount: 1 + index, fraud: false }
       const value = JSON.stringify({ ...fields, time: epochMs - 10_000 + index * 500 })
@@ -422,27 +392,4 @@ function usual(what: string, act: Option['act']): Option {
 
 function other(slot: string): string {
   return slot === 'a' ? 'b' : 'a'
-}
-
-/** Customers by letter: X and Z share a bucket, Y lies in the other. */
-const customers = customersOf()
-
-function customersOf(): ReadonlyMap<string, string> {
-  const { features } = planOf(settings)
-  const store = new MemoryStore(settings.buckets)
-  const layout = features.layouts[0]
-  if (layout === undefined) throw new MillraceError('INTERNAL', 'no layout')
-  const bucketOf = (customer: string): number => {
-    const raw = rawRecord(input, 0, 0, '')
-    const event = { id: '', key: customer, time: 0, fields: { customer }, raw }
-    return store.bucketOf(features.entityKey(layout, event) ?? '')
-  }
-  const names = Array.from({ length: 10 }, (_, i) => `c${i}`)
-  const [x = '', z = ''] = names.filter((customer) => bucketOf(customer) === 0)
-  const [y = ''] = names.filter((customer) => bucketOf(customer) === 1)
-  return new Map([
-    ['X', x],
-    ['Y', y],
-    ['Z', z],
-  ])
 }

@@ -105,6 +105,7 @@ export interface Settings {
 const rareTroubles = [
   'retention',
   'retention above the position',
+  'retention too short',
   'offset set by an operator',
   'offset beyond the end',
   'topic recreated',

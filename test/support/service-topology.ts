@@ -167,7 +167,7 @@ export async function writeTopology(dir: string, topology: Written): Promise<str
   for (const [name, schema] of Object.entries(schemas)) {
     await writeFile(join(dir, name), JSON.stringify(schema))
   }
-  for (const name of ['linear.onnx', 'lookup.onnx', 'slow.onnx'])
+  for (const name of ['linear.onnx', 'lookup.onnx', 'slow.onnx', 'log.onnx'])
     await copyFile(modelFile(name), join(dir, name))
   const file = join(dir, 'topology.yaml')
   await writeFile(file, stringify(topology))

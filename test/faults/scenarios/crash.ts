@@ -65,6 +65,18 @@ export const crashScenarios: readonly Scenario[] = [
   },
   {
     ...base,
+    name: 'kill-merged',
+    summary:
+      'SIGKILL at a random moment, with labels and features merged over all partitions, which must be complete',
+    covers: ['crash-anywhere'],
+    topology: smallCache,
+    rate: 100,
+    traffic: { labels: true, lateShare: 0, customers: 40, terminals: 60, stepMs: 2_700_000 },
+    check: { complete: true },
+    inject: killAnywhere,
+  },
+  {
+    ...base,
     name: 'kill-defaults',
     summary: "SIGKILL at a random moment, with the product's default session timeout",
     covers: ['crash-anywhere'],

@@ -4,11 +4,11 @@ import { kill, now, pause } from '../acts.ts'
 import type { Scenario } from '../scenario.ts'
 import { oneBroker, smallSlices } from './settings.ts'
 
-const base = { group: 'model', stack: oneBroker, processes: 2, rounds: 5 } as const
+const base = { group: 'model', stack: oneBroker, processes: 2 } as const
 const features = ['riskTier', 'customer_count_10m', 'customer_count_1h']
-/** slow.onnx turns as often as the largest tier of a batch: up to 60 ms. */
+/** slow.onnx turns as often as the largest tier of a batch: up to 20 ms. */
 const slow = { path: 'slow.onnx', inputs: { features } }
-const slowTiers = 60_000
+const slowTiers = 20_000
 /** lookup.onnx throws for a tier above 3. */
 const thrown = 9
 const isThrown = ({ event }: LoggedInput): boolean => event?.fields['tier'] === thrown
@@ -21,8 +21,7 @@ export const modelScenarios: readonly Scenario[] = [
     summary: 'SIGKILL at a random moment, with a model that runs most of the time',
     covers: ['crash-scoring'],
     processes: 3,
-    rounds: 10,
-    rate: 150,
+    rate: 100,
     traffic: { tiers: slowTiers },
     topology: { ...smallSlices, model: slow },
     inject: async (world, random) => {
@@ -63,7 +62,7 @@ export const modelScenarios: readonly Scenario[] = [
     name: 'model-process-killed',
     summary: 'SIGKILL of the process that the model runs in (isolation: process)',
     covers: ['model-worker'],
-    rate: 150,
+    rate: 100,
     traffic: { tiers: slowTiers },
     topology: { ...smallSlices, model: { ...slow, isolation: 'process' } },
     inject: async (world, random) => {

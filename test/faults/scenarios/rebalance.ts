@@ -74,11 +74,12 @@ export const rebalanceScenarios: readonly Scenario[] = [
       'the owner of an idle partition dies with a transaction open on it; readers may not wait for the next event',
     covers: ['rebalance-idle'],
     idle: [idlePartition],
-    traffic: { customers: idlePartition },
+    traffic: { partitions: idlePartition }, // the others
     inject: async (world, random) => {
       const owner = world.running.find((seat) => seat.partitions(world.topic, alive).includes(idlePartition))
       if (owner === undefined) throw new Error('nobody owns the idle partition')
-      const record = world.traffic.one({ customer: `c${idlePartition}` })
+      const key = 'the-idle-one'
+      const record = { ...world.traffic.one({ customer: key }), partition: idlePartition, key }
       const point = {
         server: 'kafka',
         on: 'TxnOffsetCommit',
@@ -87,8 +88,7 @@ export const rebalanceScenarios: readonly Scenario[] = [
         where: ({ bytes }: { bytes: Buffer }) =>
           transactionalIdOf(bytes)?.endsWith(`${idlePartition}`) === true,
       } as const
-      const trigger = (): Promise<void> =>
-        world.traffic.write([{ ...record, partition: idlePartition, key: `c${idlePartition}` }])
+      const trigger = (): Promise<void> => world.traffic.write([record])
       return { ...(await killAt(world, owner, point, random, { trigger })), affected: [idlePartition] }
     },
   },

@@ -7,7 +7,7 @@ import type { SentinelServers } from '../../support/redis/sentinel.ts'
 import { flushedTo, offsetsApart } from './lost-state.ts'
 import { smallCache, withCluster, withSentinel } from './settings.ts'
 
-const base = { group: 'redis', processes: 2, topology: smallCache, rounds: 5 } as const
+const base = { group: 'redis', processes: 2, topology: smallCache } as const
 
 function sentinelOf({ store }: FaultWorld): SentinelServers {
   if (store.sentinel === null) throw new Error('this stack has no Sentinel')

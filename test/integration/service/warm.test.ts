@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { parseMetadata } from '../../../src/pipeline/metadata.ts'
 import type { Plan } from '../../../src/topology/plan.ts'
-import { checkExactlyOnce, readOutputs } from '../../support/exactly-once.ts'
+import { checkExactlyOnce, readOutputs, type Outputs } from '../../support/exactly-once.ts'
 import { problemsOf, summary } from '../../support/judge.ts'
 import type { ServiceProcess } from '../../support/service-process.ts'
 import { CardTraffic } from '../../support/service-records.ts'
@@ -13,8 +13,6 @@ import { WarmProcess } from '../../support/warm-process.ts'
 const longer: Written = {
   features: { 'customer_count_{window}': { window: ['10m', '1h', '5h'] } },
 }
-const addedFeature = 'customer_count_5h'
-
 function warmer(world: ServiceWorld, ...args: string[]): WarmProcess {
   const started = new WarmProcess(world.file, args)
   onTestFinished(() => started.kill())
@@ -71,52 +69,90 @@ test('a changed definition is warmed while the old one serves: its first owners 
   })
 })
 
-test('processes are replaced one after the other while a warmer follows: no takeover rebuilds, and every prediction is exact by the definition that made it', async () => {
-  const world = await openWorld({ partitions: 4 })
-  const traffic = new CardTraffic({ seed: 32, partitions: 4, customers: 80 })
-  const before = [world.start(), world.start()]
-  await world.write(traffic.next(3_000))
-  await world.committed(2_000)
-  const plans: Record<'old' | 'renewed', Plan> = { old: world.plan, renewed: world.plan }
-  await world.retopology(longer)
-  plans.renewed = world.plan
-  const warming = warmer(world, '--within', '500', '--follow')
-  await warming.until(({ msg }) => msg === 'warm')
-  for (const old of before) {
-    const renewed = world.start()
-    await renewed.line(({ msg }) => msg === 'joined the group', 'it has joined')
+/** Replaces the running processes one by one with new ones of the world's present topology, under traffic. */
+async function replaceAll(world: ServiceWorld, traffic: CardTraffic): Promise<ServiceProcess[]> {
+  const renewed: ServiceProcess[] = []
+  for (const old of world.processes.filter(({ exit }) => exit === null)) {
+    const next = world.start()
+    renewed.push(next)
+    await next.line(({ msg }) => msg === 'joined the group', 'it has joined')
     await world.write(traffic.next(1_000))
-    await renewed.serving(1)
+    await next.serving(1)
     expect(await old.stop()).toEqual({ code: 0, signal: null })
     await world.write(traffic.next(1_000))
   }
   await world.caughtUp()
-  warming.stop()
-  expect(await warming.exited).toBe(0)
+  return renewed
+}
 
-  const after = world.processes.slice(2)
-  for (const one of after) expect(recoveries(one).rebuilt).toBe(0)
-  const { input } = world
+/** Every prediction has the features of one definition or the other, exactly. Returns all, and how many are of the new one. */
+async function checkBoth(
+  world: ServiceWorld,
+  plans: { readonly old: Plan; readonly renewed: Plan },
+  addedFeature: string,
+): Promise<{ readonly outputs: Outputs; readonly renewed: number }> {
   const outputs = await readOutputs(world)
-  const positions = await world.positions()
-  const name = ({ partition, offset }: { partition: number; offset: number }): string =>
-    `${partition}:${offset}`
+  const evidence = { input: world.input, positions: await world.positions(), outputs }
+  const name = ({ topic, partition, offset }: Position): string => `${topic}:${partition}:${offset}`
   const byRenewed = new Set(
     outputs.predictions
       .filter(({ value }) => Object.hasOwn(value.features ?? {}, addedFeature))
       .map(({ value }) => name(value.position)),
   )
-  expect(byRenewed.size).toBeGreaterThan(1_000)
-  expect(byRenewed.size).toBeLessThan(outputs.predictions.length - 1_000)
-  const evidence = { input, positions, outputs }
-  expect(
-    summary(
-      problemsOf({ plan: plans.renewed, ...evidence }, { otherFeatures: (at) => !byRenewed.has(name(at)) }),
-    ),
-  ).toEqual([])
-  expect(
-    summary(problemsOf({ plan: plans.old, ...evidence }, { otherFeatures: (at) => byRenewed.has(name(at)) })),
-  ).toEqual([])
+  const problems = [
+    ...problemsOf({ plan: plans.renewed, ...evidence }, { otherFeatures: (at) => !byRenewed.has(name(at)) }),
+    ...problemsOf({ plan: plans.old, ...evidence }, { otherFeatures: (at) => byRenewed.has(name(at)) }),
+  ]
+  expect(summary(problems)).toEqual([])
+  return { outputs, renewed: byRenewed.size }
+}
+
+type Position = Outputs['predictions'][number]['value']['position']
+
+test('processes are replaced one after the other while a warmer follows: no takeover rebuilds, and every prediction is exact by the definition that made it', async () => {
+  const world = await openWorld({ partitions: 4 })
+  const traffic = new CardTraffic({ seed: 32, partitions: 4, customers: 80 })
+  world.start()
+  world.start()
+  await world.write(traffic.next(3_000))
+  await world.committed(2_000)
+  const old = world.plan
+  await world.retopology(longer)
+  const warming = warmer(world, '--within', '500', '--follow')
+  await warming.until(({ msg }) => msg === 'warm')
+  const processes = await replaceAll(world, traffic)
+  warming.stop()
+  expect(await warming.exited).toBe(0)
+
+  for (const one of processes) expect(recoveries(one).rebuilt).toBe(0)
+  const { outputs, renewed } = await checkBoth(world, { old, renewed: world.plan }, 'customer_count_5h')
+  expect(renewed).toBeGreaterThan(1_000)
+  expect(renewed).toBeLessThan(outputs.predictions.length - 1_000)
+})
+
+test('with merged features and a warmer for each definition, no event waits in vain for a partition that the other side serves', async () => {
+  const world = await openWorld({ partitions: 2, labels: true })
+  const traffic = new CardTraffic({ seed: 34, partitions: 2, labels: true, stepMs: 120_000 })
+  world.start()
+  world.start()
+  await world.write(traffic.next(3_000))
+  await world.caughtUp()
+  const old = world.plan
+  const warmers = [warmer(world, '--follow')]
+  await warmers[0]?.until(({ msg }) => msg === 'warm')
+  await world.retopology({ features: { 'terminal_count_{window}': { window: ['1d', '7d', '3d'] } } })
+  warmers.push(warmer(world, '--follow'))
+  await warmers[1]?.until(({ msg }) => msg === 'warm')
+  await replaceAll(world, traffic)
+  for (const one of warmers) {
+    one.stop()
+    expect(await one.exited).toBe(0)
+  }
+
+  const { outputs, renewed } = await checkBoth(world, { old, renewed: world.plan }, 'terminal_count_3d')
+  expect(renewed).toBeGreaterThan(500)
+  const unaligned = outputs.predictions.filter(({ value }) => value.flags.includes('unaligned'))
+  expect(unaligned.map(({ value }) => value.position)).toEqual([])
 })
 
 test('where the new definition is served already, a warmer keeps out of the way, also before its owners have committed anything', async () => {

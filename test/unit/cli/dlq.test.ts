@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { filterOf } from '../../../src/cli/dlq-filter.ts'
 import { countsText, createLetterFormat, letterDetails } from '../../../src/cli/dlq-format.ts'
-import { parseDeadLetter, type DeadLetter } from '../../../src/service/dead-letters.ts'
+import { parseDeadLetter, type DeadLetter } from '../../../src/service/dead-letters/dead-letter.ts'
 
 const sources = [{ name: 'transactions', topic: 'in' }] as never
 const plan = { sources, sinks: { deadLetterTopic: 'dlq.{topic}' } } as never

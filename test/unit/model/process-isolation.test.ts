@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { scoreAround } from '../../../src/batch/bisect.ts'
 import { openScorer } from '../../../src/model/onnx-scorer.ts'
 import type { ModelPlan } from '../../../src/model/plan.ts'
@@ -27,6 +27,8 @@ const children = (): Promise<number[]> => modelProcessesOf(process.pid)
 
 /** slow.onnx turns as often as the largest first feature says: this row hangs for half an hour. */
 const hangs = 2_000_000_000
+
+vi.setConfig({ testTimeout: 60_000 }) // real processes, real timeouts
 
 describe('a model in processes of its own', () => {
   it('scores as in threads', async () => {

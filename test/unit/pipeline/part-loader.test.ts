@@ -45,14 +45,21 @@ class Buckets extends MemoryStore {
   }
 }
 
-function watermark(offset: number): string {
+function watermark(offset: number, incarnation = 'i'): string {
   const times = { maxTime: offset, flushedAt: 0, caughtUpAt: 0, distanceMin: null, headTime: null }
-  return encodeWatermark({ incarnation: 'i', build: 'aabbccdd', offset, ...times })
+  return encodeWatermark({ incarnation, build: 'aabbccdd', offset, ...times })
 }
 
-async function flush(store: MemoryStore, bucket: number, inputName: string, next: number): Promise<void> {
+async function flush(
+  store: MemoryStore,
+  bucket: number,
+  inputName: string,
+  offset: number,
+  incarnation?: string,
+): Promise<void> {
   const expected = store.watermarksNow(bucket).get(inputName) ?? null
-  await store.flush(bucket, { inputName, expected, next: watermark(next), changes: [], ttlMs: 1 })
+  const next = watermark(offset, incarnation)
+  await store.flush(bucket, { inputName, expected, next, changes: [], ttlMs: 1 })
 }
 
 function optionsOf(store: MemoryStore): LoaderOptions {
@@ -110,6 +117,15 @@ test('an event whose entities were read at different offsets says what is true o
     watermarks: { 'tx:1': 4, 'tx:2': 6 },
     byEntity: { shop: { 'tx:1': 5, 'tx:2': 8 } },
   })
+})
+
+test('partitions that still remember an earlier topic of the same name count as empty', async () => {
+  const store = new Buckets(1)
+  await flush(store, 0, 'tx:1', 500, 'b.earlier')
+  await flush(store, 0, 'tx:2', 8, 'c.now')
+  const options = { ...optionsOf(store), incarnation: 'a.now' }
+  const foreign = await loadParts(options, [event('0', null)], true, signal)
+  expect(foreign?.stampOf(event('0', null))?.watermarks).toEqual({ 'tx:1': 0, 'tx:2': 8 })
 })
 
 test('an own watermark that is not the expected one is noticed in every bucket', async () => {

@@ -200,8 +200,8 @@ describe('foreign offsets', () => {
   })
 
   test('an old backup of Redis from before the log start is rebuilt from what windows can still see', () => {
-    const backup = encodeWatermark({ ...watermark, offset: 25 })
-    const plan = planTakeover({ ...facts, watermarks: [backup], log: { start: 50, end: 120 } }, policy)
-    expect(plan).toMatchObject({ kind: 'serve', buckets: [{ rebuild: true }], replayFrom: { offset: 60 } })
+    const backup = encodeWatermark({ ...watermark, offset: 10 })
+    const plan = planTakeover({ ...facts, watermarks: [backup], log: { start: 15, end: 120 } }, policy)
+    expect(plan).toMatchObject({ kind: 'serve', buckets: [{ rebuild: true }], replayFrom: { offset: 20 } })
   })
 })

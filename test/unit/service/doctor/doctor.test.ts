@@ -6,7 +6,12 @@ import type { DescribedTopic } from '../../../../src/kafka/inspect-codec.ts'
 import { encodeMetadata } from '../../../../src/pipeline/metadata.ts'
 import type { RedisServerFacts } from '../../../../src/redis/inspect.ts'
 import { exitCodeOf, judge } from '../../../../src/service/doctor/doctor.ts'
-import { offsetsTopic, topicNames, transactionsTopic, type Facts } from '../../../../src/service/doctor/facts.ts'
+import {
+  offsetsTopic,
+  topicNames,
+  transactionsTopic,
+  type Facts,
+} from '../../../../src/service/doctor/facts.ts'
 import { checks, type CheckId, type Report } from '../../../../src/service/doctor/table.ts'
 import { load, topology } from '../../topology/written.ts'
 
