@@ -33,6 +33,9 @@ const copy = join(root, '.millrace', `sabotage-${process.pid}`)
 const findings: Finding[] = []
 copySource()
 try {
+  const before = complaint()
+  if (before !== null)
+    throw new Error(`the source is red before anything is changed: ${before.by}: ${before.violation}`)
   for (const mutant of mutants.filter(isWanted)) tell(findMutant(mutant))
 } finally {
   rmSync(copy, { recursive: true, force: true })
@@ -74,18 +77,23 @@ function findMutant({ name, file, find, replace }: Mutant): Finding {
     before.replace(find, () => replace),
   )
   try {
-    const explored = ['XYX', 'XZY'].map((events) => ['explore.ts', '--faults', '1', '--events', events])
-    for (const command of [['simulate-seeds.ts', '--no-shrink', values.seeds], ...explored]) {
-      const violation = complaintOf(command)
-      if (violation !== null) return { name, ...violation }
-    }
-    return { name, by: `${values.seeds} seeds, and all schedules with one fault`, violation: null }
+    const by = `${values.seeds} seeds, and all schedules with one fault`
+    return { name, ...(complaint() ?? { by, violation: null }) }
   } finally {
     writeFileSync(path, before)
   }
 }
 
-/** null: green. */
+/** What the simulation, then the exploration say of the copy as it is; null: green. */
+function complaint(): Omit<Finding, 'name'> | null {
+  const explored = ['XYX', 'XZY'].map((events) => ['explore.ts', '--faults', '1', '--events', events])
+  for (const command of [['simulate-seeds.ts', '--no-shrink', values.seeds], ...explored]) {
+    const found = complaintOf(command)
+    if (found !== null) return found
+  }
+  return null
+}
+
 function complaintOf([script = '', ...args]: readonly string[]): Omit<Finding, 'name'> | null {
   const run = spawnSync(process.execPath, [join(copy, 'scripts', script), ...args], { encoding: 'utf8' })
   if (run.status === 0) return null
@@ -93,7 +101,8 @@ function complaintOf([script = '', ...args]: readonly string[]): Omit<Finding, '
   const seed = /^(seed \d+, depth \d+): (.*)$/.exec(lines[0] ?? '')
   if (seed) return { by: seed[1] ?? '', violation: seed[2] ?? '' }
   const replay = lines.findIndex((line) => line.startsWith('replay with'))
-  if (replay < 0) throw new Error(`${script} fails: ${run.stderr}`)
+  if (replay < 0)
+    throw new Error(`${script} ends with ${run.status ?? run.signal}: ${run.stderr || run.stdout}`)
   return { by: `explore ${args.join(' ')}`, violation: lines[replay - 1] ?? '' }
 }
 

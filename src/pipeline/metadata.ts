@@ -159,14 +159,15 @@ export function thinAnchors(anchors: readonly Anchor[]): readonly Anchor[] {
 }
 
 /**
- * Where a rebuild has to start so that every event later than `visibleFrom` is seen; `base` when no anchor is old enough. Null: as
- * far back as any reader could see when the anchors were advanced last.
+ * Where a rebuild has to start so that every event later than `visibleFrom` is seen. Null (it is not known what readers see), or
+ * what an old backup of Redis says of them: the oldest anchor, since none is forgotten that a reader may need.
  */
 export function rebuildAnchor(anchors: readonly Anchor[], visibleFrom: number | null, base: number): Anchor {
-  const anchor =
+  const newest =
     visibleFrom === null
-      ? anchors[0]
+      ? undefined
       : anchors.findLast((candidate) => (candidate.maxTime ?? -Infinity) <= visibleFrom)
+  const anchor = newest ?? anchors[0]
   if (anchor && anchor.offset >= base) return anchor
   return { offset: base, maxTime: null }
 }

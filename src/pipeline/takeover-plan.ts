@@ -110,7 +110,9 @@ export function planTakeover(facts: TakeoverFacts, policy: TakeoverPolicy): Take
       sameTopic(facts).map((one) => one.partitions),
       facts.topic.partitions,
     )
-    return planFromWatermarks(facts, policy, { ...metadata, partitions: counts })
+    // Earlier versions kept no anchor at the base, so their oldest one need not be old enough.
+    const anchors = [{ offset: metadata.base, maxTime: null }, ...metadata.anchors]
+    return planFromWatermarks(facts, policy, { ...metadata, anchors, partitions: counts })
   }
   if (policy.keysMustStay && facts.topic.partitions > partitions.accepted) {
     return planGrown(facts, policy, metadata, partitions)
@@ -277,8 +279,9 @@ function planLogGone(facts: TakeoverFacts, policy: TakeoverPolicy, metadata: Com
 function planFromWatermarks(
   facts: TakeoverFacts,
   policy: TakeoverPolicy,
-  metadata: CommitMetadata,
+  committed: CommitMetadata,
 ): TakeoverPlan {
+  const metadata = committed.stateHash === policy.stateHash ? committed : withBaseAnchor(committed)
   const { acknowledged } = facts
   if (acknowledged?.incarnation === metadata.incarnation && acknowledged.offset > metadata.offset) {
     return {
@@ -318,6 +321,13 @@ function planFromWatermarks(
     return planStateGone(facts, policy, metadata, replayFrom)
   }
   return { kind: 'serve', metadata, replayFrom, buckets, rebuilds }
+}
+
+/** Anchors were forgotten by what another definition could see; this one may look back further. */
+function withBaseAnchor(metadata: CommitMetadata): CommitMetadata {
+  const { anchors, base } = metadata
+  if (anchors[0]?.offset === base && anchors[0].maxTime === null) return metadata
+  return { ...metadata, anchors: [{ offset: base, maxTime: null }, ...anchors] }
 }
 
 /** Events at or before (largest time − span) are invisible to every reader, so a rebuild may start behind them. */

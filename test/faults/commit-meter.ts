@@ -1,7 +1,10 @@
 import type { Admin, Kafka } from 'kafkajs'
+import { withTimeout } from '../../src/time/deadline.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
 
 const pollEveryMs = 20
+/** A broker that has not answered by then is the one under test. */
+const answerMaxMs = 2_000
 /** Longer than any fault that is measured. */
 const historyMs = 180_000
 
@@ -105,7 +108,9 @@ export class CommitMeter {
       try {
         this.#admin ??= await this.#connected()
         const askedAt = systemClock.monotonic()
-        const answer = await this.#admin.fetchOffsets({ groupId: this.#group, topics: [...this.#topics] })
+        const request = { groupId: this.#group, topics: [...this.#topics] }
+        const asking = this.#admin.fetchOffsets(request)
+        const answer = await withTimeout(asking, answerMaxMs, systemClock, 'the question for offsets')
         for (const { topic, partitions } of answer) {
           for (const { partition, offset } of partitions) this.#note(`${topic}:${partition}`, Number(offset))
         }
@@ -113,8 +118,8 @@ export class CommitMeter {
         this.#noteLag()
         for (const wake of this.#wake.splice(0)) wake()
       } catch {
-        // The broker is the one under test: a new connection finds it sooner than the old one's back-off.
-        await this.#admin?.disconnect().catch(() => undefined)
+        // A new connection finds the next coordinator sooner than the old one's back-off.
+        this.#admin?.disconnect().catch(() => undefined)
         this.#admin = null
       }
       await systemClock.sleep(pollEveryMs, this.#stop.signal).catch(() => undefined)
@@ -132,7 +137,7 @@ export class CommitMeter {
 
   async #connected(): Promise<Admin> {
     const admin = this.#kafka.admin({ retry: { initialRetryTime: 50, maxRetryTime: 100, retries: 1 } })
-    await admin.connect()
+    await withTimeout(admin.connect(), answerMaxMs, systemClock, 'connecting')
     return admin
   }
 

@@ -148,19 +148,31 @@ export class FaultWorld {
   /** Every seat runs and owns its share, every partition moves, and the lag is small. */
   async steady(): Promise<void> {
     const since = systemClock.monotonic()
-    const busy = this.partitions.filter((partition) => !this.scenario.idle?.includes(partition))
-    await this.until('all processes serve and the lag is small', () => {
-      const owned = this.seats.flatMap((seat) => (seat.isRunning ? seat.partitions(this.topic) : []))
-      const shares = this.seats.map((seat) => (seat.isRunning ? seat.partitions(this.topic).length : 0))
-      const isShared = shares.every((count) => count > 0) || this.seats.length > this.card.partitions
-      return (
-        isShared &&
-        new Set(owned).size === this.card.partitions &&
-        owned.length === this.card.partitions &&
-        busy.every((partition) => this.meter.movedSince(`${this.topic}:${partition}`, since)) &&
-        this.meter.lag <= this.normalLag
-      )
-    })
+    let missing = ''
+    try {
+      await this.until('all is well', () => {
+        missing = this.#missing(since)
+        return missing === ''
+      })
+    } catch (error) {
+      throw new Error(`${error instanceof Error ? error.message : String(error)}: ${missing}`, {
+        cause: error,
+      })
+    }
+  }
+
+  #missing(since: number): string {
+    const shares = this.seats.map((seat) => (seat.isRunning ? seat.partitions(this.topic) : []))
+    const owned = shares.flat()
+    if (owned.length !== this.card.partitions || new Set(owned).size !== owned.length)
+      return `partitions ${owned.join(', ')} are served`
+    if (this.seats.length <= owned.length && shares.some(({ length }) => length === 0))
+      return 'some process serves nothing'
+    const still = this.partitions
+      .filter((partition) => !this.scenario.idle?.includes(partition))
+      .filter((partition) => !this.meter.movedSince(`${this.topic}:${partition}`, since))
+    if (still.length > 0) return `partitions ${still.join(', ')} stand still`
+    return this.meter.lag <= this.normalLag ? '' : `${this.meter.lag} records are not committed`
   }
 
   /** Records that are under way although all is well: half a second of traffic. */

@@ -221,4 +221,15 @@ export const sabotages: readonly Sabotage[] = [
       named: 'records deleted under a live owner',
     },
   },
+  {
+    name: 'without patch P-H: a send is tried again while other brokers have not answered',
+    edits: [
+      {
+        file: 'src/kafka/patches/apply.ts',
+        find: 'loadedSend.exports = settleSends(createSend)',
+        replace: 'void settleSends(createSend)',
+      },
+    ],
+    shown: { scenario: 'leader-kill', rounds: 1 },
+  },
 ]

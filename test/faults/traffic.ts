@@ -20,6 +20,7 @@ export class SteadyTraffic {
   /** Labels kept back; null: none are. */
   #held: InputRecord[] | null = null
   readonly #ends = new Map<string, number>()
+  readonly #togetherMax: number
   #rate: number
   #running: Promise<void> | null = null
   #writing: Promise<void> = Promise.resolve()
@@ -30,6 +31,8 @@ export class SteadyTraffic {
     this.#traffic = new CardTraffic(options)
     this.#topics = topics
     this.#rate = rate
+    // A label must be in its log before the transactions that need it are in theirs: some four days of events later.
+    this.#togetherMax = options.labels ? 20 : 1_000
     // Not idempotent: a broker fault may then write a batch twice, which is an input like any other.
     this.#producer = kafka.producer({
       createPartitioner: Partitioners.DefaultPartitioner,
@@ -106,8 +109,11 @@ export class SteadyTraffic {
       at = now
       const count = Math.floor(due)
       due -= count
-      // One request at a time: behind a slow broker the records of several ticks go out together.
-      if (count > 0) await this.write(this.#traffic.next(count)).catch(() => void this.failures++)
+      // Behind a slow broker the records of several ticks go out one after the other.
+      for (let left = count; left > 0; left -= this.#togetherMax) {
+        const some = this.#traffic.next(Math.min(left, this.#togetherMax))
+        await this.write(some).catch(() => void this.failures++)
+      }
     }
   }
 

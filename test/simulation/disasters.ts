@@ -69,27 +69,9 @@ export const disasters: Readonly<Record<string, Disaster>> = {
     timeline.at(dice.spread(300, 9_000), () => redis.restoreBackup())
   },
 
-  /** What no window can see any more, and is committed and flushed, is deleted: nobody may notice. */
-  retention: (stage, dice) => {
-    const { settings, kafka, ledger, redis } = stage
-    const spanMs = outOfOrderMs + horizonMs + allowedLatenessMs
-    const seen = settings.inputs.map((input) => ledger.of(inputName(input))?.seenTime ?? -Infinity)
-    const visibleFrom = Math.min(...seen) - spanMs * dice.pick([2, 3, 5])
-    for (const name of settings.inputs.map(inputName)) {
-      const flushed = redis.flushedOffset(name)
-      const kept = kafka.records(name).find((record) => {
-        const decoded = decode(record)
-        return record.offset >= flushed || (!isReject(decoded) && decoded.time > visibleFrom)
-      })
-      // Between two anchors a rebuild may have to begin up to a slice before the first event that is visible.
-      const anchor = parseMetadata(kafka.committed(name)?.metadata ?? '')?.anchors[0]
-      const from = Math.min(kept?.offset ?? 0, flushed, anchor?.offset ?? 0)
-      if (from > kafka.range(name).start) {
-        stage.trace.count('retention')
-        kafka.deleteBelow(name, from)
-        note(stage, name, 'is deleted below', from)
-      }
-    }
+  /** From now on what no window can see any more, and is committed and flushed, is deleted: nobody may notice. */
+  retention: (stage) => {
+    for (let i = 0; i < 30; i++) stage.timeline.at(i * 1_000, () => deleteUnseen(stage))
   },
 
   'retention above the position': (stage, dice) => {
@@ -221,6 +203,26 @@ export const usualDisasters: readonly string[] = [
   'W lost, begun again',
   'old backup',
 ]
+
+function deleteUnseen(stage: Stage): void {
+  const { settings, kafka, ledger, redis } = stage
+  const seen = settings.inputs.map((input) => ledger.readTime(inputName(input)))
+  const visibleFrom = Math.min(...seen) - outOfOrderMs - horizonMs - allowedLatenessMs
+  for (const name of settings.inputs.map(inputName)) {
+    const flushed = redis.flushedOffset(name)
+    const kept = kafka.records(name).find((record) => {
+      const decoded = decode(record)
+      return record.offset >= flushed || (!isReject(decoded) && decoded.time > visibleFrom)
+    })
+    // Between two anchors a rebuild may have to begin up to a slice before the first event that is visible.
+    const anchor = parseMetadata(kafka.committed(name)?.metadata ?? '')?.anchors[0]
+    const from = Math.min(kept?.offset ?? 0, flushed, anchor?.offset ?? 0)
+    if (from <= kafka.range(name).start) continue
+    stage.trace.count('retention')
+    kafka.deleteBelow(name, from)
+    note(stage, name, 'is deleted below', from)
+  }
+}
 
 function moveOffset(
   stage: Stage,

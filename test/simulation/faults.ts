@@ -64,16 +64,23 @@ export class RandomFaults implements FaultPlan {
   readonly injected: string[] = []
   readonly #scheduler: Scheduler
   readonly #rates: FaultRates
-  readonly #kinds: readonly string[]
+  readonly #usual: readonly string[]
+  readonly #certain: readonly string[]
   readonly #untilMs: number
   readonly #dice: Dice
   #stops = 0
 
-  /** `kinds`: of disasters; one that is named several times is so much more likely. */
-  constructor(scheduler: Scheduler, rates: FaultRates, kinds: readonly string[], untilMs: number) {
+  /** `usual`: disasters that may happen, likelier when named several times. `certain`: those that happen once. */
+  constructor(
+    scheduler: Scheduler,
+    rates: FaultRates,
+    { usual, certain }: { readonly usual: readonly string[]; readonly certain: readonly string[] },
+    untilMs: number,
+  ) {
     this.#scheduler = scheduler
     this.#rates = rates
-    this.#kinds = kinds
+    this.#usual = usual
+    this.#certain = certain
     this.#untilMs = untilMs
     this.#dice = scheduler.dice('fates')
   }
@@ -91,11 +98,10 @@ export class RandomFaults implements FaultPlan {
 
   disasters(): readonly PlannedDisaster[] {
     const dice = this.#scheduler.dice('disasters')
-    const planned: PlannedDisaster[] = []
-    for (let i = 0; i < this.#rates.disasters; i++) {
-      const atMs = dice.between(200, this.#untilMs)
-      planned.push({ atMs, what: dice.pick(this.#kinds), seed: dice.below(1_000_000) })
-    }
+    const drawn = Array.from({ length: this.#rates.disasters }, () => dice.pick(this.#usual))
+    const planned = [...drawn, ...this.#certain].map((what): PlannedDisaster => {
+      return { atMs: dice.between(200, this.#untilMs), what, seed: dice.below(1_000_000) }
+    })
     this.injected.push(...planned.map(textOf))
     return planned
   }

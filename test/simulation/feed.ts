@@ -29,7 +29,7 @@ export class Feed {
     this.#only = only
   }
 
-  plan({ inputs, lullMs, killer }: Settings, dice: (input: string) => Dice, untilMs: number): void {
+  plan({ inputs, lullMs, killer, troubles }: Settings, dice: (input: string) => Dice, untilMs: number): void {
     for (const input of inputs) {
       const name = inputName(input)
       this.#kafka.createLog(name)
@@ -37,7 +37,9 @@ export class Feed {
       const drawn = dice(name)
       const records = drawn.between(isScored ? 1 : 0, isScored ? 45 : 25)
       const backlog = drawn.pick([0, 0.3, 1])
-      const stepMs = drawn.pick([20, 300, 900]) * (isScored ? 1 : 2)
+      const pace = drawn.pick([20, 300, 900])
+      // Nothing is ever out of sight unless event time moves on.
+      const stepMs = (troubles.includes('retention') ? 900 : pace) * (isScored ? 1 : 2)
       const killerAt = killer && isScored && input.partition === 0 ? drawn.below(records) : -1
       for (let i = 0; i < records; i++) {
         const append = this.#record(input, i, stepMs, drawn, i === killerAt)

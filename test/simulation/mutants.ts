@@ -165,8 +165,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a rebuild for readers that nobody knows starts at the newest anchor',
     file: 'src/pipeline/metadata.ts',
-    find: '? anchors[0]',
-    replace: '? anchors.at(-1)',
+    find: 'newest ?? anchors[0]',
+    replace: 'newest ?? anchors.at(-1)',
   },
   {
     name: 'anchors are forgotten although it is not known what readers see',

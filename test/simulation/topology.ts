@@ -127,7 +127,7 @@ export function drawSettings(dice: Dice): Settings {
     rowsPerTransactionMax: dice.pick([1, 3, 8, 30]),
     unflushedRowsMax: dice.pick([5, 40, 10_000]),
     unflushedAgeMaxMs: dice.pick([600, 10_000]),
-    outageMaxMs: dice.pick([86_400_000, 86_400_000, 4_000]),
+    outageMaxMs: dice.pick([86_400_000, 86_400_000, 8_000]),
     alignMs: dice.pick([0, 700, 3_000]),
     terminalDelayMs: dice.pick([0, 0, 1_500]),
     appends: dice.chance(0.6),

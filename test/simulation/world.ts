@@ -116,7 +116,7 @@ export class World implements Stage {
     this.trace = new Trace(options.keep ?? 400)
     const settings = { ...drawSettings(scheduler.seededDice('settings')), ...options.settings }
     this.settings = settings
-    const kinds = [...usualDisasters, ...settings.troubles]
+    const kinds = { usual: usualDisasters, certain: settings.troubles }
     this.faults = options.faults
       ? new GivenFaults(scheduler, options.faults, faultsUntilMs)
       : new RandomFaults(scheduler, drawRates(scheduler.seededDice('rates')), kinds, faultsUntilMs)

@@ -27,36 +27,36 @@ export interface RefereeRecord {
 /**
  * Every record of `topic` that a read_committed consumer sees up to the last stable offsets of this moment, by
  * partition and offset. Takes about two seconds (a JVM starts). Texts with control characters are not told apart
- * from separators; JSON has none.
+ * from separators; JSON has none. As `bytes`, what is not printable ASCII is written as \xNN.
  */
-export async function readCommitted(brokers: readonly string[], topic: string): Promise<RefereeRecord[]> {
-  const { output, ends } = await printCommitted(brokers, topic, recordFormat)
-  return parseRecords(topic, output)
-    .filter(({ partition, offset }) => BigInt(offset) < (ends.get(partition) ?? 0n))
-    .toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
-}
-
-/** What the console consumer prints of `topic` up to the last stable offsets of this moment (`ends`), and some more. */
-export async function printCommitted(
+export async function readCommitted(
   brokers: readonly string[],
   topic: string,
-  format: readonly string[],
-): Promise<{ output: string; ends: ReadonlyMap<number, bigint> }> {
+  as: 'text' | 'bytes' = 'text',
+): Promise<RefereeRecord[]> {
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
   try {
     const ends = await lastStableOffsets(admin, topic)
     const logs = await admin.fetchTopicOffsets(topic)
     const filled = logs.filter(({ partition, low }) => (ends.get(partition) ?? 0n) > BigInt(low))
-    if (filled.length === 0) return { output: '', ends }
+    if (filled.length === 0) return []
     const group = uniqueName('referee')
     const isRead = (): Promise<boolean> => hasReached(admin, group, topic, filled, ends)
-    const output = await consume(brokers, topic, group, format, isRead)
+    const output = await consume(brokers, topic, group, formats[as], isRead)
     await admin.deleteGroups([group])
-    return { output, ends }
+    const records = parseRecords(topic, output).filter(
+      ({ partition, offset }) => BigInt(offset) < (ends.get(partition) ?? 0n),
+    )
+    return onceEach(records).toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
   } finally {
     await admin.disconnect()
   }
+}
+
+/** A consumer whose group moved to another coordinator goes on from its last commit, and prints some records again. */
+function onceEach(records: readonly RefereeRecord[]): RefereeRecord[] {
+  return [...new Map(records.map((record) => [`${record.partition}:${record.offset}`, record])).values()]
 }
 
 /**
@@ -144,10 +144,15 @@ const formatterProperties = {
   'null.literal': separators.none,
 }
 
-const recordFormat = Object.entries(formatterProperties).flatMap(([name, value]) => [
-  '--formatter-property',
-  `${name}=${value}`,
-])
+const asBytes = 'org.apache.kafka.common.serialization.BytesDeserializer'
+const formats = {
+  text: properties(formatterProperties),
+  bytes: properties({ ...formatterProperties, 'key.deserializer': asBytes, 'value.deserializer': asBytes }),
+}
+
+function properties(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => ['--formatter-property', `${name}=${value}`])
+}
 
 /** Lines of timestamp, partition, offset, headers, key and value. */
 export function parseRecords(topic: string, output: string): RefereeRecord[] {

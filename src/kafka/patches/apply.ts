@@ -9,11 +9,13 @@ import { patchCoordinatorCache } from './coordinator-cache.ts'
 import { patchFetchedBatches } from './fetched-batches.ts'
 import { patchOffsetOutOfRange } from './offset-out-of-range.ts'
 import { patchRequestQueueTimer } from './request-queue-timer.ts'
+import { settleSends, type SendParts } from './settled-sends.ts'
 
 /** The patches were written against, and tested on, this version only. */
 export const kafkajsVersion = '2.2.4'
 
 const filterModule = 'kafkajs/src/consumer/filterAbortedMessages'
+const sendModule = 'kafkajs/src/producer/sendMessages'
 
 /**
  * Loads kafkajs with all patches. Modules that were loaded before keep what they have and this program gets a copy of
@@ -29,6 +31,9 @@ export function loadPatchedKafkajs(): unknown {
   load(filterModule)
   const loaded = load.cache[load.resolve(filterModule)]
   if (loaded) loaded.exports = filterAbortedMessages
+  const createSend = load(sendModule) as (parts: SendParts) => unknown
+  const loadedSend = load.cache[load.resolve(sendModule)]
+  if (loadedSend) loadedSend.exports = settleSends(createSend)
 
   const kafkajs: unknown = load('kafkajs')
   const consumerGroup = load('kafkajs/src/consumer/consumerGroup') as Patchable<ConsumerGroup>

@@ -84,7 +84,10 @@ test('a topic that was deleted and created again while nobody served it is recog
     await world.admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
   }
   await recreate(world, 3)
-  await writeAnew(world, new CardTraffic({ seed: 22, partitions: 3, badShare: 0 }).next(1_500).map(renamed))
+  await writeAnew(
+    world,
+    new CardTraffic({ seed: 22, partitions: 3, badShare: 0 }).next(1_500).map((record) => renamed(record)),
+  )
   await world.start().serving(3)
   await world.caughtUp()
   await checkThisLife(world)
@@ -118,7 +121,11 @@ async function grow(world: ServiceWorld, count: number, records: number): Promis
     await world.admin.createPartitions({ topicPartitions: [{ topic, count }] })
   }
   const traffic = new CardTraffic({ seed: 23, partitions: count, badShare: 0 })
-  await writeAnew(world, laterBy(traffic.next(records), 3_600_000).map(renamed))
+  const later = laterBy(traffic.next(records), count * 3_600_000)
+  await writeAnew(
+    world,
+    later.map((record) => renamed(record, `with-${count}`)),
+  )
 }
 
 test('added partitions are read from their start, whatever `start` says, and merged features go on exactly', async () => {
@@ -127,8 +134,15 @@ test('added partitions are read from their start, whatever `start` says, and mer
     entities: { customer: { merge: true } },
   })
   const began = world.input.splice(0)
-  await grow(world, 5, 1_000)
-  await world.processes[0]?.serving(5)
+  // Filled before anybody sees it: at the end of the log there is something to miss.
+  await world.processes[0]?.stop()
+  await grow(world, 3, 600)
+  const service = world.start()
+  await service.serving(3)
+  await world.caughtUp()
+  // And while it is served.
+  await grow(world, 5, 600)
+  await service.serving(5)
   await world.caughtUp()
   world.input.unshift(...began)
   // What lay in the log at the first start was not scored, only seen.
@@ -170,9 +184,9 @@ test('a source that becomes compacted while it is served stops the process with 
   )
 })
 
-function renamed(record: InputRecord): InputRecord {
+function renamed(record: InputRecord, prefix = 'again'): InputRecord {
   if (record.event === null) return record
-  const id = `again-${record.event.id}`
+  const id = `${prefix}-${record.event.id}`
   const value = (record.value ?? '').replace(`"${record.event.id}"`, `"${id}"`)
   return { ...record, value, event: { ...record.event, id, fields: { ...record.event.fields, id } } }
 }

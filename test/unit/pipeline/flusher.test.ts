@@ -274,3 +274,14 @@ function foreign(store: MemoryStore): FlushRequest {
   const { current } = store.flushNow(0, { ...request, expected: 'no such' })
   return { ...request, expected: current }
 }
+
+test('an owner gives up when event time falls behind by more than the outage that expiry allows for', async () => {
+  const { flusher, clock, apply } = open()
+  apply(0, 'a')
+  flusher.committed({ offset: 1, maxTime: 0 }, 1)
+  await flusher.flushAll(signal)
+  await clock.advance(86_400_000)
+  expect(() => flusher.refuseOutlived()).not.toThrow()
+  await clock.advance(1)
+  expect(() => flusher.refuseOutlived()).toThrow('outageMax')
+})

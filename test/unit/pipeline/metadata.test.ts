@@ -96,7 +96,7 @@ describe('anchors', () => {
       fc.property(
         fc.array(fc.integer({ min: -500, max: 2_000 }), { minLength: 1, maxLength: 300 }),
         (steps) => {
-          let anchors: readonly Anchor[] = []
+          let anchors: readonly Anchor[] = [{ offset: 0, maxTime: null }]
           let time = 1_000_000
           let maxTime = -Infinity
           const times: number[] = []
@@ -118,13 +118,14 @@ describe('anchors', () => {
     )
   })
 
-  test('without an anchor old enough a rebuild starts at the base', () => {
-    expect(rebuildAnchor([{ offset: 9, maxTime: 100 }], 99, 4)).toEqual({ offset: 4, maxTime: null })
+  test('without an anchor old enough, or when it is not known what readers see, a rebuild starts at the oldest', () => {
+    const anchors = [
+      { offset: 9, maxTime: 100 },
+      { offset: 12, maxTime: 120 },
+    ]
+    expect(rebuildAnchor(anchors, 99, 4)).toEqual({ offset: 9, maxTime: 100 })
+    expect(rebuildAnchor(anchors, null, 4)).toEqual({ offset: 9, maxTime: 100 })
     expect(rebuildAnchor([], null, 4)).toEqual({ offset: 4, maxTime: null })
-  })
-
-  test('when it is not known what readers see, a rebuild starts at the oldest anchor', () => {
-    expect(rebuildAnchor([{ offset: 9, maxTime: 100 }], null, 4)).toEqual({ offset: 9, maxTime: 100 })
   })
 
   test('thinning never drops the oldest', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Layout } from '../../../src/features/compiled.ts'
-import { alignedUntil, leastKnown, stamp, type MergedRead } from '../../../src/pipeline/peers.ts'
+import { alignedUntil, leastKnown, stamp, stillKept, type MergedRead } from '../../../src/pipeline/peers.ts'
 import { encodeWatermark, parseWatermark, type Watermark } from '../../../src/pipeline/watermark.ts'
 
 const layout: Layout = {
@@ -107,4 +107,12 @@ describe('what all buckets together say of a partition', () => {
     expect(leastKnown([torn, texts(['tx:0', 5]), new Map()]).get('tx:0')?.offset).toBe(5)
     expect(leastKnown([torn, new Map()]).size).toBe(0)
   })
+})
+
+test('what a partition stored that fell behind by more than outageMax counts as absent: it may have expired', () => {
+  const watermarks = new Map([
+    ['labels:0', { ...watermark(now - 7_000), distanceMin: 1_000 }],
+    ['labels:1', { ...watermark(now - 6_000), distanceMin: 1_000 }],
+  ])
+  expect([...stillKept(watermarks, now, 5_000).keys()]).toEqual(['labels:1'])
 })

@@ -16,6 +16,7 @@ const metadata: CommitMetadata = {
   start: 0,
   base: 0,
   anchors: [
+    { offset: 0, maxTime: null },
     { offset: 20, maxTime: 500_000 },
     { offset: 60, maxTime: 900_000 },
   ],
@@ -132,13 +133,13 @@ describe('takeover', () => {
     },
   )
 
-  test('a slow reader of merged parts pulls the start of a rebuild back; an unknown one to the oldest anchor', () => {
+  test('a slow reader of merged parts pulls the start of a rebuild back, an unknown one to the oldest anchor', () => {
     const lost = { ...facts, watermarks: [null] }
     expect(planTakeover({ ...lost, slowestReaderTime: 650_000 }, policy)).toMatchObject({
       replayFrom: { offset: 0, maxTime: null },
     })
     expect(planTakeover({ ...lost, slowestReaderTime: null }, policy)).toMatchObject({
-      replayFrom: { offset: 20, maxTime: 500_000 },
+      replayFrom: { offset: 0, maxTime: null },
     })
   })
 

@@ -118,6 +118,24 @@ describe('a topic that was deleted and created again', () => {
   })
 })
 
+test('a definition that looks back further than the one before is rebuilt from the base, not from the oldest anchor left', () => {
+  const anchors = [
+    { offset: 40, maxTime: 700_000 },
+    { offset: 60, maxTime: 900_000 },
+  ]
+  const text = encodeMetadata({ ...committed, base: 5, anchors })
+  const lost = { ...facts, committed: { offset: 100, metadata: text }, watermarks: [null] }
+  const longer = { ...policy, stateHash: 'another', visibleSpanMs: 900_000 }
+  const plan = planTakeover(lost, longer)
+  expect(plan).toMatchObject({ kind: 'serve', replayFrom: { offset: 5, maxTime: null } })
+  // Committed with the next slice, so that a later loss of Redis knows as well.
+  if (plan.kind === 'serve') expect(plan.metadata.anchors[0]).toEqual({ offset: 5, maxTime: null })
+  // Where an anchor is old enough for it, that one will do.
+  expect(planTakeover(lost, { ...longer, visibleSpanMs: 200_000 })).toMatchObject({
+    replayFrom: { offset: 40 },
+  })
+})
+
 test('a new incarnation is flagged up to the event time that others have kept their parts for', () => {
   const back = { ...facts, committed: { offset: 20, metadata: '' }, trimmedFor: 900_000 }
   expect(planTakeover(back, policy)).toMatchObject({ metadata: { start: 20, gapUntil: 900_000 } })
