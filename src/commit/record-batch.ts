@@ -89,17 +89,21 @@ export function toTopicMessages(outputs: readonly OutputRecord[]): TopicMessages
 
 /**
  * What differs between the partitions that should have been written and those the brokers acknowledged; null when
- * nothing does. kafkajs resolves a send whose partition moved to a broker that had already answered, without ever
- * having sent it.
+ * nothing does. When the leader of a partition moves while kafkajs tries a send again, it resolves without ever having
+ * sent the partition (it moved to a broker that had already answered), or after having sent it twice, under new
+ * sequence numbers (it moved from such a broker to one that had not).
  */
 export function coverageGap(
   outputs: readonly OutputRecord[],
   acknowledged: readonly RecordMetadata[],
 ): string | null {
   const intended = new Set(outputs.map(({ topic, partition }) => `${topic}:${partition}`))
-  const answered = new Set(acknowledged.map(({ topicName, partition }) => `${topicName}:${partition}`))
+  const answers = acknowledged.map(({ topicName, partition }) => `${topicName}:${partition}`)
+  const answered = new Set(answers)
   const unsent = [...intended].filter((name) => !answered.has(name))
   const unasked = [...answered].filter((name) => !intended.has(name))
-  if (unsent.length === 0 && unasked.length === 0) return null
-  return `not acknowledged: ${unsent.join(', ') || 'none'}; acknowledged unasked: ${unasked.join(', ') || 'none'}`
+  const twice = [...answered].filter((name) => answers.indexOf(name) !== answers.lastIndexOf(name))
+  if (unsent.length === 0 && unasked.length === 0 && twice.length === 0) return null
+  const named = (names: readonly string[]): string => names.join(', ') || 'none'
+  return `not acknowledged: ${named(unsent)}; acknowledged unasked: ${named(unasked)}; acknowledged twice: ${named(twice)}`
 }

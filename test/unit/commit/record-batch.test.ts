@@ -52,7 +52,7 @@ test.each([
   [
     'a partition whose leader moved during a retry',
     [['a', 0]],
-    'not acknowledged: b:1; acknowledged unasked: none',
+    'not acknowledged: b:1; acknowledged unasked: none; acknowledged twice: none',
   ],
   [
     'a partition nobody asked for',
@@ -61,7 +61,16 @@ test.each([
       ['b', 1],
       ['b', 7],
     ],
-    'not acknowledged: none; acknowledged unasked: b:7',
+    'not acknowledged: none; acknowledged unasked: b:7; acknowledged twice: none',
+  ],
+  [
+    'a partition that moved during a retry from a broker that had answered, and was sent again',
+    [
+      ['a', 0],
+      ['b', 1],
+      ['a', 0],
+    ],
+    'not acknowledged: none; acknowledged unasked: none; acknowledged twice: a:0',
   ],
 ] as const)('coverage: %s', (_name, answered, gap) => {
   const outputs = [output('a', 0, '1'), output('a', 0, '2'), output('b', 1, '3')]
