@@ -106,7 +106,7 @@ function row(name: string, runs: readonly Result[]): string {
   const events = runs.reduce((sum, { verdict }) => sum + verdict.events, 0)
   const violations = runs.reduce((sum, { verdict }) => sum + verdict.violations.length, 0)
   const times = (of: (round: RoundResult) => number | null): string => {
-    const values = rounds.map(of).filter((ms) => ms !== null)
+    const values = rounds.map(of).filter((ms) => Number.isFinite(ms)) as number[] // older results lack some
     return values.length === 0
       ? ''
       : `${Math.round(quantile(values, 0.5))} / ${Math.round(quantile(values, 0.95))}`

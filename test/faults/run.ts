@@ -151,6 +151,13 @@ function exitOf({ passed, failed, events }: Counts, json: string | undefined): n
   return failed === 0 ? 0 : 3
 }
 
+// Servers and services are children that end with this process; a signal by itself would leave them.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.once(signal, () => process.exit(code))
+}
 try {
   process.exitCode = await main()
 } catch (error) {

@@ -165,8 +165,8 @@ export const sabotages: readonly Sabotage[] = [
     edits: [
       {
         file: 'src/commit/record-batch.ts',
-        find: '  if (unsent.length === 0 && unasked.length === 0) return null',
-        replace: '  if (unsent.length + unasked.length >= 0) return null',
+        find: '  if (unsent.length === 0 && unasked.length === 0 && twice.length === 0) return null',
+        replace: '  if (unsent.length + unasked.length + twice.length >= 0) return null',
       },
     ],
     shown: { scenario: 'leader-moves', rounds: 10 },

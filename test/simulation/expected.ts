@@ -62,6 +62,13 @@ export class ExpectedLog {
     this.#read = 0
   }
 
+  /** As if nothing below the base had been deleted. What is quarantined is not missed. */
+  whole(): ExpectedLog {
+    const whole = new ExpectedLog(this.input, this.#records, 0, this.#late)
+    whole.quarantine([...this.#quarantine])
+    return whole
+  }
+
   /** Largest event time below an offset. */
   timeBelow(position: number): number {
     return this.all.findLast(({ raw }) => raw.offset < position)?.maxTime ?? -Infinity

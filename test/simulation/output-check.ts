@@ -19,8 +19,6 @@ export interface OutputCheckParts {
   readonly logs: ExpectedLogs
   /** Committed position of an input, now. */
   readonly position: (name: string) => number
-  /** The log as it was before anything was deleted. */
-  readonly wholeLog: (input: InputPartition) => ExpectedLog
   readonly violated: (what: string) => void
 }
 
@@ -128,7 +126,7 @@ export class OutputCheck {
     visible: ReadonlyMap<string, number>,
     account: Account,
   ): void {
-    const { violated, logs, settings, wholeLog } = this.#parts
+    const { violated, logs, settings } = this.#parts
     const own = logs.versions(input).at(-1)!
     const others = settings.inputs.filter((other) => other !== input)
     const worlds = others.reduce<readonly (readonly ExpectedLog[])[]>(
@@ -158,7 +156,9 @@ export class OutputCheck {
     const score = scoreOf(modelInputs(settings).map((name) => numbers.get(name) ?? missingMean))
     if (score !== prediction.score) violated(`I7: ${place}: score must be ${score}, is ${prediction.score}`)
     if (account.gapUntil === null || prediction.flags.includes('gap')) return
-    const whole = this.#numbersOf(input, expected, visible, [wholeLog(input), ...others.map(wholeLog)])
+    const newest = others.flatMap((other) => logs.versions(other).slice(-1))
+    const undeleted = [own, ...newest].map((log) => log.whole())
+    const whole = this.#numbersOf(input, expected, visible, undeleted)
     const missed = differenceOf(whole, prediction, this.#merged)
     if (missed !== null) violated(`I9: ${place}: deleted records matter, and no flag says so: ${missed}`)
   }

@@ -4,7 +4,7 @@ import type { InputStream } from '../../src/source/source.ts'
 import { ChoiceTimeline, hashOf, textOf, type Pending } from './choice-timeline.ts'
 import { ChoiceWire } from './choice-wire.ts'
 import { calmDice, SeededDice, seedOf } from './dice.ts'
-import { ExpectedLog, ExpectedLogs } from './expected.ts'
+import { ExpectedLogs } from './expected.ts'
 import { rawRecord, simulatedDecoder } from './feed.ts'
 import { Host } from './host.ts'
 import { Kafka } from './kafka.ts'
@@ -87,7 +87,6 @@ export class SmallWorld {
       spec: specOf(settings),
       logs,
       position: (of) => this.#ledger.position(of),
-      wholeLog: (of) => new ExpectedLog(of, kafka.records(name), 0, settings.late),
       violated,
     })
     const now = (): number => epochMs

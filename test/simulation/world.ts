@@ -6,7 +6,7 @@ import { inputName } from '../../src/record/input.ts'
 import type { Case } from './cases.ts'
 import { calmDice, type Dice } from './dice.ts'
 import { disasters, usualDisasters, type Stage } from './disasters.ts'
-import { ExpectedLog, ExpectedLogs } from './expected.ts'
+import { ExpectedLogs } from './expected.ts'
 import { drawRates, GivenFaults, RandomFaults, type FaultPlan } from './faults.ts'
 import { Feed, simulatedDecoder } from './feed.ts'
 import { Group, sessionTimeoutMs } from './group.ts'
@@ -141,7 +141,6 @@ export class World implements Stage {
       spec: specOf(settings),
       logs,
       position: (name) => this.ledger.position(name),
-      wholeLog: (input) => new ExpectedLog(input, kafka.records(inputName(input)), 0, settings.late),
       violated,
     })
     const now = (): number => epochMs + scheduler.nowMs
