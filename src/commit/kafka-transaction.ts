@@ -60,6 +60,21 @@ export async function fenceOthers(producer: Producer): Promise<void> {
   await transaction.abort()
 }
 
+/** Sends records in batches that fit. Resolves with what was not acknowledged exactly once; null: all was. */
+export async function sendOutputs(
+  transaction: Transaction,
+  outputs: readonly OutputRecord[],
+  how: { readonly batchBytesMax: number; readonly compression: Compression; readonly timeoutMs: number },
+): Promise<string | null> {
+  // One after another: concurrent sends would reuse sequence numbers after an error.
+  for (const some of splitBySize(outputs, how.batchBytesMax)) {
+    const acknowledged = await transaction.sendBatch(produceRequest(some, how.compression, how.timeoutMs))
+    const gap = coverageGap(some, acknowledged)
+    if (gap !== null) return gap
+  }
+  return null
+}
+
 type State = 'ready' | 'running' | 'dead'
 
 /**
@@ -143,16 +158,13 @@ class KafkaClaim implements Claim {
   async #send(transaction: Transaction, outputs: readonly OutputRecord[]): Promise<void> {
     const { client, compression = 'none' } = this.#parts
     const timeoutMs = Math.ceil(client.plan.transactionTimeoutMs / 2)
-    // One after another: concurrent sends would reuse sequence numbers after an error.
-    for (const some of splitBySize(outputs, this.#parts.batchBytesMax ?? defaultBatchBytesMax)) {
-      const acknowledged = await transaction.sendBatch(produceRequest(some, compression, timeoutMs))
-      const gap = coverageGap(some, acknowledged)
-      if (gap)
-        throw new MillraceError(
-          'TRANSACTION_NOT_COMMITTED',
-          `outputs of ${this.#place()} were not all written: ${gap}`,
-        )
-    }
+    const batchBytesMax = this.#parts.batchBytesMax ?? defaultBatchBytesMax
+    const gap = await sendOutputs(transaction, outputs, { batchBytesMax, compression, timeoutMs })
+    if (gap === null) return
+    throw new MillraceError(
+      'TRANSACTION_NOT_COMMITTED',
+      `outputs of ${this.#place()} were not all written: ${gap}`,
+    )
   }
 
   /**

@@ -7,8 +7,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
 import { untilAborted } from '../time/until-aborted.ts'
-import { closeProducer, fenceOthers } from './kafka-transaction.ts'
-import { coverageGap, produceRequest, splitBySize } from './record-batch.ts'
+import { closeProducer, fenceOthers, sendOutputs } from './kafka-transaction.ts'
 
 export interface OutputsClaimParts {
   readonly client: KafkaClient
@@ -72,12 +71,8 @@ async function write(
   const transaction: Transaction = await producer.transaction()
   const timeoutMs = Math.ceil(client.plan.transactionTimeoutMs / 2)
   try {
-    // One after another: concurrent sends would reuse sequence numbers after an error.
-    for (const some of splitBySize(outputs, batchBytesMax)) {
-      const acknowledged = await transaction.sendBatch(produceRequest(some, 'none', timeoutMs))
-      const gap = coverageGap(some, acknowledged)
-      if (gap !== null) throw new Error(gap)
-    }
+    const gap = await sendOutputs(transaction, outputs, { batchBytesMax, compression: 'none', timeoutMs })
+    if (gap !== null) throw new Error(gap)
   } catch (error) {
     // Lets readers of the topics go on at once; else the next claim or the broker's timeout does.
     await transaction.abort().catch(() => {})

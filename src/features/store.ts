@@ -77,3 +77,8 @@ export interface FlushResult {
   /** The own watermark after the call; null: absent. */
   readonly current: string | null
 }
+
+/** The watermarks of every bucket, by its number, read side by side. */
+export function allWatermarks(store: FeatureStore, signal: AbortSignal): Promise<Watermarks[]> {
+  return Promise.all(Array.from({ length: store.buckets }, (_, bucket) => store.watermarks(bucket, signal)))
+}

@@ -27,7 +27,7 @@ import {
 } from './inspect-codec.ts'
 import { ConfigResourceTypes, Kafka } from './kafkajs.ts'
 import type { KafkaPlan } from './plan.ts'
-import { createCluster, type RawBroker } from './raw-cluster.ts'
+import { createCluster, exchange, seedBroker, type RawBroker } from './raw-cluster.ts'
 
 /** Questions about a cluster that change nothing. Errors are MillraceErrors that say what was asked. */
 export interface KafkaInspector {
@@ -69,11 +69,6 @@ const coordinatorPasses = new Set([14, 15])
 const coordinatorTriesMax = 20
 const coordinatorPauseMs = 100
 
-type RequestHead = Pick<
-  Parameters<RawBroker['connectionPool']['send']>[0]['request'],
-  'apiKey' | 'apiVersion' | 'apiName'
->
-
 export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): KafkaInspector {
   const retry = { retries: 3, initialRetryTime: 100, maxRetryTime: 1_000 }
   const kafka = new Kafka(kafkaConfig(plan, log, { retry }))
@@ -86,17 +81,12 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
       throw kafkaError(error, what)
     }
   }
-  const seed = async (): Promise<RawBroker> => {
-    await cluster.connect()
-    const { seedBroker } = cluster.brokerPool
-    if (seedBroker === undefined) throw new Error('kafkajs has no seed broker')
-    return seedBroker
-  }
+  const seed = (): Promise<RawBroker> => seedBroker(cluster)
   // kafkajs hides why a coordinator was not found.
   const coordinator = async (key: string, kind: CoordinatorKind): Promise<RawBroker> => {
     for (let tries = 1; ; tries++) {
       const bytes = encodeCoordinator(key, kind)
-      const { errorCode, nodeId } = await send(await seed(), coordinatorRequest, bytes, decodeCoordinator)
+      const { errorCode, nodeId } = await exchange(await seed(), coordinatorRequest, bytes, decodeCoordinator)
       if (errorCode === 0) {
         await cluster.refreshMetadata()
         return cluster.findBroker({ nodeId: String(nodeId) })
@@ -122,7 +112,7 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
         return Promise.all(
           brokers.map(async ({ nodeId, host, port }) => {
             const broker = await cluster.findBroker({ nodeId: String(nodeId) })
-            const features = await send(
+            const features = await exchange(
               broker,
               versionsRequest,
               encodeVersions('millrace', version),
@@ -143,7 +133,7 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
       }),
     topics: (topics) =>
       ask(`describing ${topics.join(', ')}`, async () => {
-        const found = await send(await seed(), metadataRequest, encodeMetadata(topics), decodeMetadata)
+        const found = await exchange(await seed(), metadataRequest, encodeMetadata(topics), decodeMetadata)
         return new Map(found.filter(({ errorCode }) => errorCode === 0).map((one) => [one.topic, one]))
       }),
     topicSettings: (topics) =>
@@ -153,7 +143,7 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
     group: (group) =>
       ask(`describing group ${group}`, async () => {
         const bytes = encodeGroup(group)
-        const found = await send(await coordinator(group, 'group'), groupsRequest, bytes, decodeGroup)
+        const found = await exchange(await coordinator(group, 'group'), groupsRequest, bytes, decodeGroup)
         if (found.errorCode !== 0) throw refused(`describing group ${group}`, found.errorCode)
         return found
       }),
@@ -177,7 +167,7 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
         try {
           const broker = await coordinator(transactionalId, 'transaction')
           const bytes = encodeTransaction(transactionalId)
-          const { errorCode } = await send(broker, transactionsRequest, bytes, decodeTransaction)
+          const { errorCode } = await exchange(broker, transactionsRequest, bytes, decodeTransaction)
           return errorCode !== transactionUnauthorised
         } catch (error) {
           if (error instanceof MillraceError && error.code === 'KAFKA_UNAUTHORISED') return false
@@ -210,21 +200,6 @@ function refused(what: string, errorCode: number): MillraceError {
 
 /** ANY everywhere. */
 const anyAcl = { resourceType: 1, resourcePatternType: 1, operation: 1, permissionType: 1 }
-
-function send<T>(
-  broker: RawBroker,
-  head: RequestHead,
-  bytes: Buffer,
-  decode: (payload: Buffer) => T,
-): Promise<T> {
-  return broker.connectionPool.send<T>({
-    request: { ...head, encode: () => Promise.resolve({ buf: bytes, buffer: bytes }) },
-    response: {
-      decode: (payload) => Promise.resolve(decode(payload)),
-      parse: (answer) => Promise.resolve(answer),
-    },
-  })
-}
 
 async function settings(
   admin: Admin,

@@ -57,3 +57,29 @@ export function createCluster(kafka: object): RawCluster {
   if (!create) throw new Error('kafkajs cannot create a cluster: this is not version 2.2.4')
   return create({ allowAutoTopicCreation: false })
 }
+
+/** The broker connected to; connects first if need be. */
+export async function seedBroker(cluster: RawCluster): Promise<RawBroker> {
+  await cluster.connect()
+  const broker = cluster.brokerPool.seedBroker
+  if (broker === undefined) throw new Error('kafkajs has no seed broker')
+  return broker
+}
+
+export type RequestHead = Pick<RawExchange<unknown>['request'], 'apiKey' | 'apiVersion' | 'apiName'>
+
+/** Sends `bytes` (what follows the client id) and reads the answer (what follows the correlation id) with `decode`. */
+export function exchange<Answer>(
+  broker: RawBroker,
+  head: RequestHead,
+  bytes: Buffer,
+  decode: (payload: Buffer) => Answer,
+): Promise<Answer> {
+  return broker.connectionPool.send<Answer>({
+    request: { ...head, encode: () => Promise.resolve({ buf: bytes, buffer: bytes }) },
+    response: {
+      decode: (payload) => Promise.resolve(decode(payload)),
+      parse: (answer) => Promise.resolve(answer),
+    },
+  })
+}

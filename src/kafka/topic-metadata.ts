@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.ts'
-import type { RawBroker, RawCluster } from './raw-cluster.ts'
+import { exchange, seedBroker, type RawBroker, type RawCluster } from './raw-cluster.ts'
+import { Reader, Writer } from './wire-types.ts'
 
 /** One life of a topic: a topic that is deleted and created again has another id. */
 export interface TopicLife {
@@ -19,11 +20,9 @@ export async function requestTopicLives(
   cluster: RawCluster,
   topics: readonly string[],
 ): Promise<ReadonlyMap<string, TopicLife>> {
-  await cluster.connect()
-  const { seedBroker, versions } = cluster.brokerPool
-  if (seedBroker === undefined) throw new Error('kafkajs has no seed broker')
-  if ((versions?.[metadataKey]?.maxVersion ?? 0) < metadataVersion) {
-    const { topicMetadata } = await seedBroker.metadata([...topics])
+  const broker = await seedBroker(cluster)
+  if ((cluster.brokerPool.versions?.[metadataKey]?.maxVersion ?? 0) < metadataVersion) {
+    const { topicMetadata } = await broker.metadata([...topics])
     return new Map(
       topicMetadata.map(({ topic, partitionMetadata }) => [
         topic,
@@ -31,7 +30,7 @@ export async function requestTopicLives(
       ]),
     )
   }
-  return askBroker(seedBroker, topics)
+  return askBroker(broker, topics)
 }
 
 /** The id of a topic as each broker that answers tells it; empty when none of them tells ids, or knows the topic. */
@@ -50,42 +49,17 @@ export async function requestTopicIds(cluster: RawCluster, topic: string): Promi
 }
 
 function askBroker(broker: RawBroker, topics: readonly string[]): Promise<ReadonlyMap<string, TopicLife>> {
-  return broker.connectionPool.send({
-    request: {
-      apiKey: metadataKey,
-      apiVersion: metadataVersion,
-      apiName: 'Metadata',
-      encode: () => {
-        const bytes = encodeRequest(topics)
-        return Promise.resolve({ buf: bytes, buffer: bytes })
-      },
-    },
-    response: {
-      decode: (payload) => Promise.resolve(decodeLives(payload)),
-      parse: (lives) => Promise.resolve(lives),
-    },
-  })
+  const head = { apiKey: metadataKey, apiVersion: metadataVersion, apiName: 'Metadata' }
+  return exchange(broker, head, encodeRequest(topics), decodeLives)
 }
 
 /** From the tagged fields of the header on. */
 export function encodeRequest(topics: readonly string[]): Buffer {
-  const parts: Buffer[] = [Buffer.of(0), unsignedVarint(topics.length + 1)]
-  for (const topic of topics) {
-    const name = Buffer.from(topic)
-    // Topic id 0: asked for by name.
-    parts.push(Buffer.alloc(16), unsignedVarint(name.length + 1), name, Buffer.of(0))
-  }
+  const write = new Writer().byte(0).varint(topics.length + 1)
+  // Topic id 0: asked for by name.
+  for (const topic of topics) write.raw(Buffer.alloc(16)).compactText(topic).byte(0)
   // No auto-creation, no authorised operations, no tagged fields.
-  parts.push(Buffer.of(0, 0, 0))
-  return Buffer.concat(parts)
-}
-
-function unsignedVarint(value: number): Buffer {
-  const bytes: number[] = []
-  let rest = value
-  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
-  bytes.push(rest)
-  return Buffer.from(bytes)
+  return write.byte(0).byte(0).byte(0).bytes
 }
 
 /** Behind the correlation id. */
@@ -93,27 +67,27 @@ export function decodeLives(payload: Buffer): ReadonlyMap<string, TopicLife> {
   const read = new Reader(payload)
   read.tags()
   read.skip(4) // throttle time
-  read.array(() => {
+  read.compactArray(() => {
     read.skip(4) // node id
-    read.text()
+    read.compactText()
     read.skip(4) // port
-    read.text() // rack
+    read.compactText() // rack
     read.tags()
   })
-  read.text() // cluster id
+  read.compactText() // cluster id
   read.skip(4) // controller
   const lives = new Map<string, TopicLife>()
   const refused: string[] = []
-  read.array(() => {
+  read.compactArray(() => {
     const errorCode = read.int16()
-    const name = read.text() ?? ''
+    const name = read.compactText()
     const id = read.bytes(16)
     read.skip(1) // is internal
-    const partitions = read.array(() => {
+    const partitions = read.compactArray(() => {
       read.skip(2 + 4 + 4 + 4) // error code, index, leader, its epoch
-      for (let list = 0; list < 3; list++) read.array(() => read.skip(4)) // replicas, in sync, offline
+      for (let list = 0; list < 3; list++) read.compactArray(() => read.skip(4)) // replicas, in sync, offline
       read.tags()
-    })
+    }).length
     read.skip(4) // authorised operations
     read.tags()
     if (errorCode === topicUnauthorised) refused.push(name)
@@ -125,60 +99,4 @@ export function decodeLives(payload: Buffer): ReadonlyMap<string, TopicLife> {
     throw new MillraceError('KAFKA_UNAUTHORISED', `describing ${refused.join(', ')} is refused`)
   }
   return lives
-}
-
-/** Kafka's compact types, in order. Reading past the end throws a RangeError. */
-class Reader {
-  readonly #bytes: Buffer
-  #at = 0
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes
-  }
-
-  skip(count: number): void {
-    this.bytes(count)
-  }
-
-  bytes(count: number): Buffer {
-    const end = this.#at + count
-    if (end > this.#bytes.length) throw new RangeError('the Metadata response is cut off')
-    const found = this.#bytes.subarray(this.#at, end)
-    this.#at = end
-    return found
-  }
-
-  int16(): number {
-    return this.bytes(2).readInt16BE()
-  }
-
-  varint(): number {
-    let value = 0
-    for (let shift = 0; shift <= 28; shift += 7) {
-      const byte = this.bytes(1).readUInt8()
-      value |= (byte & 0x7f) << shift
-      if (byte <= 0x7f) return value >>> 0
-    }
-    throw new RangeError('the Metadata response has a number that is too long')
-  }
-
-  text(): string | null {
-    const length = this.varint()
-    return length === 0 ? null : this.bytes(length - 1).toString()
-  }
-
-  /** Reads each element with `one`; returns how many there were. */
-  array(one: () => void): number {
-    const length = Math.max(0, this.varint() - 1)
-    for (let index = 0; index < length; index++) one()
-    return length
-  }
-
-  tags(): void {
-    const count = this.varint()
-    for (let index = 0; index < count; index++) {
-      this.varint()
-      this.skip(this.varint())
-    }
-  }
 }

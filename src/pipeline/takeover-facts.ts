@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.ts'
 import type { CommittedPosition } from '../commit/transaction.ts'
+import { allWatermarks } from '../features/store.ts'
 import { inputName } from '../record/input.ts'
 import type { InputStream, LogRange } from '../source/source.ts'
 import { parseMetadata, type CommitMetadata } from './metadata.ts'
@@ -34,9 +35,7 @@ export async function readFacts(
   const { shared, input } = setup
   const name = inputName(input)
   const log = await stream.logRange()
-  const maps = await Promise.all(
-    Array.from({ length: shared.store.buckets }, (_, bucket) => shared.store.watermarks(bucket, signal)),
-  )
+  const maps = await allWatermarks(shared.store, signal)
   const nowMs = shared.clock.now()
   const peers = leastKnown(maps)
   const readerTime = slowestReader(shared.plan, shared.partitionCounts, peers, nowMs)

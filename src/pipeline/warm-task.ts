@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.ts'
 import type { CommittedPosition } from '../commit/transaction.ts'
+import { allWatermarks } from '../features/store.ts'
 import { inputName, type InputPartition } from '../record/input.ts'
 import type { InputStream, LogRange } from '../source/source.ts'
 import { parseMetadata, type CommitMetadata } from './metadata.ts'
@@ -168,12 +169,10 @@ export class WarmTask {
     return now.some((text, bucket) => text !== null && text !== before[bucket])
   }
 
-  #watermarks(signal: AbortSignal): Promise<readonly (string | null)[]> {
+  async #watermarks(signal: AbortSignal): Promise<readonly (string | null)[]> {
     const { shared, input } = this.#setup
-    const { store } = shared
-    const read = async (bucket: number): Promise<string | null> =>
-      (await store.watermarks(bucket, signal)).get(inputName(input)) ?? null
-    return Promise.all(Array.from({ length: store.buckets }, (_, bucket) => read(bucket)))
+    const maps = await allWatermarks(shared.store, signal)
+    return maps.map((map) => map.get(inputName(input)) ?? null)
   }
 
   /** Until the position changes. */

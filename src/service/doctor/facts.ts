@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { MillraceError } from '../../errors.ts'
+import { allWatermarks } from '../../features/store.ts'
 import { createRedisStore, featureScripts } from '../../features/redis-store.ts'
 import { openKafkaClient } from '../../kafka/client.ts'
 import { kafkaError } from '../../kafka/errors.ts'
@@ -219,9 +220,7 @@ async function readWatermarks({
       layouts: plan.features.layouts,
       buckets,
     })
-    return await Promise.all(
-      Array.from({ length: buckets }, (_, bucket) => store.watermarks(bucket, stop.signal)),
-    )
+    return await allWatermarks(store, stop.signal)
   } finally {
     stop.abort()
     await late
