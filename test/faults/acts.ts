@@ -129,13 +129,17 @@ export async function stopAt(
   }
 }
 
-/** SIGCONT, and waits until it is a member again. */
-export async function wake(world: FaultWorld, seat: Seat, asleep: number): Promise<void> {
+/** SIGCONT, and waits until it is a member again, or has proved to be one still: a short sleep costs no membership. */
+async function wake(world: FaultWorld, seat: Seat, asleep: number): Promise<void> {
   const { process } = seat
   process.signal('SIGCONT')
   seat.isAsleep = false
-  await world.until(`${process.name} is back`, () =>
-    process.lines.slice(asleep).some(({ msg }) => msg === 'joined the group'),
+  const since = now()
+  const hasJoined = (): boolean => process.lines.slice(asleep).some(({ msg }) => msg === 'joined the group')
+  const hasEnded = (): boolean => process.exit !== null // judged by world.noteEnds
+  await world.until(
+    `${process.name} is back`,
+    () => hasEnded() || hasJoined() || world.isSoleOwner(seat, since),
   )
 }
 

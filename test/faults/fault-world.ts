@@ -130,6 +130,16 @@ export class FaultWorld {
     return drawn[random.below(drawn.length)] as Seat
   }
 
+  /** It serves partitions that nobody else believes to serve, and all of them were committed since then. */
+  isSoleOwner(seat: Seat, since: number): boolean {
+    const own = seat.partitions(this.topic)
+    const others = this.running.filter((one) => one !== seat).flatMap((one) => one.partitions(this.topic))
+    return (
+      own.length > 0 &&
+      own.every((one) => !others.includes(one) && this.meter.movedSince(`${this.topic}:${one}`, since))
+    )
+  }
+
   /** Starts the seats whose process has ended. */
   async refill(): Promise<void> {
     await Promise.all(this.seats.filter((seat) => !seat.isRunning).map((seat) => seat.start()))
