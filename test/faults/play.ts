@@ -18,6 +18,8 @@ export interface PlayOptions {
   /** Arguments that do the same once more. */
   readonly replay: string
   readonly counts: Counts
+  /** Logs of processes are kept when something is wrong; here also when all is well. */
+  readonly logs: boolean
 }
 
 export function say(line: string): void {
@@ -27,12 +29,13 @@ export function say(line: string): void {
 /** Plays one scenario, says and keeps what came of it. */
 export async function play(
   scenario: Scenario,
-  { seed, replay, counts }: PlayOptions,
+  { seed, replay, counts, logs }: PlayOptions,
   run: (options: RunOptions) => Promise<ScenarioRun>,
 ): Promise<void> {
   const tag = `${scenario.name} seed ${seed}`
   const again = `${tag}: to see it again: npm run test:faults -- ${replay}`
-  const keepLogs = (world: FaultWorld): void => {
+  const keepLogs = (world: FaultWorld, isWrong: boolean): void => {
+    if (!isWrong && !logs) return
     const dir = join(faultsDir, 'logs', `${scenario.name}-${seed}`)
     mkdirSync(dir, { recursive: true })
     for (const [name, text] of world.logs()) writeFileSync(join(dir, `${name}.log`), text)

@@ -34,8 +34,8 @@ export function roundRandom(scenario: string, seed: number, round: number): Rand
 export interface RunOptions {
   readonly seed: number
   readonly say: (line: string) => void
-  /** Called before the world goes, when something is wrong. */
-  readonly keepLogs: (world: FaultWorld) => void
+  /** Called before the world goes; `isWrong`: a violation was seen, or the run failed. */
+  readonly keepLogs: (world: FaultWorld, isWrong: boolean) => void
 }
 
 /** Opens a world for the scenario, does its rounds, and judges. */
@@ -74,10 +74,10 @@ export async function inWorld(
   try {
     const rounds = await play(world)
     const verdict = await judge(world)
-    if (verdict.violations.length > 0) keepLogs(world)
+    keepLogs(world, verdict.violations.length > 0)
     return { rounds, verdict, durationMs: systemClock.monotonic() - startedAt }
   } catch (error) {
-    keepLogs(world)
+    keepLogs(world, true)
     throw error
   } finally {
     await world.close()

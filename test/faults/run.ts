@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { mixScenario, runMix } from './mix.ts'
-import { play, say, type Counts } from './play.ts'
+import { play, say, type Counts, type PlayOptions } from './play.ts'
 import { writeReport } from './report.ts'
 import { kept } from './results.ts'
 import { runScenario } from './rounds.ts'
@@ -24,6 +24,7 @@ const usage = `npm run test:faults -- [options]
   --slice ci             the part for continuous integration: at most 8 minutes
   --rounds N             instead of each scenario's own number
   --seed S               default 1
+  --logs                 keeps the logs of all processes in .millrace/faults/logs, also when all is well
   --mix MINUTES          a random mix of faults instead of one scenario after another
   --sabotage             makes mistakes in a copy of the source, which must be noticed (--only: these)
   --json FILE            writes {"passed", "failed"} there
@@ -37,6 +38,7 @@ const options = {
   slice: { type: 'string' },
   rounds: { type: 'string' },
   seed: { type: 'string', default: '1' },
+  logs: { type: 'boolean', default: false },
   mix: { type: 'string' },
   sabotage: { type: 'boolean', default: false },
   json: { type: 'string' },
@@ -59,8 +61,9 @@ async function main(): Promise<number> {
   const seed = wholeNumber(values.seed, '--seed')
   const rounds = values.rounds === undefined ? null : wholeNumber(values.rounds, '--rounds')
   const counts: Counts = { passed: 0, failed: 0, events: 0 }
+  const how = { seed, counts, logs: values.logs }
   if (values.mix !== undefined) {
-    await mix(chosen, wholeNumber(values.mix, '--mix'), seed, counts)
+    await mix(chosen, wholeNumber(values.mix, '--mix'), how)
     return exitOf(counts, values.json)
   }
   const giveUpAt = isSlice ? systemClock.monotonic() + sliceMaxMs : Infinity
@@ -73,27 +76,28 @@ async function main(): Promise<number> {
         }
         const times = rounds ?? (isSlice ? slice.get(scenario.name) : scenario.rounds) ?? 5
         const replay = `--only ${scenario.name} --seed ${seed} --rounds ${times}`
-        await play(scenario, { seed, replay, counts }, (run) => runScenario(stack, scenario, times, run))
+        await play(scenario, { ...how, replay }, (run) => runScenario(stack, scenario, times, run))
       }
       const mixed = isSlice && some.some(({ mixes }) => mixes) && systemClock.monotonic() < giveUpAt
-      if (mixed && stack.kind.nodes === 1) await mixOn(stack, scenarios, sliceMixMinutes, seed, counts)
+      if (mixed && stack.kind.nodes === 1) await mixOn(stack, scenarios, sliceMixMinutes, how)
     })
   }
   return exitOf(counts, values.json)
 }
 
+type How = Omit<PlayOptions, 'replay'>
+
 async function mix(
   chosen: readonly Scenario[],
   minutes: number,
-  seed: number,
-  counts: Counts,
+  how: How,
 ): Promise<void> {
   const stacks = Map.groupBy(
     chosen.filter(({ mixes }) => mixes),
     ({ stack }) => stackName(stack),
   )
   for (const [{ stack }] of [...stacks.values()] as [Scenario][]) {
-    await onStack(stack, seed, (opened) => mixOn(opened, chosen, minutes / stacks.size, seed, counts))
+    await onStack(stack, how.seed, (opened) => mixOn(opened, chosen, minutes / stacks.size, how))
   }
 }
 
@@ -101,12 +105,11 @@ async function mixOn(
   stack: FaultStack,
   chosen: readonly Scenario[],
   minutes: number,
-  seed: number,
-  counts: Counts,
+  how: How,
 ): Promise<void> {
   const scenario = mixScenario(stack.kind)
-  const replay = `--mix ${Math.ceil(minutes)} --seed ${seed}`
-  await play(scenario, { seed, replay, counts }, (run) => runMix(stack, chosen, minutes, run))
+  const replay = `--mix ${Math.ceil(minutes)} --seed ${how.seed}`
+  await play(scenario, { ...how, replay }, (run) => runMix(stack, chosen, minutes, run))
 }
 
 async function onStack(
