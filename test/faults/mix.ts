@@ -3,7 +3,7 @@ import { now, pause } from './acts.ts'
 import type { FaultWorld } from './fault-world.ts'
 import { inWorld, roundRandom, type RoundResult, type RunOptions, type ScenarioRun } from './rounds.ts'
 import { stackName, type Injected, type Scenario, type StackKind } from './scenario.ts'
-import { smallCache } from './scenarios/settings.ts'
+import { labelled, smallCache } from './scenarios/settings.ts'
 import type { FaultStack } from './stack.ts'
 
 /** The world that a random mix of faults happens to: with labels and merged features. */
@@ -16,7 +16,8 @@ export function mixScenario(stack: StackKind): Scenario {
     stack,
     processes: 3,
     topology: smallCache,
-    inject: () => Promise.reject(new Error('a mix is played by playMix')),
+    ...labelled,
+    inject: () => Promise.reject(new Error('a mix is played by runMix')),
   }
 }
 
@@ -60,12 +61,13 @@ async function playStep(
       if (heal) heals.push(heal)
       await pause(random.below(3_000))
     }
-    for (const heal of heals) await heal()
+    for (let heal = heals.shift(); heal !== undefined; heal = heals.shift()) await heal()
     await world.refill()
     // Half of the time the next faults meet what is left of these.
     if (random.next() < 0.5) await world.steady()
   } catch (error) {
     world.violations.push(`step ${step}: ${error instanceof Error ? error.message : String(error)}`)
+    for (const heal of heals) await heal().catch(() => undefined) // the verdict needs processes that are awake
   }
   return done
 }

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { systemClock } from '../../src/time/system-clock.ts'
 import { summary } from '../support/judge.ts'
 import { defaultSessionTimeout, type FaultWorld } from './fault-world.ts'
 import { faultsDir, keep, machine } from './results.ts'
@@ -22,6 +23,8 @@ export interface PlayOptions {
   readonly logs: boolean
 }
 
+const nothingJudged = { events: 0, predictions: 0, alerts: 0, deadLetters: 0, commits: 0, drainedMs: 0 }
+
 export function say(line: string): void {
   process.stdout.write(`${line}\n`)
 }
@@ -41,8 +44,7 @@ export async function play(
     for (const [name, text] of world.logs()) writeFileSync(join(dir, `${name}.log`), text)
     say(`${tag}: the logs of its processes are in ${dir}`)
   }
-  try {
-    const done = await run({ seed, say: (line) => say(`${tag} ${line}`), keepLogs })
+  const keepResult = (done: ScenarioRun): void =>
     keep({
       scenario: scenario.name,
       group: scenario.group,
@@ -51,6 +53,10 @@ export async function play(
       ...done,
       on: machine(defaultSessionTimeout),
     })
+  const startedAt = systemClock.monotonic()
+  try {
+    const done = await run({ seed, say: (line) => say(`${tag} ${line}`), keepLogs })
+    keepResult(done)
     const { violations, events, drainedMs } = done.verdict
     for (const violation of summary(violations)) say(`${tag} VIOLATION ${violation}`)
     if (violations.length > 0) say(again)
@@ -60,6 +66,13 @@ export async function play(
     counts.events += events
     counts[violations.length === 0 ? 'passed' : 'failed']++
   } catch (error) {
+    // No verdict, but no success either: it stands in the report.
+    const message = `no verdict: ${error instanceof Error ? error.message : String(error)}`
+    keepResult({
+      rounds: [],
+      verdict: { ...nothingJudged, violations: [message] },
+      durationMs: systemClock.monotonic() - startedAt,
+    })
     say(`${tag} FAILED: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
     say(again)
     counts.failed++

@@ -37,7 +37,7 @@ export function report(
   const parts = [
     '# Fault report',
     '',
-    'Written by `npm run test:faults -- --report`; do not edit. What the suite does and how to run it: [exactly-once.md](exactly-once.md#where-it-is-tested).',
+    'Written by `npm run test:faults -- --report` from [fault-history.jsonl](fault-history.jsonl), one run a line; do not edit. How to run it: `npm run test:faults -- --help`; where else the protocol is tested: [exactly-once.md](exactly-once.md#where-it-is-tested).',
     '',
     '## What was run',
     '',
@@ -62,7 +62,9 @@ export function report(
     '| | fault | shown by |',
     '|---|---|---|',
     ...faults.map(({ id, kind, fault, tests = [] }) => {
-      const by = scenarios.filter(({ covers }) => covers.includes(id)).map(({ name }) => `\`${name}\``)
+      const by = scenarios
+        .filter(({ covers }) => covers.includes(id))
+        .map(({ name }) => `\`${name}\`${byScenario.has(name) ? '' : ' (not run)'}`)
       return `| ${kind} | ${fault} | ${[...by, ...tests.map(testLink)].join(', ')} |`
     }),
     '',
@@ -82,7 +84,7 @@ function machineLines(results: readonly Result[]): string[] {
   const several = (values: readonly (string | number)[]): string => [...new Set(values)].join(', ')
   const seeds = [...new Set(results.map(({ seed }) => seed))].toSorted((a, b) => a - b)
   return [
-    `- commits: ${several(results.map(({ on }) => on.commit))} (\`+\`: with changes not committed then)`,
+    `- commits: ${several(results.map(({ on }) => on.commit))}`,
     `- days: ${several(results.map(({ on }) => on.day))}`,
     `- Kafka ${several(results.map(({ on }) => on.kafka))} (KRaft, 1 and 3 brokers), Redis ${several(results.map(({ on }) => on.redis))}, ${several(results.map(({ on }) => on.cores))} cores`,
     `- session timeout ${several(results.map(({ on }) => on.sessionTimeout))}, except in \`kill-defaults\` and \`kill-named\`, which have the product's default of 6 s`,

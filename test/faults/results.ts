@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { kafkaVersion } from '../../src/stack/kafka-server.ts'
@@ -34,6 +34,8 @@ export interface Machine {
 export const root = join(import.meta.dirname, '..', '..')
 export const faultsDir = join(root, '.millrace', 'faults')
 const resultsDir = join(faultsDir, 'results')
+/** One run a line; what the report is made of. */
+const historyFile = join(root, 'docs', 'fault-history.jsonl')
 
 export function machine(sessionTimeout: string): Machine {
   return {
@@ -50,24 +52,41 @@ function commitOf(): string {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   try {
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', 'src') === '' ? '' : '+')
+    return (
+      git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', 'src', 'test') === '' ? '' : '+')
+    )
   } catch {
     return 'unknown'
   }
 }
 
+/** Whole milliseconds are all that these times mean. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Math.round(value) : value
+}
+
 export function keep(result: Result): void {
   mkdirSync(resultsDir, { recursive: true })
   const name = `${result.scenario}-${result.seed}-${Date.now()}.json`
-  writeFileSync(join(resultsDir, name), `${JSON.stringify(result)}\n`)
+  writeFileSync(join(resultsDir, name), `${JSON.stringify(result, rounded)}\n`)
 }
 
-/** All runs kept, oldest first. */
-export function kept(): Result[] {
+/** Of runs of a commit that everybody can check out: only these are published. */
+function isPublic({ on }: Result): boolean {
+  return /^[0-9a-f]+$/.test(on.commit)
+}
+
+/** All runs, oldest first: those published before, and those of this checkout, which are added to them. */
+export function published(): Result[] {
   mkdirSync(resultsDir, { recursive: true })
+  const lines = new Set(existsSync(historyFile) ? readFileSync(historyFile, 'utf8').split('\n') : [])
+  lines.delete('')
   const stamp = (name: string): number => Number(/-(\d+)\.json$/.exec(name)?.[1])
-  return readdirSync(resultsDir)
-    .filter((name) => name.endsWith('.json'))
-    .toSorted((a, b) => stamp(a) - stamp(b))
-    .map((name) => JSON.parse(readFileSync(join(resultsDir, name), 'utf8')) as Result)
+  const names = readdirSync(resultsDir).filter((name) => name.endsWith('.json'))
+  for (const name of names.toSorted((a, b) => stamp(a) - stamp(b))) {
+    const text = readFileSync(join(resultsDir, name), 'utf8').trim()
+    if (isPublic(JSON.parse(text) as Result)) lines.add(text)
+  }
+  writeFileSync(historyFile, [...lines].map((line) => `${line}\n`).join(''))
+  return [...lines].map((line) => JSON.parse(line) as Result)
 }

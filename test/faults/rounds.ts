@@ -88,6 +88,9 @@ function text(ms: number | null): string {
   return ms === null ? 'never' : `${Math.round(ms)} ms`
 }
 
+/** Says that the harness failed, not the service. */
+export const notInjected = 'the fault could not be injected'
+
 /** Injects, measures, heals, and waits until all is well again. */
 export async function playRound(world: FaultWorld, random: Random, round: number): Promise<RoundResult> {
   const lagBefore = Math.max(world.meter.lag, world.normalLag)
@@ -100,7 +103,8 @@ export async function playRound(world: FaultWorld, random: Random, round: number
     await world.steady()
     return { what: injected.what, ...recovered }
   } catch (error) {
-    const what = injected?.what ?? 'the fault could not be injected'
+    await injected?.heal?.().catch(() => undefined) // the verdict needs processes that are awake
+    const what = injected?.what ?? notInjected
     world.violations.push(
       `round ${round} (${what}): ${error instanceof Error ? error.message : String(error)}`,
     )

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { mixScenario, runMix } from './mix.ts'
 import { play, say, type Counts, type PlayOptions } from './play.ts'
 import { writeReport } from './report.ts'
-import { kept } from './results.ts'
+import { published } from './results.ts'
 import { runScenario } from './rounds.ts'
 import { sabotage } from './sabotage.ts'
 import { keptSabotages } from './sabotage-results.ts'
@@ -28,7 +28,8 @@ const usage = `npm run test:faults -- [options]
   --mix MINUTES          a random mix of faults instead of one scenario after another
   --sabotage             makes mistakes in a copy of the source, which must be noticed (--only: these)
   --json FILE            writes {"passed", "failed"} there
-  --report               writes docs/fault-report.md from all results kept in .millrace/faults, and runs nothing
+  --report               adds the runs of clean commits in .millrace/faults to docs/fault-history.jsonl, writes
+                         docs/fault-report.md from all that are there, and runs nothing
 `
 
 const options = {
@@ -49,7 +50,7 @@ const options = {
 async function main(): Promise<number> {
   const { values } = parseArgs({ options })
   if (values.help) return saying(usage)
-  if (values.report) return saying(writeReport(scenarios, kept(), keptSabotages()))
+  if (values.report) return saying(writeReport(scenarios, published(), keptSabotages()))
   if (values.sabotage) return exitOf(await sabotage(values.only), values.json)
   const isSlice = values.slice !== undefined
   if (isSlice && values.slice !== 'ci') throw new RangeError(`no slice ${values.slice}; there is: ci`)
@@ -87,11 +88,7 @@ async function main(): Promise<number> {
 
 type How = Omit<PlayOptions, 'replay'>
 
-async function mix(
-  chosen: readonly Scenario[],
-  minutes: number,
-  how: How,
-): Promise<void> {
+async function mix(chosen: readonly Scenario[], minutes: number, how: How): Promise<void> {
   const stacks = Map.groupBy(
     chosen.filter(({ mixes }) => mixes),
     ({ stack }) => stackName(stack),

@@ -7,6 +7,7 @@ import { cacheDir } from '../../src/stack/cache.ts'
 import { endTogether } from '../support/end-together.ts'
 import { say, type Counts } from './play.ts'
 import { root } from './results.ts'
+import { notInjected } from './rounds.ts'
 import { keepSabotages, type SabotageResult } from './sabotage-results.ts'
 import { sabotages, type Edit, type Sabotage } from './sabotages.ts'
 
@@ -49,7 +50,11 @@ async function shown(copy: string, { name, edits, shown: to }: Sabotage): Promis
         ? ['test/faults/run.ts', '--only', to.scenario, '--rounds', String(to.rounds)]
         : ['node_modules/vitest/vitest.mjs', 'run', to.test, '-t', to.named]
     const { code, output } = await run(copy, args)
-    return { name, by, violation: code === 0 ? null : firstViolation(output) }
+    if (code === 0) return { name, by, violation: null }
+    const violation = 'scenario' in to ? violationOf(output) : failureOf(output, to.named)
+    if (violation === null)
+      throw new Error(`${name}: ${by} failed for another reason:\n${output.slice(-2_000)}`)
+    return { name, by, violation }
   } finally {
     for (const [file, text] of originals) writeFileSync(join(copy, file), text)
   }
@@ -79,12 +84,19 @@ async function run(copy: string, args: readonly string[]): Promise<{ code: numbe
   return { code: code ?? 1, output: Buffer.concat(chunks).toString() }
 }
 
-/** The line that says what went wrong; of the suite or of vitest. */
-function firstViolation(output: string): string {
+/** The first violation that the suite names; a fault that could not be injected is none. */
+function violationOf(output: string): string | null {
+  const found = output.split('\n').find((line) => line.includes(' VIOLATION ') && !line.includes(notInjected))
+  return found?.split(' VIOLATION ')[1] ?? null
+}
+
+/** Why vitest says that this test failed; null: it did not. */
+function failureOf(output: string, named: string): string | null {
   const lines = output.split('\n').map((line) => line.trim())
-  const violation = lines.find((line) => line.includes(' VIOLATION '))?.split(' VIOLATION ')[1]
-  const failure = lines.find((line) => /^(AssertionError|Error|TypeError|MillraceError)/.test(line))
-  const difference = lines.find((line) => /^[+-] +["']/.test(line))
-  const words = violation ?? [failure, difference].filter((line) => line !== undefined).join(' ')
-  return words === '' ? (lines.findLast((line) => line !== '') ?? 'it ended without a word') : words
+  const failed = lines.findIndex((line) => line.startsWith('FAIL ') && line.includes(named))
+  if (failed < 0) return null
+  const after = lines.slice(failed + 1)
+  const reason = after.find((line) => /^(AssertionError|Error|TypeError|MillraceError)/.test(line))
+  const difference = after.find((line) => /^[+-] +["']/.test(line))
+  return [reason, difference].filter((line) => line !== undefined).join(' ')
 }

@@ -72,6 +72,11 @@ export interface Scenario {
   readonly inject: (world: FaultWorld, random: Random, round: number) => Promise<Injected>
 }
 
+/** In which a namespace keeps its entities there. */
+export function bucketsOf({ redis }: StackKind): number {
+  return redis === 'cluster' ? 64 : 1
+}
+
 export function stackName({ nodes, redis }: StackKind): string {
   return `${nodes} broker${nodes === 1 ? '' : 's'}, Redis ${redis}`
 }

@@ -7,6 +7,7 @@ import { stateProblems } from '../support/judge-state.ts'
 import { readOutputs } from '../support/outputs.ts'
 import { readCommitted } from '../support/referee.ts'
 import type { FaultWorld } from './fault-world.ts'
+import { bucketsOf } from './scenario.ts'
 
 export interface Verdict {
   readonly violations: readonly string[]
@@ -47,11 +48,19 @@ export async function judge(world: FaultWorld): Promise<Verdict> {
   ])
   const input = traffic.logged(logs.flat())
   const { plan } = card
+  if (positions.length !== card.sourceTopics.length * card.partitions)
+    violations.push(`I1: only ${positions.length} partitions have a committed position`)
   const check = scenario.check ?? {}
   violations.push(
     ...problemsOf({ plan, input, positions, outputs }, check),
-    ...commitProblems(commits),
-    ...stateProblems(plan, fold(input, plan, check.unseen ?? (() => false)), positions, state),
+    ...commitProblems(commits, positions),
+    ...stateProblems(
+      plan,
+      fold(input, plan, check.unseen ?? (() => false)),
+      positions,
+      state,
+      bucketsOf(scenario.stack),
+    ),
   )
   return {
     violations,
@@ -85,8 +94,9 @@ async function isCommitted({ card }: FaultWorld): Promise<boolean> {
   return true
 }
 
-async function isFlushed({ card, store }: FaultWorld): Promise<boolean> {
+async function isFlushed({ card, store, scenario }: FaultWorld): Promise<boolean> {
   const [{ watermarks }, positions] = await Promise.all([store.state(card.namespace), card.positions()])
+  if (watermarks.size !== bucketsOf(scenario.stack)) return false
   return positions.every(({ topic, partition, offset }) =>
     [...watermarks.values()].every((texts) => {
       const text = texts.get(`${topic}:${partition}`)

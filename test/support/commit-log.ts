@@ -1,4 +1,5 @@
 import { parseMetadata } from '../../src/pipeline/metadata.ts'
+import type { Position } from './card-world.ts'
 import { placeOf } from './evidence.ts'
 import { readCommitted } from './referee.ts'
 
@@ -62,19 +63,32 @@ function compact(bytes: Buffer, at: number): string {
   }
 }
 
-/** I4: an input's committed offset never goes back within an incarnation, and every commit names its own offset. */
-export function commitProblems(commits: readonly Commit[]): string[] {
-  const last = new Map<string, number>()
-  return commits.flatMap((commit) => {
+/**
+ * I4: an input's committed offset never goes back, every commit names its own offset, and nothing begins a new
+ * incarnation; `positions` is what the group has committed in the end, which the log must end with.
+ */
+export function commitProblems(commits: readonly Commit[], positions: readonly Position[]): string[] {
+  const last = new Map<string, { readonly offset: number; readonly incarnation: string }>()
+  const problems = commits.flatMap((commit) => {
     const metadata = parseMetadata(commit.metadata)
     const place = placeOf(commit)
     if (metadata === null || metadata.offset !== commit.offset)
       return [`I4: ${place} has a commit of ${commit.offset} with metadata of ${metadata?.offset}`]
-    const life = `${place}|${metadata.incarnation}`
-    const before = last.get(life) ?? -1
-    last.set(life, commit.offset)
-    return commit.offset < before
-      ? [`I4: ${place} went back from ${before} to ${commit.offset} (incarnation ${metadata.incarnation})`]
+    const { incarnation } = metadata
+    const before = last.get(place) ?? { offset: -1, incarnation }
+    last.set(place, { offset: commit.offset, incarnation })
+    if (incarnation !== before.incarnation)
+      return [
+        `I4: ${place} has incarnation ${incarnation} at ${commit.offset}, before it ${before.incarnation}`,
+      ]
+    return commit.offset < before.offset
+      ? [`I4: ${place} went back from ${before.offset} to ${commit.offset}`]
       : []
   })
+  for (const position of positions) {
+    const place = placeOf(position)
+    if (last.get(place)?.offset !== position.offset)
+      problems.push(`I4: ${place} is at ${position.offset}, its commits end with ${last.get(place)?.offset}`)
+  }
+  return problems
 }

@@ -146,7 +146,8 @@ function rowProblems(
   const visibleTo = prediction.entityWatermarks ?? {}
   const row = oracleRow({ ...question, visible, visibleTo })
   const problems = compare(name, prediction, row.numbers)
-  if (complete && !prediction.flags.includes('unaligned')) {
+  if (complete && prediction.flags.includes('unaligned')) problems.push(`I9: ${name} is unaligned`)
+  if (complete) {
     const all = new Map([...visible.keys()].map((input) => [input, Infinity]))
     problems.push(
       ...compare(`${name} (complete)`, prediction, oracleRow({ ...question, visible: all }).numbers),

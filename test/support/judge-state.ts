@@ -22,6 +22,7 @@ export interface StoredPart {
 }
 
 /**
+ * `buckets`: that there must be.
  * I5: what Redis holds of an input is what a fold over its log below W gives, as far as a window can still see it.
  * I6: no W is beyond what is committed. To be asked when nobody writes.
  */
@@ -30,11 +31,16 @@ export function stateProblems(
   history: History,
   positions: readonly Position[],
   state: StoredState,
+  buckets: number,
 ): string[] {
   const committed = new Map(positions.map((one) => [placeOf(one), one.offset]))
   const byInput = Map.groupBy(history.values(), ({ event }) => placeOf(event.raw))
   const problems: string[] = []
+  if (state.watermarks.size !== buckets)
+    problems.push(`I5: Redis holds watermarks of ${state.watermarks.size} buckets, not ${buckets}`)
   for (const [bucket, watermarks] of state.watermarks) {
+    for (const input of committed.keys())
+      if (!watermarks.has(input)) problems.push(`I5: bucket ${bucket} has no watermark of ${input}`)
     for (const [input, text] of watermarks) {
       const w = parseWatermark(text)
       const place = `${input} bucket ${bucket}`

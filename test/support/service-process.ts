@@ -117,10 +117,19 @@ export class ServiceProcess {
     await this.exited
   }
 
-  /** SIGTERM: drains. */
+  /** SIGTERM: drains. One that does not end is killed, which its exit tells. */
   async stop(): Promise<Exit> {
+    this.signal('SIGCONT') // asleep it would not hear
     this.signal('SIGTERM')
-    return this.exited
+    const waited = new AbortController()
+    const late = systemClock.sleep(stopMaxMs, waited.signal).then(
+      () => this.signal('SIGKILL'),
+      () => undefined,
+    )
+    const exit = await this.exited
+    waited.abort()
+    await late
+    return exit
   }
 
   /** The log for people, its last lines. */
@@ -145,6 +154,8 @@ export class ServiceProcess {
 
 /** A start on two busy cores takes 3 s, a takeover from a dead member its session timeout. */
 const waitMaxMs = 40_000
+/** Above all deadlines of a drain together. */
+const stopMaxMs = 60_000
 
 function parseLine(line: string): LogLine {
   if (!line.startsWith('{')) return { msg: line }

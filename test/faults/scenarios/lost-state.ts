@@ -1,5 +1,6 @@
 import { parseWatermark } from '../../../src/pipeline/watermark.ts'
 import type { FaultWorld } from '../fault-world.ts'
+import { bucketsOf } from '../scenario.ts'
 
 /** Redis holds again, in every bucket, what was committed at this monotonic time. */
 export async function flushedTo(
@@ -8,7 +9,7 @@ export async function flushedTo(
 ): Promise<boolean> {
   const texts = await store.watermarks(card.namespace).catch(() => [])
   const byInput = Map.groupBy(texts, ([input]) => input)
-  const buckets = scenario.stack.redis === 'cluster' ? 64 : 1
+  const buckets = bucketsOf(scenario.stack)
   return partitions.every((partition) => {
     const input = `${topic}:${partition}`
     const found = (byInput.get(input) ?? []).map(([, text]) => parseWatermark(text)?.offset ?? -1)
@@ -21,4 +22,10 @@ export async function offsetsApart({ store, card }: FaultWorld, input: string): 
   const texts = await store.watermarks(card.namespace)
   const offsets = texts.filter(([name]) => name === input).map(([, text]) => parseWatermark(text)?.offset)
   return new Set(offsets).size
+}
+
+/** Deletes every part and leaves the watermarks. */
+export async function dropParts({ redis, card }: FaultWorld): Promise<void> {
+  const script = `for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end`
+  for (const kind of ['p', 'm']) await redis.command('EVAL', script, 0, `${card.namespace}:{*}:${kind}:*`)
 }

@@ -11,9 +11,13 @@ import { oneBroker, smallCache, smallSlices, threeBrokers } from './settings.ts'
 /** Soon given up, so that what is delayed arrives after the abort and the next claim. */
 const hasty = { ...smallSlices, kafka: { transactionTimeout: '2s' } } as const
 const base = { group: 'network', stack: oneBroker, processes: 2, topology: smallSlices } as const
-const lateMs = 4_000
+/** By then the transaction is given up. */
+const givenUpMs = 2_300
 
-/** One request of a transaction is held up until the transaction is given up, and arrives in the middle of later ones. */
+/**
+ * One request of a transaction is held up while its client gives the transaction up, loses its connections, and the
+ * partition is claimed again; then it arrives in the middle of later transactions.
+ */
 function late(name: string, summary: string, id: string, point: Point): Scenario {
   return {
     ...base,
@@ -21,9 +25,42 @@ function late(name: string, summary: string, id: string, point: Point): Scenario
     summary,
     covers: [id],
     topology: hasty,
-    inject: (world, random) =>
-      onRequest(world, random, point, { kind: 'delay', ms: lateMs + random.below(1_000), overtake: true }),
+    inject: (world, random) => arriveLate(world, random, point),
   }
+}
+
+async function arriveLate(world: FaultWorld, random: Random, point: Point): Promise<Injected> {
+  await pause(random.below(300))
+  const seat = await world.victim(random)
+  const affected = seat.partitions(world.topic, alive)
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  const held = armed(seat, point, { kind: 'hold', until: released, overtake: true }, random)
+  try {
+    await reached(world, held, `${point.on} of ${seat.name} passes`)
+    const at = now()
+    const partition = partitionOf(await held.hit)
+    await pause(givenUpMs)
+    const claims = world.seats.map((one) =>
+      one.onKafka({ on: 'InitProducerId', at: 'reply', where: isOf(partition), action: noted }),
+    )
+    for (const wire of seat.route.kafka) {
+      wire.cut('reset')
+      wire.cut(null)
+    }
+    await world.until('the partition is claimed again', () => claims.some(({ hits }) => hits > 0))
+    for (const claim of claims) claim.remove()
+    await pause(random.below(500))
+    return { what: `${point.on} of ${seat.name} came after the next claim`, at, affected }
+  } finally {
+    release()
+  }
+}
+
+const noted = { kind: 'call', run: () => {} } as const
+
+/** Of the scored topic, whose transaction it is. */
+function partitionOf({ bytes }: { readonly bytes: Buffer }): number {
+  return Number(transactionalIdOf(bytes)?.split(nameSeparator).at(-1))
 }
 
 async function onRequest(

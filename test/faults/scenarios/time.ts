@@ -1,7 +1,7 @@
 import { kill, now, pause } from '../acts.ts'
 import type { Scenario } from '../scenario.ts'
-import { flushedTo } from './lost-state.ts'
-import { oneBroker, smallCache, smallSlices } from './settings.ts'
+import { dropParts, flushedTo } from './lost-state.ts'
+import { labelled, oneBroker, smallCache, smallSlices } from './settings.ts'
 
 const base = { group: 'time', stack: oneBroker, processes: 2, topology: smallSlices } as const
 const stepMs = 3_000
@@ -39,17 +39,25 @@ export const timeScenarios: readonly Scenario[] = [
     ...base,
     name: 'outage-beyond-margin',
     summary:
-      'nothing is written for longer than store.outageMax, then a process is killed (times from the kill)',
+      'nothing is written for longer than store.outageMax, all parts are gone, then a process is killed (times from the kill)',
     covers: ['time-outage'],
     topology: { ...smallSlices, store: { outageMax: '1m' } }, // the least there is
     rounds: 1,
     inject: async (world, random) => {
       const { rate } = world.traffic
       world.traffic.rate = 0
-      await pause(62_000)
+      await pause(50_000)
+      const lines = world.running.map(({ process }) => [process, process.lines.length] as const)
+      // As their expiry would later; W says nothing of it. Who owns them still has them in memory.
+      await dropParts(world)
+      await pause(12_000)
       const injected = await kill(world, random, '62 s without events')
       world.traffic.rate = rate
-      return injected
+      const rebuilt = (): boolean =>
+        lines.some(([process, from]) =>
+          process.lines.slice(from).some(({ detail = '' }) => detail.startsWith('rebuilding')),
+        )
+      return { ...injected, mended: async () => rebuilt() }
     },
   },
   {
@@ -59,8 +67,7 @@ export const timeScenarios: readonly Scenario[] = [
       'labels stand still while transactions go on, a process is killed meanwhile (times from the end)',
     covers: ['time-labels'],
     topology: smallCache,
-    rate: 100,
-    traffic: { labels: true, lateShare: 0, customers: 40, terminals: 60, stepMs: 2_700_000 },
+    ...labelled,
     inject: async (world, random) => {
       world.traffic.holdLabels()
       await pause(1_000 + random.below(2_000))
