@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: pure,
+          maxWorkers: 2, // by itself Vitest leaves one of two cores idle
           testTimeout: 30_000, // the longest takes 2 s; a busy machine may take ten times as long
           sequence: { groupOrder: 0 },
         },

@@ -6,7 +6,7 @@ export interface ModelIdentity {
 }
 
 /** Flags a prediction may carry. */
-export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap' | 'duplicate-id'
+export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap'
 
 /** One scored event. Published as JSON (schemas/output/prediction.schema.json) or Avro. */
 export interface Prediction {

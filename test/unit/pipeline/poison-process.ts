@@ -30,7 +30,8 @@ export class Process {
   readonly clock: Clock = {
     now: () => systemClock.now(),
     monotonic: () => systemClock.monotonic(),
-    sleep: (ms, signal) => this.alive(systemClock.sleep(ms, signal)),
+    // No deed takes longer; a back-off may be of seconds.
+    sleep: (ms, signal) => this.alive(systemClock.sleep(Math.min(ms, 20), signal)),
   }
 
   die(): void {

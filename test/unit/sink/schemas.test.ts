@@ -23,7 +23,7 @@ const alerts: fc.Arbitrary<Alert> = fc
     time: fc.nat(),
     score: fc.double({ min: 0, max: 1, noNaN: true }),
     offset: fc.nat({ max: 2 ** 48 }),
-    flags: fc.subarray(['late', 'unaligned', 'capped', 'gap', 'duplicate-id'] as const),
+    flags: fc.subarray(['late', 'unaligned', 'capped', 'gap'] as const),
     features: fc.option(numbers, { nil: undefined }),
     values: fc.option(numbers, { nil: undefined }),
     watermarks: fc.option(fc.constant({ 'card.labels:0': 981 })),
