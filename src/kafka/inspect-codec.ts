@@ -92,23 +92,6 @@ export function decodeMetadata(payload: Buffer): DescribedTopic[] {
   })
 }
 
-/** FindCoordinator, the first version that also finds those of transactions. */
-export const coordinatorRequest = { apiKey: 10, apiVersion: 1, apiName: 'FindCoordinator' } as const
-
-export type CoordinatorKind = 'group' | 'transaction'
-
-export function encodeCoordinator(key: string, kind: CoordinatorKind): Buffer {
-  return new Writer().text(key).byte(kind === 'group' ? 0 : 1).bytes
-}
-
-export function decodeCoordinator(payload: Buffer): { readonly errorCode: number; readonly nodeId: number } {
-  const read = new Reader(payload)
-  read.skip(4) // throttle time
-  const errorCode = read.int16()
-  read.text() // error message
-  return { errorCode, nodeId: read.int32() }
-}
-
 /** DescribeGroups, the first version with authorised operations. */
 export const groupsRequest = { apiKey: 15, apiVersion: 3, apiName: 'DescribeGroups' } as const
 

@@ -6,13 +6,10 @@ import { version } from '../version.ts'
 import { kafkaConfig } from './client.ts'
 import { isProtocolError, kafkaError } from './errors.ts'
 import {
-  coordinatorRequest,
-  decodeCoordinator,
   decodeFeatures,
   decodeGroup,
   decodeMetadata,
   decodeTransaction,
-  encodeCoordinator,
   encodeGroup,
   encodeMetadata,
   encodeTransaction,
@@ -21,7 +18,6 @@ import {
   metadataRequest,
   transactionsRequest,
   versionsRequest,
-  type CoordinatorKind,
   type DescribedGroup,
   type DescribedTopic,
 } from './inspect-codec.ts'
@@ -34,10 +30,10 @@ export interface KafkaInspector {
   brokers(): Promise<readonly BrokerFacts[]>
   /** Settings by name; KAFKA_UNAUTHORISED without DescribeConfigs on the cluster. */
   brokerSettings(nodeId: number): Promise<Settings>
-  /** Those that do not exist, or may not be seen, are left out. */
-  topics(topics: readonly string[]): Promise<ReadonlyMap<string, DescribedTopic>>
+  topics(topics: readonly string[]): Promise<TopicsSeen>
   topicSettings(topics: readonly string[]): Promise<ReadonlyMap<string, Settings>>
-  group(group: string): Promise<DescribedGroup>
+  /** Asked of every broker: looking for the coordinator would create its topic. Null: none of them coordinates it. */
+  group(group: string): Promise<DescribedGroup | null>
   offsets(group: string, topic: string): Promise<ReadonlyMap<number, CommittedOffset>>
   /** Log start and high watermark by partition. */
   logRanges(topic: string): Promise<ReadonlyMap<number, { readonly start: number; readonly end: number }>>
@@ -55,6 +51,12 @@ export interface BrokerFacts {
   readonly release: string | null
 }
 
+export interface TopicsSeen {
+  readonly found: ReadonlyMap<string, DescribedTopic>
+  /** Without the right to describe them; whether they exist is not told either. */
+  readonly hidden: ReadonlySet<string>
+}
+
 export type Settings = ReadonlyMap<string, string>
 
 export interface CommittedOffset {
@@ -64,8 +66,10 @@ export interface CommittedOffset {
 
 const transactionUnauthorised = 53
 const groupUnauthorised = 30
-/** Loading, or being elected. */
-const coordinatorPasses = new Set([14, 15])
+const topicUnauthorised = 29
+const notCoordinator = 16
+/** Loading, being elected, or moving. */
+const coordinatorPasses = new Set([14, 15, notCoordinator])
 const coordinatorTriesMax = 20
 const coordinatorPauseMs = 100
 
@@ -82,20 +86,20 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
     }
   }
   const seed = (): Promise<RawBroker> => seedBroker(cluster)
-  // kafkajs hides why a coordinator was not found.
-  const coordinator = async (key: string, kind: CoordinatorKind): Promise<RawBroker> => {
-    for (let tries = 1; ; tries++) {
-      const bytes = encodeCoordinator(key, kind)
-      const { errorCode, nodeId } = await exchange(await seed(), coordinatorRequest, bytes, decodeCoordinator)
-      if (errorCode === 0) {
-        await cluster.refreshMetadata()
-        return cluster.findBroker({ nodeId: String(nodeId) })
-      }
-      if (!coordinatorPasses.has(errorCode) || tries >= coordinatorTriesMax) {
-        throw refused(`looking for the coordinator of ${key}`, errorCode)
-      }
-      await clock.sleep(coordinatorPauseMs)
-    }
+  const askAll = async (group: string): Promise<readonly DescribedGroup[]> => {
+    await seed()
+    await cluster.refreshMetadata()
+    const answers = await Promise.allSettled(
+      cluster.getNodeIds().map(async (nodeId) => {
+        const broker = await cluster.findBroker({ nodeId })
+        return exchange(broker, groupsRequest, encodeGroup(group), decodeGroup)
+      }),
+    )
+    const failed = answers.find((one) => one.status === 'rejected')
+    const told = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    // The one that is silent may be the one that knows.
+    if (failed && told.every(({ errorCode }) => coordinatorPasses.has(errorCode))) throw failed.reason
+    return told
   }
   let connecting: Promise<void> | null = null
   const connected = async (): Promise<Admin> => {
@@ -134,7 +138,7 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
     topics: (topics) =>
       ask(`describing ${topics.join(', ')}`, async () => {
         const found = await exchange(await seed(), metadataRequest, encodeMetadata(topics), decodeMetadata)
-        return new Map(found.filter(({ errorCode }) => errorCode === 0).map((one) => [one.topic, one]))
+        return topicsSeen(found)
       }),
     topicSettings: (topics) =>
       ask(`reading the settings of ${topics.join(', ')}`, async () =>
@@ -142,10 +146,18 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
       ),
     group: (group) =>
       ask(`describing group ${group}`, async () => {
-        const bytes = encodeGroup(group)
-        const found = await exchange(await coordinator(group, 'group'), groupsRequest, bytes, decodeGroup)
-        if (found.errorCode !== 0) throw refused(`describing group ${group}`, found.errorCode)
-        return found
+        for (let tries = 1; ; tries++) {
+          const answers = await askAll(group)
+          const found = answers.find(({ errorCode }) => !coordinatorPasses.has(errorCode))
+          if (found?.errorCode === 0) return found
+          if (found) throw refused(`describing group ${group}`, found.errorCode)
+          if (tries >= coordinatorTriesMax) {
+            const passing = answers.find(({ errorCode }) => errorCode !== notCoordinator)
+            if (passing) throw refused(`describing group ${group}`, passing.errorCode)
+            return null
+          }
+          await clock.sleep(coordinatorPauseMs)
+        }
       }),
     offsets: (group, topic) =>
       ask(`reading the offsets of group ${group} in ${topic}`, async () => {
@@ -164,15 +176,10 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
       }),
     mayDescribeTransaction: (transactionalId) =>
       ask(`describing transactional id ${transactionalId}`, async () => {
-        try {
-          const broker = await coordinator(transactionalId, 'transaction')
-          const bytes = encodeTransaction(transactionalId)
-          const { errorCode } = await exchange(broker, transactionsRequest, bytes, decodeTransaction)
-          return errorCode !== transactionUnauthorised
-        } catch (error) {
-          if (error instanceof MillraceError && error.code === 'KAFKA_UNAUTHORISED') return false
-          throw error
-        }
+        // Rights are looked at by any broker, before it says that another one coordinates the id, or that there is none.
+        const bytes = encodeTransaction(transactionalId)
+        const { errorCode } = await exchange(await seed(), transactionsRequest, bytes, decodeTransaction)
+        return errorCode !== transactionUnauthorised
       }),
     hasAuthorizer: () =>
       ask('asking for ACLs', async () => {
@@ -189,6 +196,16 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
       await cluster.disconnect().catch(() => {}) // nothing is left open on the other side
       if (connecting) await admin.disconnect().catch(() => {})
     },
+  }
+}
+
+/** A topic that may not be described and one that does not exist are told apart: the first may well be there. */
+export function topicsSeen(described: readonly DescribedTopic[]): TopicsSeen {
+  return {
+    found: new Map(described.filter(({ errorCode }) => errorCode === 0).map((one) => [one.topic, one])),
+    hidden: new Set(
+      described.filter(({ errorCode }) => errorCode === topicUnauthorised).map(({ topic }) => topic),
+    ),
   }
 }
 

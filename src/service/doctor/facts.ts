@@ -3,6 +3,7 @@ import { MillraceError } from '../../errors.ts'
 import { allWatermarks } from '../../features/store.ts'
 import { createRedisStore, featureScripts } from '../../features/redis-store.ts'
 import { openKafkaClient } from '../../kafka/client.ts'
+import type { KafkaAdmin } from '../../kafka/admin.ts'
 import { kafkaError } from '../../kafka/errors.ts'
 import { openKafkaInspector } from '../../kafka/inspect.ts'
 import type { BrokerFacts, CommittedOffset, KafkaInspector, Settings } from '../../kafka/inspect.ts'
@@ -33,18 +34,19 @@ export interface Facts {
   /** Of every broker. */
   readonly brokerSettings: Fact<readonly Settings[]>
   readonly topics: Fact<ReadonlyMap<string, DescribedTopic>>
+  /** Topics this principal may not describe; whether they exist is not told either. */
+  readonly hidden: ReadonlySet<string>
   readonly topicSettings: Fact<ReadonlyMap<string, Settings>>
   readonly clusterId: Fact<string>
   readonly lives: Fact<ReadonlyMap<string, TopicLife>>
-  /** Null: nobody ever joined a group on this cluster. */
+  /** Null: no broker coordinates it. Unless the topic of offsets is hidden, nobody ever joined a group on this cluster. */
   readonly group: Fact<DescribedGroup | null>
   /** By source topic and partition. */
   readonly positions: Fact<ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>>
   readonly ranges: Fact<
     ReadonlyMap<string, ReadonlyMap<number, { readonly start: number; readonly end: number }>>
   >
-  /** Null: no transaction was ever made on this cluster. */
-  readonly mayDescribeTransactions: Fact<boolean | null>
+  readonly mayDescribeTransactions: Fact<boolean>
   readonly hasAuthorizer: Fact<boolean | null>
   readonly redis: Fact<RedisFacts>
   /** W by bucket and input. */
@@ -93,6 +95,7 @@ type KafkaFacts = Pick<
   | 'brokers'
   | 'brokerSettings'
   | 'topics'
+  | 'hidden'
   | 'topicSettings'
   | 'clusterId'
   | 'lives'
@@ -108,46 +111,64 @@ async function kafkaFacts(parts: FactParts): Promise<KafkaFacts> {
   const inspector = openKafkaInspector(plan.kafka, parts.clock, parts.log)
   const client = openKafkaClient({ ...parts, plan: plan.kafka })
   try {
-    const brokers = await fact(parts, 'asking for the brokers', () => inspector.brokers())
-    if ('error' in brokers) return unansweredBy(brokers.error)
-    const names = topicNames(plan)
-    const topics = await fact(parts, 'describing topics', () =>
-      inspector.topics([...names, offsetsTopic, transactionsTopic]),
-    )
-    const found = 'value' in topics ? [...topics.value.keys()] : []
-    const sources = plan.sources.map(({ topic }) => topic).filter((topic) => found.includes(topic))
-    const hasGroups = found.includes(offsetsTopic)
-    const perTopic = async <T>(ask: (topic: string) => Promise<T>): Promise<ReadonlyMap<string, T>> =>
-      new Map(await Promise.all(sources.map(async (topic) => [topic, await ask(topic)] as const)))
-    // Looking for a coordinator would create the topic.
-    const group = await fact(parts, 'describing the group', async () =>
-      hasGroups ? inspector.group(plan.kafka.group) : null,
-    )
-    const isHidden = 'error' in group && group.error.code === 'KAFKA_UNAUTHORISED'
-    return {
-      brokers,
-      topics,
-      group,
-      brokerSettings: await fact(parts, 'reading broker settings', () =>
-        Promise.all(brokers.value.map(({ nodeId }) => inspector.brokerSettings(nodeId))),
-      ),
-      topicSettings: await fact(parts, 'reading topic settings', () => inspector.topicSettings(found)),
-      clusterId: await fact(parts, 'reading the cluster id', () => client.admin.clusterId()),
-      lives: await fact(parts, 'reading topic ids', () => client.admin.topicLives(sources)),
-      positions: isHidden
-        ? group
-        : await fact(parts, 'reading the offsets of the group', () =>
-            perTopic(async (topic) => (hasGroups ? inspector.offsets(plan.kafka.group, topic) : new Map())),
-          ),
-      ranges: await fact(parts, 'reading log ranges', () => perTopic((topic) => inspector.logRanges(topic))),
-      mayDescribeTransactions: await fact(parts, 'describing transactional ids', () =>
-        mayDescribeTransactions(inspector, plan, found),
-      ),
-      hasAuthorizer: await fact(parts, 'asking for ACLs', () => inspector.hasAuthorizer()),
-    }
+    return await askKafka(parts, inspector, client.admin)
   } finally {
     await inspector.close()
     await client.close()
+  }
+}
+
+/** Exported for tests. */
+export async function askKafka(
+  parts: FactParts,
+  inspector: KafkaInspector,
+  admin: Pick<KafkaAdmin, 'clusterId' | 'topicLives'>,
+): Promise<KafkaFacts> {
+  const { plan } = parts
+  const brokers = await fact(parts, 'asking for the brokers', () => inspector.brokers())
+  if ('error' in brokers) return unansweredBy(brokers.error)
+  const names = topicNames(plan)
+  const topics = await fact(parts, 'describing topics', () =>
+    inspector.topics([...names, offsetsTopic, transactionsTopic]),
+  )
+  const found = 'value' in topics ? [...topics.value.found.keys()] : []
+  const hidden = 'value' in topics ? topics.value.hidden : new Set<string>()
+  const sources = plan.sources.map(({ topic }) => topic).filter((topic) => found.includes(topic))
+  // One that is hidden may be there: an offset that is not asked for would look like one that was lost.
+  const mayHaveGroups = found.includes(offsetsTopic) || hidden.has(offsetsTopic)
+  const perTopic = async <T>(ask: (topic: string) => Promise<T>): Promise<ReadonlyMap<string, T>> =>
+    new Map(await Promise.all(sources.map(async (topic) => [topic, await ask(topic)] as const)))
+  const group = await fact(parts, 'describing the group', async () => {
+    const described = mayHaveGroups ? await inspector.group(plan.kafka.group) : null
+    if (described !== null || !found.includes(offsetsTopic)) return described
+    const text = `no broker coordinates group ${plan.kafka.group}: ${offsetsTopic} has no leader there`
+    throw new MillraceError('KAFKA_UNREACHABLE', text)
+  })
+  return {
+    brokers,
+    topics: 'value' in topics ? { value: topics.value.found } : topics,
+    hidden,
+    group,
+    brokerSettings: await fact(parts, 'reading broker settings', () =>
+      Promise.all(brokers.value.map(({ nodeId }) => inspector.brokerSettings(nodeId))),
+    ),
+    topicSettings: await fact(parts, 'reading topic settings', () => inspector.topicSettings(found)),
+    clusterId: await fact(parts, 'reading the cluster id', () => admin.clusterId()),
+    lives: await fact(parts, 'reading topic ids', () => admin.topicLives(sources)),
+    // Without a coordinator there are none, and asking for them would create the topic.
+    positions:
+      'error' in group
+        ? group
+        : await fact(parts, 'reading the offsets of the group', () =>
+            perTopic(async (topic) =>
+              group.value === null ? new Map() : inspector.offsets(plan.kafka.group, topic),
+            ),
+          ),
+    ranges: await fact(parts, 'reading log ranges', () => perTopic((topic) => inspector.logRanges(topic))),
+    mayDescribeTransactions: await fact(parts, 'describing transactional ids', () =>
+      inspector.mayDescribeTransaction(transactionalIdOf(plan)),
+    ),
+    hasAuthorizer: await fact(parts, 'asking for ACLs', () => inspector.hasAuthorizer()),
   }
 }
 
@@ -164,15 +185,9 @@ export function topicNames(plan: Plan): readonly string[] {
   ]
 }
 
-async function mayDescribeTransactions(
-  inspector: KafkaInspector,
-  plan: Plan,
-  found: readonly string[],
-): Promise<boolean | null> {
-  if (!found.includes(transactionsTopic)) return null
+function transactionalIdOf(plan: Plan): string {
   const [source] = plan.sources
-  const id = [plan.name, plan.kafka.group, source?.topic, 0].join(nameSeparator)
-  return inspector.mayDescribeTransaction(id)
+  return [plan.name, plan.kafka.group, source?.topic, 0].join(nameSeparator)
 }
 
 function unansweredBy(error: MillraceError): KafkaFacts {
@@ -180,6 +195,7 @@ function unansweredBy(error: MillraceError): KafkaFacts {
     brokers: { error },
     brokerSettings: { error },
     topics: { error },
+    hidden: new Set(),
     topicSettings: { error },
     clusterId: { error },
     lives: { error },

@@ -6,15 +6,16 @@ import { parseMetadata } from '../../pipeline/metadata.ts'
 import { visibleSpanMs } from '../../pipeline/partition-context.ts'
 import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../pipeline/takeover-plan.ts'
 import { parseWatermark } from '../../pipeline/watermark.ts'
-import { newIdentity, topicNames, type Facts } from './facts.ts'
-import { known, type Judge } from './kafka.ts'
+import { newIdentity, offsetsTopic, topicNames, type Facts } from './facts.ts'
+import { hiddenTopic, known, type Judge } from './kafka.ts'
 import { replayTopicOf } from '../dead-letters/dead-letter.ts'
 import { fail, ok, unknown, warn, worst, type CheckId, type Finding } from './table.ts'
 
 export const groupJudges = {
-  'group.state': ({ plan, group }) => {
+  'group.state': ({ plan, group, hidden }) => {
     const found = known(group)
     const name = plan.kafka.group
+    if (found === null && hidden.has(offsetsTopic)) return hiddenTopic(offsetsTopic)
     if (found === null || found.state === '' || found.state === 'Dead')
       return ok(`group ${name} does not exist yet`)
     const count = `${found.members.length} member${found.members.length === 1 ? '' : 's'}`
@@ -35,6 +36,7 @@ export const groupJudges = {
   },
 
   'group.positions': (facts) => {
+    if (known(facts.group) === null && facts.hidden.has(offsetsTopic)) return hiddenTopic(offsetsTopic)
     const findings = facts.plan.sources.flatMap((source) => judgeSource(facts, source))
     const begun = [...known(facts.positions).values()].reduce((sum, one) => sum + one.size, 0)
     return worst(
@@ -49,9 +51,10 @@ export const groupJudges = {
     const names = topicNames(facts.plan).filter((topic) => topic !== replayTopicOf(facts.plan))
     return worst(
       names.map((topic) => {
-        const described = known(facts.topics).get(topic)
-        if (described === undefined) return unknown(`${topic}: missing or hidden`)
         const wanted = [sources.has(topic) ? 'Read' : 'Write', 'Describe', 'DescribeConfigs']
+        if (facts.hidden.has(topic)) return lacks(new Set(), wanted, `--topic ${topic}`, topic)
+        const described = known(facts.topics).get(topic)
+        if (described === undefined) return unknown(`${topic} does not exist`)
         return lacks(described.operations, wanted, `--topic ${topic}`, topic)
       }),
       'all that is needed',
@@ -65,7 +68,10 @@ export const groupJudges = {
       return lacks(new Set(), groupWanted, `--group ${group}`, group)
     }
     const found = known(facts.group)
-    if (found === null) return unknown(`nobody ever joined a group on this cluster`)
+    if (found === null) {
+      if (facts.hidden.has(offsetsTopic)) return hiddenTopic(offsetsTopic)
+      return unknown(`nobody ever joined a group on this cluster`)
+    }
     return lacks(found.operations, groupWanted, `--group ${group}`, group)
   },
 
@@ -74,9 +80,8 @@ export const groupJudges = {
     const { name, kafka } = facts.plan
     const prefix = `${name}|${kafka.group}|`
     const grant = `kafka-acls.sh --bootstrap-server … --add --allow-principal User:… --operation Write --operation Describe --transactional-id '${prefix}' --resource-pattern-type prefixed`
-    const may = known(facts.mayDescribeTransactions)
-    if (may === null) return unknown('no transaction was ever made on this cluster')
-    if (!may) return fail(`ids with prefix ${prefix} may not even be described`, grant)
+    if (!known(facts.mayDescribeTransactions))
+      return fail(`ids with prefix ${prefix} may not even be described`, grant)
     return unknown(
       `ids with prefix ${prefix} may be described; whether they may be written shows only with a transaction`,
       `If \`run\` ends with KAFKA_UNAUTHORISED: ${grant}`,

@@ -98,14 +98,15 @@ export const kafkaJudges = {
     )
   },
 
-  'topics.exist': ({ plan, topics }) => {
-    const missing = neededTopics(plan).filter((topic) => !known(topics).has(topic))
-    if (missing.length === 0) return ok(`all ${neededTopics(plan).length} are there`)
-    return fail(
-      `missing (or hidden by ACLs): ${missing.join(', ')}`,
-      missing.map((topic) => `kafka-topics.sh --bootstrap-server … --create --topic ${topic}`).join('\n'),
-    )
-  },
+  'topics.exist': ({ plan, topics, hidden }) =>
+    worst(
+      neededTopics(plan).map((topic) => {
+        if (known(topics).has(topic)) return ok(topic)
+        if (hidden.has(topic)) return hiddenTopic(topic)
+        return fail(`${topic} is missing`, `kafka-topics.sh --bootstrap-server … --create --topic ${topic}`)
+      }),
+      `all ${neededTopics(plan).length} are there`,
+    ),
 
   'topics.partitions': ({ plan, topics }) => {
     const count = (topic: string): number | undefined => known(topics).get(topic)?.partitions.length
@@ -132,13 +133,13 @@ export const kafkaJudges = {
 
   'topics.unclean-election': (facts) => {
     const names = [...topicNames(facts.plan), offsetsTopic, transactionsTopic]
-    const unclean = names.filter(
-      (topic) => setting(facts, topic, 'unclean.leader.election.enable') === 'true',
-    )
-    if (unclean.length === 0) return ok('off for all topics')
-    return fail(
-      `on for ${unclean.join(', ')}`,
-      unclean.map((topic) => alter(topic, 'unclean.leader.election.enable=false')).join('\n'),
+    return worst(
+      names.map((topic) => {
+        if (facts.hidden.has(topic)) return hiddenTopic(topic)
+        if (setting(facts, topic, 'unclean.leader.election.enable') !== 'true') return ok(topic)
+        return fail(`on for ${topic}`, alter(topic, 'unclean.leader.election.enable=false'))
+      }),
+      'off for all topics',
     )
   },
 
@@ -182,6 +183,7 @@ export const kafkaJudges = {
 
   'topics.replays': (facts) => {
     const topic = replayTopicOf(facts.plan)
+    if (facts.hidden.has(topic)) return hiddenTopic(topic)
     const settings = 'cleanup.policy=delete,retention.ms=-1,retention.bytes=-1'
     if (!known(facts.topics).has(topic)) {
       const flags = settings.split(',').map((one) => `--config ${one}`)
@@ -238,7 +240,16 @@ function alter(topic: string, config: string): string {
   return `kafka-configs.sh --bootstrap-server … --alter --topic ${topic} --add-config ${config}`
 }
 
+/** It may be there or not. */
+export function hiddenTopic(topic: string): Finding {
+  return unknown(
+    `${topic} is hidden: grant Describe on ${topic}`,
+    `kafka-acls.sh --bootstrap-server … --add --allow-principal User:… --operation Describe --operation DescribeConfigs --topic ${topic}`,
+  )
+}
+
 function durability(facts: Facts, topic: string, internal: boolean): Finding {
+  if (facts.hidden.has(topic)) return hiddenTopic(topic)
   const described = known(facts.topics).get(topic)
   if (described === undefined) return unknown(`${topic} does not exist yet: it is made with its first use`)
   const replicas = Math.min(...described.partitions.map((one) => one.replicas))

@@ -8,6 +8,7 @@ import { startKafka } from '../../../src/stack/kafka-server.ts'
 import { CardWorld } from '../../support/card-world.ts'
 import { millrace } from '../../support/command-line.ts'
 import { redisUrl } from '../../support/servers.ts'
+import { CardTraffic } from '../../support/service-records.ts'
 
 // Codes of Kafka's ACLs.
 const resources = { topic: 2, group: 3, transactionalId: 5 } as const
@@ -92,4 +93,49 @@ test('rights that are missing are found before they are missed, with the command
     fix: expect.stringContaining('--resource-pattern-type prefixed'),
   })
   expect(guarded.of('group.positions').status).toBe('unknown')
+})
+
+test('with the rights that are documented, and no others, the group is found where it is; internal topics are not known', async () => {
+  const world = await guardedWorld()
+  const { admin } = world
+  const internal = ['__consumer_offsets', '__transaction_state']
+  for (const topic of internal) {
+    await grant(admin, resources.topic, topic, 'User:somebody', operations.all)
+  }
+  const before = await doctor(world)
+  expect(before.code).toBe(0)
+  expect(before.of('group.state')).toMatchObject({ status: 'unknown' })
+  // Looking made no topic; a principal that may see them says so.
+  await grant(admin, resources.topic, internal[0]!, 'User:ANONYMOUS', operations.describe)
+  expect(await admin.listTopics()).not.toContain(internal[0])
+  await admin.deleteAcls({
+    filters: [
+      {
+        resourceType: resources.topic,
+        resourceName: internal[0]!,
+        resourcePatternType: literal,
+        principal: 'User:ANONYMOUS',
+        host: '*',
+        operation: operations.describe,
+        permissionType: allow,
+      },
+    ],
+  })
+
+  await world.write(new CardTraffic({ seed: 43, partitions: world.partitions }).next(100))
+  world.start()
+  await world.caughtUp()
+  await world.flushed()
+  const after = await doctor(world)
+  expect([after.code, after.of('group.state').found, after.of('group.positions').status]).toEqual([
+    0,
+    'Stable, 1 member',
+    'ok',
+  ])
+  expect(after.of('rights.group').status).toBe('ok')
+  expect(after.of('kafka.internal-topics')).toMatchObject({
+    status: 'unknown',
+    found: expect.stringContaining('hidden'),
+    fix: expect.stringContaining('--operation Describe'),
+  })
 })

@@ -1,12 +1,10 @@
 import { expect, test } from 'vitest'
-import { releaseOf } from '../../../src/kafka/inspect.ts'
+import { releaseOf, topicsSeen } from '../../../src/kafka/inspect.ts'
 import {
-  decodeCoordinator,
   decodeFeatures,
   decodeGroup,
   decodeMetadata,
   decodeTransaction,
-  encodeCoordinator,
   encodeGroup,
   encodeMetadata,
   encodeTransaction,
@@ -20,7 +18,6 @@ test('requests are written as Kafka reads them', () => {
   expect(encodeGroup('g')).toEqual(hex('00000001 0001 67', '01'))
   expect(encodeVersions('m', '1')).toEqual(hex('00', '02 6d', '02 31', '00'))
   expect(encodeTransaction('t')).toEqual(hex('00', '02', '02 74', '00'))
-  expect(encodeCoordinator('t', 'transaction')).toEqual(hex('0001 74 01'))
   const long = encodeTransaction('x'.repeat(200))
   expect([long[2], long[3]]).toEqual([0xc9, 0x01]) // 201 as a varint
 })
@@ -46,14 +43,15 @@ test('metadata: replicas, and what the principal may do', () => {
   expect(() => decodeMetadata(topic)).toThrow(RangeError)
 })
 
-test('a coordinator, or why there is none', () => {
-  expect(decodeCoordinator(hex('00000000 0000 ffff 00000003 0001 68 00002384'))).toEqual({
-    errorCode: 0,
-    nodeId: 3,
+test('a topic that may not be described is hidden; it is not taken for one that does not exist', () => {
+  const one = (name: string, errorCode: number) => ({
+    errorCode,
+    topic: name,
+    partitions: [],
+    operations: null,
   })
-  expect(decodeCoordinator(hex('00000000 001e 0001 78 ffffffff 0000 ffffffff'))).toMatchObject({
-    errorCode: 30,
-  })
+  const seen = topicsSeen([one('there', 0), one('hidden', 29), one('absent', 3)])
+  expect([[...seen.found.keys()], [...seen.hidden]]).toEqual([['there'], ['hidden']])
 })
 
 test('a group: members and where they are', () => {

@@ -70,6 +70,7 @@ function facts(change: Partial<Facts> = {}): Facts {
     brokers: { value: [1, 2, 3].map((nodeId) => ({ nodeId, address: `b${nodeId}:9092`, release: '4.2' })) },
     brokerSettings: { value: [new Map(Object.entries(brokerSettings))] },
     topics: { value: new Map(names.map((name) => [name, topicOf(name)])) },
+    hidden: new Set(),
     topicSettings: { value: new Map(names.map((name) => [name, settingsOf(name)])) },
     clusterId: { value: 'cluster' },
     lives: { value: new Map(sources.map((name) => [name, { id: 'id1', partitions: 1 }])) },
@@ -408,6 +409,48 @@ test('settings this principal may not see are unknown, with what to grant; that 
   expect(exitCodeOf(reports)).toBe(0)
   const report = reports.find(({ id }) => id === 'kafka.metadata-max')
   expect(report).toMatchObject({ status: 'unknown', fix: expect.stringContaining('DescribeConfigs') })
+})
+
+/** With the rights that docs/operating.md lists, the internal topics are not among them. */
+const internalHidden: Partial<Facts> = {
+  hidden: new Set([offsetsTopic, transactionsTopic]),
+  hasAuthorizer: { value: null },
+  topics: { value: new Map(topicNames(plan).map((name) => [name, topicOf(name)])) },
+  topicSettings: { value: new Map(topicNames(plan).map((name) => [name, settingsOf(name)])) },
+}
+
+test('internal topics that are hidden are not known; the group and its positions are judged all the same', () => {
+  const report = find('kafka.internal-topics', internalHidden)
+  expect(report.status).toBe('unknown')
+  expect(report.found).toContain(`${offsetsTopic} is hidden: grant Describe on ${offsetsTopic}`)
+  expect(report.fix).toContain(
+    `--operation Describe --operation DescribeConfigs --topic ${transactionsTopic}`,
+  )
+  expect(find('topics.unclean-election', internalHidden).status).toBe('unknown')
+  expect(find('group.state', internalHidden).found).toBe('Empty, 0 members')
+  expect(find('rights.group', internalHidden).status).toBe('ok')
+  expect(positioned({}, 50, { ...internalHidden, ...stored(50) })).toMatchObject({ status: 'ok' })
+})
+
+test('a group that no broker coordinates is not called lost while the topic of offsets is hidden', () => {
+  const nobody = { ...internalHidden, ...stored(50), group: { value: null } }
+  for (const id of ['group.state', 'group.positions', 'rights.group'] as const) {
+    expect(find(id, nobody)).toMatchObject({ status: 'unknown', found: expect.stringContaining('hidden') })
+  }
+  expect(exitCodeOf(judge(facts(nobody)))).toBe(0)
+})
+
+test('a topic that is hidden is no missing one: its rights fail, and no command makes it anew', () => {
+  const value = new Map(names.filter((name) => name !== 'out').map((name) => [name, topicOf(name)]))
+  const change = { hidden: new Set(['out']), topics: { value }, hasAuthorizer: { value: true } }
+  expect(find('topics.exist', change)).toMatchObject({
+    status: 'unknown',
+    fix: expect.not.stringContaining('--create'),
+  })
+  expect(find('rights.topics', change)).toMatchObject({
+    status: 'fail',
+    fix: expect.stringContaining('--operation Write --operation Describe'),
+  })
 })
 
 test('a topic that is missing fails its own check, and does not break others', () => {

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest'
+import type { DescribedTopic } from '../../../../src/kafka/inspect-codec.ts'
+import type { KafkaInspector } from '../../../../src/kafka/inspect.ts'
+import {
+  askKafka,
+  offsetsTopic,
+  topicNames,
+  transactionsTopic,
+} from '../../../../src/service/doctor/facts.ts'
+import { quietLog } from '../../../../src/telemetry/log.ts'
+import { manualClock } from '../../../../src/time/manual-clock.ts'
+import { load, topology } from '../../topology/written.ts'
+
+const plan = load(topology())
+const parts = { plan, clock: manualClock(), log: quietLog }
+const admin = {
+  clusterId: () => Promise.resolve('cluster'),
+  topicLives: () => Promise.resolve(new Map()),
+}
+
+function topicsOf(names: readonly string[]): ReadonlyMap<string, DescribedTopic> {
+  return new Map(names.map((topic) => [topic, { errorCode: 0, topic, partitions: [], operations: null }]))
+}
+
+/** A broker with the topics of the topology and a group that has committed 50 everywhere. */
+function inspector(change: Partial<KafkaInspector> = {}): KafkaInspector {
+  return {
+    brokers: () => Promise.resolve([]),
+    brokerSettings: () => Promise.resolve(new Map()),
+    topics: () => Promise.resolve({ found: topicsOf(topicNames(plan)), hidden: new Set() }),
+    topicSettings: () => Promise.resolve(new Map()),
+    group: () => Promise.resolve({ errorCode: 0, state: 'Stable', members: [], operations: null }),
+    offsets: () => Promise.resolve(new Map([[0, { offset: 50, metadata: '' }]])),
+    logRanges: () => Promise.resolve(new Map()),
+    mayDescribeTransaction: () => Promise.resolve(true),
+    hasAuthorizer: () => Promise.resolve(null),
+    close: () => Promise.resolve(),
+    ...change,
+  }
+}
+
+const never = (): Promise<never> => Promise.reject(new Error('would create the topic'))
+
+test('the group and its offsets are asked for when the topic of offsets is hidden', async () => {
+  const hidden = new Set([offsetsTopic, transactionsTopic])
+  const topics = () => Promise.resolve({ found: topicsOf(topicNames(plan)), hidden })
+  const facts = await askKafka(parts, inspector({ topics }), admin)
+  expect(facts.hidden).toEqual(hidden)
+  expect(facts.group).toMatchObject({ value: { state: 'Stable' } })
+  const committed = new Map([[0, { offset: 50, metadata: '' }]])
+  expect(facts.positions).toEqual({ value: new Map(['in', 'labels'].map((topic) => [topic, committed])) })
+})
+
+test('where nobody joined a group, nothing is asked that would create the topic of offsets', async () => {
+  const facts = await askKafka(parts, inspector({ group: never, offsets: never }), admin)
+  expect(facts.group).toEqual({ value: null })
+  expect(facts.positions).toEqual({ value: new Map(['in', 'labels'].map((topic) => [topic, new Map()])) })
+})
+
+test('a group without a coordinator is not known, nor are its positions', async () => {
+  const found = topicsOf([...topicNames(plan), offsetsTopic])
+  const topics = () => Promise.resolve({ found, hidden: new Set<string>() })
+  const facts = await askKafka(parts, inspector({ topics, group: () => Promise.resolve(null) }), admin)
+  expect(facts.group).toMatchObject({ error: { code: 'KAFKA_UNREACHABLE' } })
+  expect(facts.positions).toBe(facts.group)
+})
