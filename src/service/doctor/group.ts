@@ -1,9 +1,12 @@
 import { MillraceError } from '../../errors.ts'
 import type { SourcePlan } from '../../decode/plan.ts'
+import type { Layout } from '../../features/compiled.ts'
+import type { Watermarks } from '../../features/store.ts'
 import type { CommittedOffset } from '../../kafka/inspect.ts'
 import type { Operations } from '../../kafka/inspect-codec.ts'
 import { parseMetadata } from '../../pipeline/metadata.ts'
 import { visibleSpanMs } from '../../pipeline/partition-context.ts'
+import { leastKnown, slowestReader } from '../../pipeline/peers.ts'
 import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../pipeline/takeover-plan.ts'
 import { parseWatermark } from '../../pipeline/watermark.ts'
 import { newIdentity, offsetsTopic, topicNames, type Facts } from './facts.ts'
@@ -143,7 +146,8 @@ function judgePartition(takeover: TakeoverFacts, facts: Facts, source: SourcePla
   }
 }
 
-function takeoverFacts(facts: Facts, { topic }: SourcePlan, partition: number): TakeoverFacts {
+function takeoverFacts(facts: Facts, source: SourcePlan, partition: number): TakeoverFacts {
+  const { topic } = source
   const name = `${topic}:${partition}`
   const positions: ReadonlyMap<number, CommittedOffset> = known(facts.positions).get(topic) ?? new Map()
   const buckets = known(facts.watermarks)
@@ -157,6 +161,7 @@ function takeoverFacts(facts: Facts, { topic }: SourcePlan, partition: number): 
       return watermark === null ? [] : [watermark.incarnation]
     }),
   )
+  const storesMerged = mergedLayouts(facts.plan, source).length > 0
   return {
     name,
     partition,
@@ -166,8 +171,7 @@ function takeoverFacts(facts: Facts, { topic }: SourcePlan, partition: number): 
     committed: positions.get(partition) ?? null,
     log: known(facts.ranges).get(topic)?.get(partition) ?? { start: 0, end: 0 },
     watermarks: buckets.map((bucket) => bucket.get(name) ?? null),
-    // How far back a rebuild has to go is found out by the service; here the most is assumed.
-    slowestReaderTime: null,
+    slowestReaderTime: storesMerged ? readerTime(facts, buckets) : Infinity,
     oldestTimestamp: null,
     trimmedFor: null,
     nowMs: facts.nowMs,
@@ -175,6 +179,17 @@ function takeoverFacts(facts: Facts, { topic }: SourcePlan, partition: number): 
     foreignLog: null,
     acknowledged: null,
   }
+}
+
+/** As `readFacts` has it: what a rebuild of merged windows has to reach back to. */
+function readerTime(facts: Facts, buckets: readonly Watermarks[]): number | null {
+  const counts = new Map([...known(facts.lives)].map(([topic, { partitions }]) => [topic, partitions]))
+  return slowestReader(facts.plan, counts, leastKnown(buckets), facts.nowMs)
+}
+
+/** What the source stores and other partitions read. */
+function mergedLayouts({ features }: Facts['plan'], source: SourcePlan): readonly Layout[] {
+  return features.layoutsFedBy(source.name).filter((layout) => features.mergedReads.includes(layout))
 }
 
 function policyOf({ plan }: Facts, source: SourcePlan): TakeoverPolicy {
@@ -185,7 +200,7 @@ function policyOf({ plan }: Facts, source: SourcePlan): TakeoverPolicy {
     onForeignOffset: store.onForeignOffset,
     onLogGone: store.onLogGone,
     onPartitionsAdded: store.onPartitionsAdded,
-    keysMustStay: features.layoutsFedBy(source.name).some((layout) => !features.mergedReads.includes(layout)),
+    keysMustStay: features.layoutsFedBy(source.name).length > mergedLayouts(plan, source).length,
     outageMaxMs: store.outageMaxMs,
     visibleSpanMs: visibleSpanMs(plan),
     futureMaxMs: source.limits.futureMaxMs,

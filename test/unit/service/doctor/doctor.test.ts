@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { formatReports } from '../../../../src/cli/doctor.ts'
 import { MillraceError } from '../../../../src/errors.ts'
 import type { DescribedTopic } from '../../../../src/kafka/inspect-codec.ts'
-import { encodeMetadata } from '../../../../src/pipeline/metadata.ts'
+import { encodeMetadata, type CommitMetadata } from '../../../../src/pipeline/metadata.ts'
+import { visibleSpanMs } from '../../../../src/pipeline/partition-context.ts'
 import type { RedisServerFacts } from '../../../../src/redis/inspect.ts'
 import { exitCodeOf, judge } from '../../../../src/service/doctor/doctor.ts'
 import {
@@ -333,7 +334,7 @@ test.each<[string, CheckId, Partial<Facts>, string, RegExp | null]>([
   expect(report.found).not.toBe('')
 })
 
-const metadata = {
+const metadata: CommitMetadata = {
   incarnation: 'aaaa.id1',
   stateHash: plan.stateHash,
   clusterId: 'cluster',
@@ -348,7 +349,7 @@ const metadata = {
   partitions: { first: 1, accepted: 1 },
 }
 
-function positioned(change: Partial<typeof metadata>, offset = 50, more: Partial<Facts> = {}): Report {
+function positioned(change: Partial<CommitMetadata>, offset = 50, more: Partial<Facts> = {}): Report {
   const committed = { offset, metadata: encodeMetadata({ ...metadata, ...change }) }
   const positions = new Map([
     ['in', new Map([[0, committed]])],
@@ -392,6 +393,47 @@ test('positions: what a start would make of them, by the code that decides it', 
   expect(positioned({}, 50, { lives })).toMatchObject({
     status: 'warn',
     found: expect.stringContaining('created again'),
+  })
+})
+
+test('positions: a new definition rebuilds from where a start would, on a log that retention has shortened', () => {
+  const spanMs = visibleSpanMs(plan)
+  const anchors = [
+    { offset: 45, maxTime: 1_000 },
+    { offset: 48, maxTime: spanMs },
+  ]
+  const older = { stateHash: '0000', maxTime: 1_000 + spanMs, anchors }
+  const ranges = { value: new Map([['in', new Map([[0, { start: 40, end: 100 }]])]]) }
+  expect(positioned(older, 50, { ranges })).toMatchObject({
+    status: 'warn',
+    found: expect.stringContaining('reads 5 records again, from offset 45 on'),
+  })
+})
+
+test('positions: what other partitions read has to reach back to the slowest of them', () => {
+  const spanMs = visibleSpanMs(plan)
+  const committed = {
+    ...metadata,
+    stateHash: '0000',
+    maxTime: 5_000 + spanMs,
+    anchors: [{ offset: 45, maxTime: 1_000 }],
+  }
+  const positions = {
+    value: new Map([
+      ['in', new Map()],
+      ['labels', new Map([[0, { offset: 50, metadata: encodeMetadata(committed) }]])],
+    ]),
+  }
+  const ranges = { value: new Map([['labels', new Map([[0, { start: 40, end: 100 }]])]]) }
+  const reader = (maxTime: number): Partial<Facts> => {
+    const text = JSON.stringify([1, 'aaaa.id1', 'bbbb', 50, maxTime, 0, 0, null])
+    return { watermarks: { value: [new Map([['in:0', text]])] } }
+  }
+  const found = (maxTime: number) => find('group.positions', { positions, ranges, ...reader(maxTime) })
+  expect(found(2_000 + spanMs)).toMatchObject({ status: 'warn' })
+  expect(found(500 + spanMs)).toMatchObject({
+    status: 'fail',
+    found: expect.stringContaining('OFFSET_BELOW_LOG'),
   })
 })
 
