@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { MillraceError } from '../errors.ts'
-import type { KafkaPlan } from '../kafka/plan.ts'
+import { clientIdBase, type KafkaPlan } from '../kafka/plan.ts'
 import type { SignalSource } from './stop-signal.ts'
 import type { MemberExit, MemberProcess } from './members.ts'
 
@@ -57,9 +57,7 @@ export function memberNames({ instance }: KafkaPlan): (index: number) => string 
 
 /** The member's own name in the group: what a crash leaves behind is known by it at the next start. */
 export function asMember(kafka: KafkaPlan, member: string): KafkaPlan {
-  const { instance, clientId } = kafka
-  const base = instance === null ? clientId : clientId.slice(0, -instance.length - 1)
-  return { ...kafka, instance: member, clientId: `${base}@${member}` }
+  return { ...kafka, instance: member, clientId: `${clientIdBase(kafka)}@${member}` }
 }
 
 /** Address of one member: ports count up from the one given; 0 and `off` are for all. */

@@ -10,3 +10,8 @@ export interface KafkaPlan {
   readonly ssl: boolean | Readonly<Record<string, unknown>>
   readonly sasl: Readonly<Record<string, unknown>> | null
 }
+
+/** What processes of one topology have in common: the client id without the name of the process. */
+export function clientIdBase({ clientId, instance }: Pick<KafkaPlan, 'clientId' | 'instance'>): string {
+  return instance === null ? clientId : clientId.slice(0, -`@${instance}`.length)
+}

@@ -3,6 +3,7 @@ import type { SourcePlan } from '../../decode/plan.ts'
 import type { Layout } from '../../features/compiled.ts'
 import type { Watermarks } from '../../features/store.ts'
 import type { CommittedOffset } from '../../kafka/inspect.ts'
+import { clientIdBase } from '../../kafka/plan.ts'
 import type { Operations } from '../../kafka/inspect-codec.ts'
 import { parseMetadata } from '../../pipeline/metadata.ts'
 import { visibleSpanMs } from '../../pipeline/partition-context.ts'
@@ -22,10 +23,14 @@ export const groupJudges = {
     if (found === null || found.state === '' || found.state === 'Dead')
       return ok(`group ${name} does not exist yet`)
     const count = `${found.members.length} member${found.members.length === 1 ? '' : 's'}`
-    const others = found.members.filter(({ clientId }) => clientId !== plan.kafka.clientId)
+    // Named processes, and those of `--processes`, are `base@name`.
+    const base = clientIdBase(plan.kafka)
+    const others = found.members.filter(
+      ({ clientId }) => clientId !== base && !clientId.startsWith(`${base}@`),
+    )
     if (others.length > 0) {
       return warn(
-        `${count}, and not all call themselves ${plan.kafka.clientId}: ${others.map(({ clientId, host }) => `${clientId} at ${host}`).join(', ')}`,
+        `${count}, and not all call themselves ${base}: ${others.map(({ clientId, host }) => `${clientId} at ${host}`).join(', ')}`,
         `Give other programs another group; with them ${name} does not serve all partitions.`,
       )
     }

@@ -453,6 +453,28 @@ test('settings this principal may not see are unknown, with what to grant; that 
   expect(report).toMatchObject({ status: 'unknown', fix: expect.stringContaining('DescribeConfigs') })
 })
 
+test('members of several processes, named or not, are those of the service; the name of this process does not matter', () => {
+  const members = (...ids: readonly string[]): Partial<Facts> => ({
+    group: {
+      value: {
+        errorCode: 0,
+        state: 'Stable',
+        members: ids.map((clientId) => ({ memberId: clientId, clientId, host: '/10.0.0.9' })),
+        operations: null,
+      },
+    },
+  })
+  const own = members('small', 'small@1f2e3d4c-0', 'small@host-2')
+  const named = load(topology(['brokers: localhost:9092', 'brokers: localhost:9092\n  instance: host-1']))
+  for (const change of [own, { ...own, plan: named }]) {
+    expect(find('group.state', change)).toMatchObject({ status: 'ok', found: 'Stable, 3 members' })
+  }
+  expect(find('group.state', { ...members('small', 'smaller'), plan: named })).toMatchObject({
+    status: 'warn',
+    found: expect.stringMatching(/call themselves small: smaller at/),
+  })
+})
+
 /** With the rights that docs/operating.md lists, the internal topics are not among them. */
 const internalHidden: Partial<Facts> = {
   hidden: new Set([offsetsTopic, transactionsTopic]),
