@@ -67,8 +67,9 @@ export const errorTable = {
     reaction: 'stop',
     exitCode: 2,
     meaning:
-      'The topic that remembers replayed dead letters deletes records, so a letter could be replayed twice.',
-    remedy: 'Set cleanup.policy=delete, retention.ms=-1 and retention.bytes=-1 on the topic named.',
+      'The topic that remembers replayed dead letters deletes records, or has deleted some, so a letter could be replayed twice.',
+    remedy:
+      'Set cleanup.policy=delete, retention.ms=-1 and retention.bytes=-1 on the topic named. If it has deleted records: look at the sources for `millrace.replay.id` to learn what was replayed, delete the topic and create it anew, and replay only what was not (`--from`, `--id`).',
   },
   KAFKA_RECORD_TOO_LARGE: {
     reaction: 'stop',

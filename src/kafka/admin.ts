@@ -21,6 +21,8 @@ export interface TopicDescription {
   readonly cleanupPolicy: string
   /** −1 means for ever. */
   readonly retentionMs: number
+  /** Per partition; −1 means any number. */
+  readonly retentionBytes: number
   readonly maxMessageBytes: number
   readonly minInSyncReplicas: number
 }
@@ -60,7 +62,7 @@ export interface KafkaAdmin {
   close(): Promise<void>
 }
 
-const settingsRead = ['cleanup.policy', 'retention.ms', 'max.message.bytes', 'min.insync.replicas']
+const settingsRead = ['cleanup.policy', 'retention.ms', 'retention.bytes', 'max.message.bytes', 'min.insync.replicas']
 
 /** Coordinators and leaders move within seconds; 40 times 50 ms outlast an election. */
 const movedRetriesMax = 40
@@ -204,6 +206,7 @@ async function describeTopics(admin: Admin, topics: readonly string[]): Promise<
       partitions: metadata.topics.find(({ name }) => name === topic)?.partitions.length ?? 0,
       cleanupPolicy: setting('cleanup.policy'),
       retentionMs: Number(setting('retention.ms')),
+      retentionBytes: Number(setting('retention.bytes')),
       maxMessageBytes: Number(setting('max.message.bytes')),
       minInSyncReplicas: Number(setting('min.insync.replicas')),
     }

@@ -25,6 +25,7 @@ test('missing topics are created with their settings; existing ones are left as 
       partitions: 2,
       cleanupPolicy: 'delete',
       retentionMs: 3_600_000,
+      retentionBytes: -1,
       maxMessageBytes: 1_048_588,
       minInSyncReplicas: 1,
     },

@@ -17,7 +17,7 @@ import { DeadLetterReplay, reasonToLeave, type ReplayStep } from './replay.ts'
 import { parseDeadLetter, replayTopicOf, selects, topicsSelected } from './dead-letter.ts'
 import type { DeadLetter, DeadLetterFilter, RecordPlace } from './dead-letter.ts'
 import { openLogReader, type LogPartition, type LogReader } from './log-reader.ts'
-import { createReplayLedger, type ReplayLedger } from './ledger.ts'
+import { createReplayLedger, refuseForgetful, refuseForgotten, type ReplayLedger } from './ledger.ts'
 
 export interface DeadLetterParts {
   readonly plan: Plan
@@ -193,7 +193,7 @@ export async function replayDeadLetters(
     const { admin } = reader.client
     const written = [...plan.sources.map(({ topic }) => topic), ledgerTopic]
     const described = await admin.describeTopics(written)
-    refuseForgetful(ledgerTopic, described)
+    for (const one of described) if (one.topic === ledgerTopic) refuseForgetful(one)
     await using claimed = await openClaim(parts, reader, described, signal)
     const ledger = await readLedger(parts, reader, topics, signal)
     const replay = new DeadLetterReplay({
@@ -237,16 +237,6 @@ async function openClaim(
   return { claim, [Symbol.asyncDispose]: () => claim.close() }
 }
 
-/** A ledger that loses entries would let records be written twice. */
-function refuseForgetful(ledgerTopic: string, described: Described): void {
-  const ledger = described.find(({ topic }) => topic === ledgerTopic)
-  if (ledger === undefined || (ledger.cleanupPolicy === 'delete' && ledger.retentionMs === -1)) return
-  throw new MillraceError(
-    'KAFKA_TOPIC_FORGETS',
-    `topic ${ledgerTopic} has cleanup.policy=${ledger.cleanupPolicy} and retention.ms=${ledger.retentionMs}, so it would forget which dead letters were replayed`,
-  )
-}
-
 /** Everything that was committed to the ledger topic so far. Complete after a claim; without one, of about now. */
 async function readLedger(
   { plan }: DeadLetterParts,
@@ -257,6 +247,7 @@ async function readLedger(
   const ledger = createReplayLedger(topics)
   for (const log of reader.partitions.filter(({ topic }) => topic === replayTopicOf(plan))) {
     const { start, end } = await reader.client.admin.logRange(log.topic, log.partition)
+    refuseForgotten(log, start)
     const take = (records: readonly RawRecord[]): boolean => {
       for (const record of records) ledger.add(record)
       return true

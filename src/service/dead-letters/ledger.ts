@@ -1,5 +1,7 @@
 import { MillraceError } from '../../errors.ts'
+import type { TopicDescription } from '../../kafka/admin.ts'
 import { recordDigest } from '../../pipeline/metadata.ts'
+import type { InputPartition } from '../../record/input.ts'
 import type { OutputRecord } from '../../record/output.ts'
 import type { RawRecord } from '../../record/raw-record.ts'
 import { partitionOfKey } from '../../sink/murmur2.ts'
@@ -46,6 +48,32 @@ export function createReplayLedger(topics: readonly string[], max = entriesMax):
       return entries.get(`${raw.topic}:${raw.partition}`)?.get(raw.offset) === digestOf(raw)
     },
   }
+}
+
+/** A ledger that loses entries would let records be written twice. */
+export function refuseForgetful({
+  topic,
+  cleanupPolicy,
+  retentionMs,
+  retentionBytes,
+}: Pick<TopicDescription, 'topic' | 'cleanupPolicy' | 'retentionMs' | 'retentionBytes'>): void {
+  if (cleanupPolicy === 'delete' && retentionMs === -1 && retentionBytes === -1) return
+  throw new MillraceError(
+    'KAFKA_TOPIC_FORGETS',
+    `topic ${topic} has cleanup.policy=${cleanupPolicy}, retention.ms=${retentionMs} and retention.bytes=${retentionBytes}, so it would forget which dead letters were replayed`,
+  )
+}
+
+/** `start`: first offset that is left of a partition of the ledger. */
+export function refuseForgotten(
+  { topic, partition }: Pick<InputPartition, 'topic' | 'partition'>,
+  start: number,
+): void {
+  if (start === 0) return
+  throw new MillraceError(
+    'KAFKA_TOPIC_FORGETS',
+    `${topic}:${partition} begins at offset ${start}: it has forgotten dead letters that were replayed, so they could be replayed twice`,
+  )
 }
 
 /** What is remembered of a replayed dead letter. */

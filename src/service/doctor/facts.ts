@@ -43,6 +43,7 @@ export interface Facts {
   readonly group: Fact<DescribedGroup | null>
   /** By source topic and partition. */
   readonly positions: Fact<ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>>
+  /** Of the sources and of the topic that remembers replays. */
   readonly ranges: Fact<
     ReadonlyMap<string, ReadonlyMap<number, { readonly start: number; readonly end: number }>>
   >
@@ -136,8 +137,12 @@ export async function askKafka(
   const sources = plan.sources.map(({ topic }) => topic).filter((topic) => found.includes(topic))
   // One that is hidden may be there: an offset that is not asked for would look like one that was lost.
   const mayHaveGroups = found.includes(offsetsTopic) || hidden.has(offsetsTopic)
-  const perTopic = async <T>(ask: (topic: string) => Promise<T>): Promise<ReadonlyMap<string, T>> =>
-    new Map(await Promise.all(sources.map(async (topic) => [topic, await ask(topic)] as const)))
+  const ledger = found.filter((topic) => topic === replayTopicOf(plan))
+  const perTopic = async <T>(
+    ask: (topic: string) => Promise<T>,
+    asked: readonly string[] = sources,
+  ): Promise<ReadonlyMap<string, T>> =>
+    new Map(await Promise.all(asked.map(async (topic) => [topic, await ask(topic)] as const)))
   const group = await fact(parts, 'describing the group', async () => {
     const described = mayHaveGroups ? await inspector.group(plan.kafka.group) : null
     if (described !== null || !found.includes(offsetsTopic)) return described
@@ -164,7 +169,9 @@ export async function askKafka(
               group.value === null ? new Map() : inspector.offsets(plan.kafka.group, topic),
             ),
           ),
-    ranges: await fact(parts, 'reading log ranges', () => perTopic((topic) => inspector.logRanges(topic))),
+    ranges: await fact(parts, 'reading log ranges', () =>
+      perTopic((topic) => inspector.logRanges(topic), [...sources, ...ledger]),
+    ),
     mayDescribeTransactions: await fact(parts, 'describing transactional ids', () =>
       inspector.mayDescribeTransaction(transactionalIdOf(plan)),
     ),

@@ -196,8 +196,13 @@ export const kafkaJudges = {
       const [name = '', value] = one.split('=')
       return setting(facts, topic, name) !== value
     })
-    if (wrong.length === 0) return ok(`${topic} keeps everything`)
-    return warn(`${topic} may delete records`, alter(topic, wrong.join(',')))
+    if (wrong.length > 0) return warn(`${topic} may delete records`, alter(topic, wrong.join(',')))
+    const starts = [...(known(facts.ranges).get(topic) ?? [])].filter(([, { start }]) => start > 0)
+    if (starts.length === 0) return ok(`${topic} keeps everything`)
+    return warn(
+      `${starts.map(([partition, { start }]) => `${topic}:${partition} begins at offset ${start}`).join(', ')}: it has forgotten what was replayed`,
+      'See KAFKA_TOPIC_FORGETS in docs/errors.md.',
+    )
   },
 } satisfies Partial<Record<CheckId, Judge>>
 

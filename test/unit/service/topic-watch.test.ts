@@ -29,6 +29,7 @@ function watched(ids: () => readonly string[] = () => []) {
         partitions: 1,
         cleanupPolicy: cluster.cleanupPolicy,
         retentionMs: -1,
+        retentionBytes: -1,
         maxMessageBytes: 1,
         minInSyncReplicas: 1,
       })),

@@ -16,7 +16,12 @@ import {
   topicsSelected,
   type DeadLetter,
 } from '../../../../src/service/dead-letters/dead-letter.ts'
-import { createReplayLedger, ledgerRecord } from '../../../../src/service/dead-letters/ledger.ts'
+import {
+  createReplayLedger,
+  ledgerRecord,
+  refuseForgetful,
+  refuseForgotten,
+} from '../../../../src/service/dead-letters/ledger.ts'
 import { partitionOfKey } from '../../../../src/sink/murmur2.ts'
 import { manualClock } from '../../../../src/time/manual-clock.ts'
 
@@ -160,6 +165,15 @@ describe('the ledger', () => {
     ledger.add(stored(ledgerRecord(letter(2), 'ledger', 1, 0)))
     expect(() => ledger.add(stored(ledgerRecord(letter(3), 'ledger', 1, 0)))).toThrow(/more than 2/)
   })
+})
+
+test('a ledger that may forget, by time, by size or by key, or that has forgotten, is refused', () => {
+  const kept = { topic: 'ledger', cleanupPolicy: 'delete', retentionMs: -1, retentionBytes: -1 }
+  expect(() => refuseForgetful(kept)).not.toThrow()
+  for (const change of [{ retentionMs: 1 }, { retentionBytes: 0 }, { cleanupPolicy: 'compact,delete' }])
+    expect(() => refuseForgetful({ ...kept, ...change }), JSON.stringify(change)).toThrow(/would forget/)
+  expect(() => refuseForgotten({ topic: 'ledger', partition: 0 }, 0)).not.toThrow()
+  expect(() => refuseForgotten({ topic: 'ledger', partition: 0 }, 7)).toThrow(/ledger:0 begins at offset 7/)
 })
 
 test('what would do harm is replayed only when its reason or its id is asked for', () => {

@@ -236,6 +236,20 @@ test.each<[string, CheckId, Partial<Facts>, string, RegExp | null]>([
     /retention\.ms=-1/,
   ],
   [
+    'a replay topic bounded by size',
+    'topics.replays',
+    withSettings('dlq.small.replays', { 'retention.bytes': '1000' }),
+    'warn',
+    /retention\.bytes=-1/,
+  ],
+  [
+    'a replay topic that has forgotten',
+    'topics.replays',
+    { ranges: { value: new Map([['dlq.small.replays', new Map([[0, { start: 7, end: 9 }]])]]) } },
+    'warn',
+    /KAFKA_TOPIC_FORGETS/,
+  ],
+  [
     'a stranger in the group',
     'group.state',
     {
