@@ -71,6 +71,13 @@ export const errorTable = {
     remedy:
       'Set cleanup.policy=delete, retention.ms=-1 and retention.bytes=-1 on the topic named. If it has deleted records: look at the sources for `millrace.replay.id` to learn what was replayed, delete the topic and create it anew, and replay only what was not (`--from`, `--id`).',
   },
+  KAFKA_READ_INCOMPLETE: {
+    reaction: 'stop',
+    exitCode: 75,
+    meaning: 'A command could not read the partitions named to their end in time; it has read all others.',
+    remedy:
+      'Run the command again: what was replayed is not replayed twice. If it stays so, look for partitions without a leader (kafka-topics.sh --describe --unavailable-partitions), open transactions (kafka-transactions.sh find-hanging) and slow brokers.',
+  },
   KAFKA_RECORD_TOO_LARGE: {
     reaction: 'stop',
     exitCode: 1,

@@ -1,7 +1,13 @@
 import { MillraceError } from '../errors.ts'
 import { didYouMean } from '../expression/nearest.ts'
 import { rejectReasons } from '../record/event.ts'
-import { everyDeadLetter, parsePlace, type DeadLetterFilter } from '../service/dead-letters/dead-letter.ts'
+import {
+  everyDeadLetter,
+  parsePlace,
+  placeText,
+  topicsSelected,
+  type DeadLetterFilter,
+} from '../service/dead-letters/dead-letter.ts'
 import type { Plan } from '../topology/plan.ts'
 
 /** Filters as they come from the command line. */
@@ -18,7 +24,9 @@ export interface FilterOptions {
 const stages = ['decode', 'feature', 'model', 'sink']
 
 /** Throws USAGE for names that do not exist: a misspelt filter must not look like an empty topic. */
-export function filterOf(options: FilterOptions, plan: Pick<Plan, 'sources'>): DeadLetterFilter {
+export function filterOf(options: FilterOptions, plan: Pick<Plan, 'sources' | 'sinks'>): DeadLetterFilter {
+  const topics = options.source?.map((name) => topicOf(name, plan)) ?? null
+  const letterTopics = topicsSelected(plan, { ...everyDeadLetter, topics })
   const from = options.from === undefined ? null : bound('--from', options.from)
   const to = options.to === undefined ? null : bound('--to', options.to)
   return {
@@ -29,13 +37,13 @@ export function filterOf(options: FilterOptions, plan: Pick<Plan, 'sources'>): D
       [...rejectReasons, 'UNKNOWN'],
     ),
     stages: known('--stage', options.stage, stages),
-    topics: options.source?.map((name) => topicOf(name, plan)) ?? null,
+    topics,
     partition: options.partition ?? null,
     fromMs: from?.timeMs ?? null,
     fromOffset: from?.offset ?? null,
     toMs: to?.timeMs ?? null,
     toOffset: to?.offset ?? null,
-    ids: options.id === undefined ? null : new Set(options.id.map(idOf)),
+    ids: options.id === undefined ? null : new Set(options.id.map((text) => idOf(text, letterTopics))),
   }
 }
 
@@ -57,9 +65,17 @@ function topicOf(name: string, { sources }: Pick<Plan, 'sources'>): string {
   throw new MillraceError('USAGE', `--source ${name}: the topology has ${names.join(', ')}`)
 }
 
-function idOf(text: string): string {
-  if (parsePlace(text) !== null) return text
-  throw new MillraceError('USAGE', `--id ${text}: write TOPIC:PARTITION@OFFSET as \`millrace dlq ls\` does`)
+function idOf(text: string, letterTopics: readonly string[]): string {
+  const place = parsePlace(text)
+  if (place === null) {
+    throw new MillraceError('USAGE', `--id ${text}: write TOPIC:PARTITION@OFFSET as \`millrace dlq ls\` does`)
+  }
+  // As `ls` writes it: `1@007` would never be met.
+  if (letterTopics.includes(place.topic)) return placeText(place)
+  throw new MillraceError(
+    'USAGE',
+    `--id ${text}: ${place.topic} is no dead-letter topic of these sources, which have ${letterTopics.join(', ')}`,
+  )
 }
 
 function bound(

@@ -10,7 +10,8 @@ import {
   replayDeadLetters,
   type DeadLetterParts,
 } from '../service/dead-letters/commands.ts'
-import type { ReplayStep } from '../service/dead-letters/replay.ts'
+import { refuseLeft } from '../service/dead-letters/read-letters.ts'
+import { writeLimit, type ReplayStep } from '../service/dead-letters/replay.ts'
 import { parsePlace, type RecordPlace } from '../service/dead-letters/dead-letter.ts'
 import { openLog } from '../telemetry/log.ts'
 import { systemClock } from '../time/system-clock.ts'
@@ -53,7 +54,7 @@ function withFilters(command: Command): Command {
     .option('--from <time|offset>', 'failed at or after this ISO time, or at or after this source offset')
     .option('--to <time|offset>', 'failed before this ISO time, or before this source offset')
     .option('--id <ids>', 'only these dead letters: TOPIC:PARTITION@OFFSET', several)
-    .option('--limit <n>', 'stop after this many', wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .option('--limit <n>', 'stop after this many listed or written', wholeNumber(1, Number.MAX_SAFE_INTEGER))
 }
 
 interface ListOptions extends FilterOptions {
@@ -74,7 +75,7 @@ function listCommand(): Command {
         const counts = new Map<string, number>()
         let left = options.limit ?? Infinity
         if (options.count !== true) await write(format.head)
-        await listDeadLetters(
+        const unseen = await listDeadLetters(
           parts,
           filter,
           async (letter) => {
@@ -85,6 +86,7 @@ function listCommand(): Command {
           stop,
         )
         if (options.count === true) await write(countsText(counts, 'reason', options.output))
+        refuseLeft(unseen)
       })
     })
 }
@@ -140,20 +142,21 @@ async function dryRun(file: string, options: ReplayCommandOptions): Promise<void
     const filter = filterOf(options, parts.plan)
     const format = createLetterFormat(options.output, parts.plan, 'now')
     const counts = new Map<string, number>()
-    let left = options.limit ?? Infinity
+    const mayTakeMore = writeLimit(options.limit ?? Infinity)
     await write(format.head)
-    await checkDeadLetters(
+    const unseen = await checkDeadLetters(
       parts,
       filter,
       async (checked) => {
         const { text, count } = format.checked(checked)
         counts.set(count, (counts.get(count) ?? 0) + 1)
         await write(text)
-        return --left > 0
+        return mayTakeMore(checked.left)
       },
       stop,
     )
     parts.log.info(Object.fromEntries(counts), 'dry run: nothing was written')
+    refuseLeft(unseen)
   })
 }
 
@@ -164,7 +167,7 @@ async function replay(file: string, options: ReplayCommandOptions): Promise<void
     const counts = new Map<ReplayStep, number>()
     process.stdout.write(format.head)
     try {
-      await replayDeadLetters(
+      const unseen = await replayDeadLetters(
         parts,
         {
           filter,
@@ -178,6 +181,7 @@ async function replay(file: string, options: ReplayCommandOptions): Promise<void
         },
         stop,
       )
+      refuseLeft(unseen)
     } finally {
       parts.log.info(Object.fromEntries(counts), 'replay')
     }

@@ -14,9 +14,16 @@ import type { Plan } from '../../topology/plan.ts'
 import { openDecoders } from '../codecs.ts'
 import { createDeadLetterCheck, type Verdict } from './check.ts'
 import { DeadLetterReplay, reasonToLeave, type ReplayStep } from './replay.ts'
-import { parseDeadLetter, replayTopicOf, selects, topicsSelected } from './dead-letter.ts'
+import {
+  readLetters,
+  readPartition,
+  refuseUnread,
+  type LettersLeft,
+  type TakeLetter,
+} from './read-letters.ts'
+import { replayTopicOf, topicsSelected } from './dead-letter.ts'
 import type { DeadLetter, DeadLetterFilter, RecordPlace } from './dead-letter.ts'
-import { openLogReader, type LogPartition, type LogReader } from './log-reader.ts'
+import { openLogReader, type LogReader } from './log-reader.ts'
 import { createReplayLedger, refuseForgetful, refuseForgotten, type ReplayLedger } from './ledger.ts'
 
 export interface DeadLetterParts {
@@ -25,30 +32,17 @@ export interface DeadLetterParts {
   readonly log: Log
 }
 
-/** How long an open transaction at the end of a dead-letter topic is waited for; the service's take milliseconds. */
-const openWaitMs = 10_000
-/** Record timestamps and failed-at come from different clocks. */
-const clockSkewMs = 10 * 60_000
-
-/**
- * Every selected dead letter, by topic, partition and offset, up to the ends of now; `take` says false when it has seen
- * enough.
- */
+/** Every selected dead letter, by topic, partition and offset, up to the ends of now. */
 export async function listDeadLetters(
   parts: DeadLetterParts,
   filter: DeadLetterFilter,
-  take: (letter: DeadLetter) => Promise<boolean> | boolean,
+  take: TakeLetter,
   signal: AbortSignal,
-): Promise<void> {
-  await withReader(parts, topicsSelected(parts.plan, filter), [], signal, async (reader) => {
-    await readLetters(
-      parts,
-      reader,
-      filter,
-      async (letter) => !selects(filter, letter) || take(letter),
-      signal,
-    )
-  })
+): Promise<LettersLeft> {
+  const topics = topicsSelected(parts.plan, filter)
+  return withReader(parts, topics, [], signal, (reader) =>
+    readLetters(reader, { topics, filter }, take, signal),
+  )
 }
 
 /** The dead letter at this place, or those of the source record at this place. */
@@ -68,19 +62,21 @@ export async function findDeadLetters(
         if (letter.raw.offset === place.offset) found.push(letter)
         return false
       }
-      await readOne(parts, reader, log, place.offset, take, signal)
+      const { left } = await readPartition(reader, log, place.offset, take, signal)
+      if (left !== null) refuseUnread([left])
     })
     return found
   }
   const filter = { topics: [place.topic], partition: place.partition }
   const offsets = { fromOffset: place.offset, toOffset: place.offset + 1 }
   const none = { reasons: null, stages: null, fromMs: null, toMs: null, ids: null }
-  await listDeadLetters(
+  const { unread } = await listDeadLetters(
     parts,
     { ...none, ...filter, ...offsets },
     (letter) => found.push(letter) < foundMax,
     signal,
   )
+  if (found.length === 0) refuseUnread(unread)
   return found
 }
 
@@ -100,19 +96,19 @@ export async function checkDeadLetters(
   filter: DeadLetterFilter,
   take: (checked: CheckedLetter) => Promise<boolean> | boolean,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<LettersLeft> {
   const { plan } = parts
   const topics = topicsSelected(plan, filter)
   const optional = [replayTopicOf(plan)]
-  await withReader(parts, topics, optional, signal, async (reader) => {
+  return withReader(parts, topics, optional, signal, async (reader) => {
     const ledger = await readLedger(parts, reader, topics, signal)
     const check = await openCheck(parts, reader.client.admin)
+    const sources = sourceTopics(plan)
     const judge = async (letter: DeadLetter): Promise<boolean> => {
-      if (!selects(filter, letter)) return true
-      const left = reasonToLeave(letter, { filter, group: plan.kafka.group, ledger })
+      const left = reasonToLeave(letter, { filter, group: plan.kafka.group, ledger, sources })
       return take({ letter, left, verdict: await check(letter) })
     }
-    await readLetters(parts, reader, filter, judge, signal)
+    return readLetters(reader, { topics, filter }, judge, signal)
   })
 }
 
@@ -185,7 +181,7 @@ export async function replayDeadLetters(
   parts: DeadLetterParts,
   { filter, rate, limit, report }: ReplayOptions,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<LettersLeft> {
   const { plan, clock } = parts
   const topics = topicsSelected(plan, filter)
   const ledgerTopic = replayTopicOf(plan)
@@ -201,6 +197,7 @@ export async function replayDeadLetters(
       group: plan.kafka.group,
       ledger,
       ledgerTopic,
+      sources: sourceTopics(plan),
       partitionCounts: new Map(described.map(({ topic, partitions }) => [topic, partitions])),
       write: (outputs) => claimed.claim.run(outputs),
       clock,
@@ -209,10 +206,14 @@ export async function replayDeadLetters(
       report,
     })
     const add = (letter: DeadLetter): Promise<boolean> => replay.add(letter, signal)
-    await readLetters(parts, reader, filter, add, signal)
+    const left = await readLetters(reader, { topics, filter }, add, signal)
     await replay.flush(signal)
-    return replay.written
+    return left
   })
+}
+
+function sourceTopics({ sources }: Plan): ReadonlySet<string> {
+  return new Set(sources.map(({ topic }) => topic))
 }
 
 type Described = Awaited<ReturnType<KafkaAdmin['describeTopics']>>
@@ -254,77 +255,9 @@ async function readLedger(
     }
     const read = { from: start, end, openWaitMs: plan.kafka.transactionTimeoutMs, take }
     const reached = await reader.read(log, read, signal)
-    if (reached < end) {
-      throw new MillraceError(
-        'KAFKA_UNREACHABLE',
-        `${log.topic}:${log.partition} could be read up to offset ${reached} only, not to ${end}: a transaction of another program is open there`,
-      )
-    }
+    if (reached < end) refuseUnread([{ ...log, reached, end }])
   }
   return ledger
-}
-
-async function readLetters(
-  parts: DeadLetterParts,
-  reader: LogReader,
-  filter: DeadLetterFilter,
-  take: (letter: DeadLetter) => Promise<boolean> | boolean,
-  signal: AbortSignal,
-): Promise<void> {
-  const topics = topicsSelected(parts.plan, filter)
-  for (const log of reader.partitions) {
-    if (!topics.includes(log.topic)) continue
-    const from = await firstOffset(reader, log, filter)
-    if (!(await readOne(parts, reader, log, from, take, signal))) return
-  }
-}
-
-async function firstOffset(
-  { client }: LogReader,
-  log: LogPartition,
-  filter: DeadLetterFilter,
-): Promise<number> {
-  if (filter.fromMs === null) return log.range.start
-  const found = await client.admin.offsetAt(log.topic, log.partition, filter.fromMs - clockSkewMs)
-  return Math.max(found, log.range.start)
-}
-
-/** False when `take` has seen enough. */
-async function readOne(
-  { log: logger }: DeadLetterParts,
-  reader: LogReader,
-  log: LogPartition,
-  from: number,
-  take: (letter: DeadLetter) => Promise<boolean> | boolean,
-  signal: AbortSignal,
-): Promise<boolean> {
-  let more = true
-  const { end } = log.range
-  const reached = await reader.read(
-    log,
-    {
-      from,
-      end,
-      openWaitMs,
-      take: async (records) => {
-        for (const record of records) {
-          const letter = parseDeadLetter(record)
-          if (letter !== null && !(await take(letter))) more = false
-          if (!more) break
-        }
-        return more
-      },
-    },
-    signal,
-  )
-  if (more && reached < end) {
-    const { topic, partition } = log
-    logger.warn(
-      { topic, partition, reached, end },
-      'the rest is in a transaction that is still open: left out',
-    )
-  }
-  return more
 }
 
 async function withReader<T>(

@@ -27,7 +27,8 @@ export interface LogReader {
   readonly partitions: readonly LogPartition[]
   /**
    * Hands out the committed records in [from, end) in order, some at a time; `take` says false when it has seen enough.
-   * Returns how far it came: less than `end` only then, or when a transaction at the end stays open for `openWaitMs`.
+   * Returns how far it came: less than `end` only then, or when nothing came for `openWaitMs`: a transaction is open
+   * there, the partition has no leader, or the broker is slow.
    */
   read(partition: LogPartition, read: PartitionRead, signal: AbortSignal): Promise<number>
   close(): Promise<void>

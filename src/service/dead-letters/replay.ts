@@ -12,12 +12,15 @@ export type ReplayStep =
   | 'left: killed the process'
   | 'left: is in the windows'
   | 'left: another group'
+  | 'left: no source reads its topic'
 
 export interface ReplayParts {
   readonly filter: DeadLetterFilter
   readonly group: string
   readonly ledger: ReplayLedger
   readonly ledgerTopic: string
+  /** Topics of the sources. */
+  readonly sources: ReadonlySet<string>
   /** Partitions of the source topics and of the ledger topic. */
   readonly partitionCounts: ReadonlyMap<string, number>
   /** One transaction: all or nothing, resolved only when acknowledged. */
@@ -43,12 +46,14 @@ const sliceMs = 250
 export class DeadLetterReplay {
   readonly #parts: ReplayParts
   readonly #sliceMax: number
+  readonly #mayTakeMore: (left: ReplayStep | null) => boolean
   #slice: DeadLetter[] = []
   #written = 0
   #startedAt: number | null = null
 
   constructor(parts: ReplayParts) {
     this.#parts = parts
+    this.#mayTakeMore = writeLimit(parts.limit)
     this.#sliceMax = Math.max(1, Math.min(rowsPerTransactionMax, Math.floor((parts.rate * sliceMs) / 1000)))
   }
 
@@ -66,7 +71,7 @@ export class DeadLetterReplay {
     }
     this.#slice.push(letter)
     if (this.#slice.length >= this.#sliceMax) await this.flush(signal)
-    return this.#written + this.#slice.length < this.#parts.limit
+    return this.#mayTakeMore(null)
   }
 
   /** Writes what is collected, not before it is due. */
@@ -94,12 +99,22 @@ export class DeadLetterReplay {
   }
 }
 
+/** Of a replay and its dry run alike: letters that are left out do not count. The function says whether one more may come. */
+export function writeLimit(max: number): (left: ReplayStep | null) => boolean {
+  let written = 0
+  return (left) => {
+    if (left === null) written++
+    return written < max
+  }
+}
+
 /** Why a replay would leave a selected letter out; null: it would write it. */
 export function reasonToLeave(
   letter: DeadLetter,
-  { filter, group, ledger }: Pick<ReplayParts, 'filter' | 'group' | 'ledger'>,
+  { filter, group, ledger, sources }: Pick<ReplayParts, 'filter' | 'group' | 'ledger' | 'sources'>,
 ): ReplayStep | null {
   if (letter.group !== group) return 'left: another group'
+  if (!sources.has(letter.source.topic)) return 'left: no source reads its topic'
   return reservation(letter, filter) ?? (ledger.has(letter) ? 'replayed before' : null)
 }
 

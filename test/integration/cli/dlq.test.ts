@@ -215,6 +215,8 @@ test('what killed the process, is in the windows already, or was given up by ano
     'replayed',
     'left: is in the windows',
   ])
+  const dry = await millrace('dlq', 'replay', world.file, '--dry-run', '--limit', '1', '-o', 'json')
+  expect(jsonLines(dry.stdout).length).toBe(4) // the one that would be written was written before
   await millrace('dlq', 'replay', world.file, '--reason', 'POISON')
   await millrace('dlq', 'replay', world.file, '--id', `${world.topics.deadLetters}:0@3`)
   const source = await readCommitted(brokers(), world.topics.transactions)
@@ -265,6 +267,19 @@ test('filters by time and by source offset; a misspelt one is an error and not a
   expect(await offsets('--from', '7')).toEqual([7, 8, 9])
   expect(await offsets('--to', '2', '--source', 'transactions')).toEqual([0, 1])
   expect(await offsets('--id', `${world.topics.deadLetters}:0@4`)).toEqual([4])
+  const unmet = await millrace(
+    ...[
+      'dlq',
+      'replay',
+      world.file,
+      '--id',
+      `${world.topics.deadLetters}:0@4,${world.topics.deadLetters}:0@44`,
+    ],
+  )
+  expect([unmet.code, unmet.stdout]).toEqual([2, expect.stringContaining('replayed')])
+  expect(unmet.stderr).toContain(`there is no dead letter ${world.topics.deadLetters}:0@44`)
+  const other = await millrace('dlq', 'replay', world.file, '--id', `${world.topics.transactions}:0@4`)
+  expect([other.code, other.stdout]).toEqual([2, ''])
   const wrong = await millrace('dlq', 'ls', world.file, '--reason', 'SCHEME')
   expect([wrong.code, wrong.stdout]).toEqual([2, ''])
   expect(wrong.stderr).toContain('SCHEMA')

@@ -49,6 +49,10 @@ describe('filters of millrace dlq', () => {
     refused({ source: ['labels'] }, /transactions, in/)
     refused({ from: 'yesterday' }, /ISO time/)
     refused({ id: ['dlq.in'] }, /TOPIC:PARTITION@OFFSET/)
+    refused(
+      { id: ['dlq.in:0@1', 'in:0@1'] },
+      /in is no dead-letter topic of these sources, which have dlq\.in/,
+    )
   })
 })
 

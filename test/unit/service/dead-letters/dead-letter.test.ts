@@ -5,6 +5,7 @@ import {
   DeadLetterReplay,
   reasonToLeave,
   replayedRecord,
+  writeLimit,
   type ReplayStep,
 } from '../../../../src/service/dead-letters/replay.ts'
 import {
@@ -184,7 +185,9 @@ test('what would do harm is replayed only when its reason or its id is asked for
     group = 'g',
   ): ReplayStep | null => {
     const headers = { ...rawOf(1).headers, 'millrace.dlq.reason': reason }
-    return reasonToLeave(letter(1, { headers }), { filter: { ...everyDeadLetter, ...filter }, group, ledger })
+    const sources = new Set(['in'])
+    const filters = { ...everyDeadLetter, ...filter }
+    return reasonToLeave(letter(1, { headers }), { filter: filters, group, ledger, sources })
   }
   expect(['DECODE', 'SCHEMA', 'VALIDATION', 'TIMESTAMP', 'LATE', 'OVERSIZE'].map((one) => left(one))).toEqual(
     Array.from({ length: 6 }, () => null),
@@ -197,6 +200,14 @@ test('what would do harm is replayed only when its reason or its id is asked for
   expect(left('INFERENCE', { ids: new Set(['dlq.in:1@1']) })).toBeNull()
   expect(left('INFERENCE', { reasons: ['POISON'] })).toBe('left: is in the windows')
   expect(left('DECODE', {}, 'other')).toBe('left: another group')
+})
+
+test('a letter whose topic no source reads any more is left, also when its id is asked for', () => {
+  const parts = { group: 'g', ledger: createReplayLedger(['dlq.in']), sources: new Set(['labels']) }
+  for (const ids of [null, new Set(['dlq.in:1@1'])])
+    expect(reasonToLeave(letter(1), { ...parts, filter: { ...everyDeadLetter, ids } })).toBe(
+      'left: no source reads its topic',
+    )
 })
 
 describe('a replay', () => {
@@ -212,6 +223,7 @@ describe('a replay', () => {
       group: 'g',
       ledger,
       ledgerTopic: 'ledger',
+      sources: new Set(['in']),
       partitionCounts: new Map([
         ['in', 4],
         ['ledger', 1],
@@ -271,6 +283,20 @@ describe('a replay', () => {
     await clock.advance(1000)
     await adding
     expect(written()).toBe(16)
+  })
+
+  test('and its dry run count the same letters to the limit: those that are written', async () => {
+    const { replay, ledger } = replayOf({ limit: 2 })
+    const mayTakeMore = writeLimit(2)
+    const before = [0, 1, 3]
+    for (const i of before) ledger.add(stored(ledgerRecord(letter(i), 'ledger', 1, 0)))
+    const [more, dry]: boolean[][] = [[], []]
+    for (let i = 0; i < 5; i++) {
+      more!.push(await replay.add(letter(i), never))
+      dry!.push(mayTakeMore(before.includes(i) ? 'replayed before' : null))
+    }
+    expect(more).toEqual([true, true, true, true, false])
+    expect(dry).toEqual(more)
   })
 
   test('stops at its limit', async () => {
