@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { MillraceError } from '../../errors.ts'
+import { MillraceError, type ErrorCode } from '../../errors.ts'
 import { allWatermarks } from '../../features/store.ts'
 import { createRedisStore, featureScripts } from '../../features/redis-store.ts'
 import { openKafkaClient } from '../../kafka/client.ts'
@@ -17,7 +17,7 @@ import { inspectRedis, type RedisFacts } from '../../redis/inspect.ts'
 import { openRegistry } from '../../registry/registry.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Clock } from '../../time/clock.ts'
-import { withTimeout } from '../../time/deadline.ts'
+import { DeadlineExceeded, withTimeout } from '../../time/deadline.ts'
 import type { Plan } from '../../topology/plan.ts'
 import { replayTopicOf } from '../dead-letters/dead-letter.ts'
 import { namespaceOf } from '../service.ts'
@@ -70,25 +70,71 @@ export const transactionsTopic = '__transaction_state'
 /** One question, with everything that kafkajs and ioredis try again inside it. */
 const questionMs = 15_000
 
-export async function gatherFacts(parts: FactParts, signal: AbortSignal): Promise<Facts> {
-  const { plan, clock } = parts
-  const [kafka, redis, model, subjectsMissing] = await Promise.all([
-    kafkaFacts(parts),
-    redisFacts(parts),
-    fact(parts, 'loading the model', () => describeModel(parts, signal)),
-    fact(parts, 'asking the schema registry', () => missingSubjects(plan, signal)),
-  ])
-  signal.throwIfAborted()
-  return { plan, nowMs: clock.now(), ...kafka, ...redis, model, subjectsMissing }
+/** What asks the servers; tests have others. */
+export interface Questions {
+  readonly kafka: () => Promise<KafkaFacts>
+  readonly redis: () => Promise<Pick<Facts, 'redis' | 'watermarks'>>
+  readonly model: () => Promise<string>
+  readonly subjects: () => Promise<readonly string[] | null>
 }
 
-/** Never rejects: trouble is a fact. */
-async function fact<T>({ clock }: FactParts, what: string, ask: () => Promise<T>): Promise<Fact<T>> {
+export async function gatherFacts(
+  parts: FactParts,
+  signal: AbortSignal,
+  questions = questionsOf(parts, signal),
+): Promise<Facts> {
+  const { plan, clock } = parts
+  const [servers, model, subjectsMissing] = await Promise.all([
+    askServers(questions),
+    fact(parts, 'loading the model', questions.model, modelError),
+    fact(parts, 'asking the schema registry', questions.subjects, errorAs('REGISTRY_UNREACHABLE')),
+  ])
+  signal.throwIfAborted()
+  return { plan, nowMs: clock.now(), ...servers, model, subjectsMissing }
+}
+
+function questionsOf(parts: FactParts, signal: AbortSignal): Questions {
+  return {
+    kafka: () => kafkaFacts(parts),
+    redis: () => redisFacts(parts),
+    model: () => describeModel(parts, signal),
+    subjects: () => missingSubjects(parts.plan, signal),
+  }
+}
+
+/** Watermarks before positions: while a service runs, older positions would look like commits that Kafka lost. */
+async function askServers({
+  redis,
+  kafka,
+}: Questions): Promise<KafkaFacts & Pick<Facts, 'redis' | 'watermarks'>> {
+  const first = await redis()
+  return { ...first, ...(await kafka()) }
+}
+
+/** Never rejects: trouble is a fact. `errorOf` says whose, of an error that has no code of its own. */
+async function fact<T>(
+  { clock }: FactParts,
+  what: string,
+  ask: () => Promise<T>,
+  errorOf: (error: unknown, what: string) => MillraceError = kafkaError,
+): Promise<Fact<T>> {
   try {
     return { value: await withTimeout(ask(), questionMs, clock, what) }
   } catch (error) {
-    return { error: error instanceof MillraceError ? error : kafkaError(error, what) }
+    return { error: error instanceof MillraceError ? error : errorOf(error, what) }
   }
+}
+
+function errorAs(code: ErrorCode): (error: unknown, what: string) => MillraceError {
+  return (error, what) => {
+    const text = error instanceof Error ? error.message : String(error)
+    const told = error instanceof DeadlineExceeded ? text : `${what}: ${text}`
+    return new MillraceError(code, told, { cause: error })
+  }
+}
+
+function modelError(error: unknown, what: string): MillraceError {
+  return errorAs(error instanceof DeadlineExceeded ? 'MODEL_HANG' : 'MODEL_INVALID')(error, what)
 }
 
 type KafkaFacts = Pick<
@@ -217,11 +263,12 @@ function unansweredBy(error: MillraceError): KafkaFacts {
 async function redisFacts(parts: FactParts): Promise<Pick<Facts, 'redis' | 'watermarks'>> {
   const { plan, clock } = parts
   const key = `${namespaceOf(plan)}:{0}:W`
-  const redis = await fact(parts, 'asking Redis', () =>
-    inspectRedis(plan.redis, key, questionMs - 1_000, clock),
-  )
+  const redisError = errorAs('REDIS_UNREACHABLE')
+  const ask = () => inspectRedis(plan.redis, key, questionMs - 1_000, clock)
+  const redis = await fact(parts, 'asking Redis', ask, redisError)
   if ('error' in redis) return { redis, watermarks: redis }
-  return { redis, watermarks: await fact(parts, 'reading watermarks', () => readWatermarks(parts)) }
+  const watermarks = await fact(parts, 'reading watermarks', () => readWatermarks(parts), redisError)
+  return { redis, watermarks }
 }
 
 async function readWatermarks({

@@ -257,9 +257,26 @@ function durability(facts: Facts, topic: string, internal: boolean): Finding {
   if (facts.hidden.has(topic)) return hiddenTopic(topic)
   const described = known(facts.topics).get(topic)
   if (described === undefined) return unknown(`${topic} does not exist yet: it is made with its first use`)
-  const replicas = Math.min(...described.partitions.map((one) => one.replicas))
+  const { partitions } = described
+  const leaderless = partitions.filter(({ leader }) => leader < 0).map(({ partition }) => partition)
+  if (leaderless.length > 0) {
+    return fail(
+      `${topic}: no leader for ${partitionsText(leaderless)}: they are neither read nor written`,
+      'Start the brokers that hold them (kafka-topics.sh --describe --unavailable-partitions).',
+    )
+  }
+  const replicas = Math.min(...partitions.map((one) => one.replicas))
   const behind = outOfSync(described)
   const inSync = Number(setting(facts, topic, 'min.insync.replicas') ?? 1)
+  const short = partitions.filter((one) => one.inSync < inSync).map(({ partition }) => partition)
+  if (short.length > 0) {
+    return fail(
+      `${topic}: fewer replicas in sync than min.insync.replicas=${inSync} in ${partitionsText(short)}: they refuse writes`,
+      replicas < inSync
+        ? `kafka-reassign-partitions.sh with 3 replicas for ${topic}, or ${alter(topic, `min.insync.replicas=${replicas}`)}`
+        : 'Start the brokers that are down (kafka-topics.sh --describe --under-min-isr-partitions).',
+    )
+  }
   if (replicas < replicasWanted) {
     const brokers = 'value' in facts.brokers ? facts.brokers.value.length : 0
     const setup = internal
@@ -278,6 +295,14 @@ function durability(facts: Facts, topic: string, internal: boolean): Finding {
     )
   }
   return ok(topic)
+}
+
+const partitionsToldMax = 8
+
+function partitionsText(partitions: readonly number[]): string {
+  const told = partitions.slice(0, partitionsToldMax).join(', ')
+  const more = partitions.length - partitionsToldMax
+  return `partition ${told}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 function outOfSync({ partitions }: DescribedTopic): number {

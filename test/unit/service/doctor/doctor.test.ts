@@ -146,7 +146,10 @@ test.each<[string, CheckId, Partial<Facts>, string, RegExp | null]>([
   [
     'one replica of the offsets',
     'kafka.internal-topics',
-    withTopic(offsetsTopic, { partitions: [{ partition: 0, leader: 1, replicas: 1, inSync: 1 }] }),
+    {
+      ...withTopic(offsetsTopic, { partitions: [{ partition: 0, leader: 1, replicas: 1, inSync: 1 }] }),
+      ...withSettings(offsetsTopic, { 'min.insync.replicas': '1' }),
+    },
     'warn',
     /offsets\.topic\.replication\.factor/,
   ],
@@ -178,6 +181,34 @@ test.each<[string, CheckId, Partial<Facts>, string, RegExp | null]>([
     withTopic('in', { partitions: [{ partition: 0, leader: 1, replicas: 3, inSync: 2 }] }),
     'warn',
     /brokers/,
+  ],
+  [
+    'one replica, and no leader',
+    'topics.durability',
+    withTopic('in', { partitions: [{ partition: 0, leader: -1, replicas: 1, inSync: 0 }] }),
+    'fail',
+    /--unavailable-partitions/,
+  ],
+  [
+    'no leader of offsets',
+    'kafka.internal-topics',
+    withTopic(offsetsTopic, { partitions: [{ partition: 0, leader: -1, replicas: 3, inSync: 1 }] }),
+    'fail',
+    /--unavailable-partitions/,
+  ],
+  [
+    'too few in sync to write',
+    'topics.durability',
+    withTopic('out', { partitions: [{ partition: 0, leader: 1, replicas: 3, inSync: 1 }] }),
+    'fail',
+    /--under-min-isr-partitions/,
+  ],
+  [
+    'fewer replicas than must be in sync',
+    'topics.durability',
+    withTopic('out', { partitions: [{ partition: 0, leader: 1, replicas: 1, inSync: 1 }] }),
+    'fail',
+    /min\.insync\.replicas=1/,
   ],
   [
     'unclean election of an internal topic',

@@ -3,9 +3,11 @@ import type { DescribedTopic } from '../../../../src/kafka/inspect-codec.ts'
 import type { KafkaInspector } from '../../../../src/kafka/inspect.ts'
 import {
   askKafka,
+  gatherFacts,
   offsetsTopic,
   topicNames,
   transactionsTopic,
+  type Questions,
 } from '../../../../src/service/doctor/facts.ts'
 import { quietLog } from '../../../../src/telemetry/log.ts'
 import { manualClock } from '../../../../src/time/manual-clock.ts'
@@ -38,6 +40,53 @@ function inspector(change: Partial<KafkaInspector> = {}): KafkaInspector {
     ...change,
   }
 }
+
+/** What the servers answer, with `change` instead. */
+function questions(change: Partial<Questions> = {}): Questions {
+  return {
+    kafka: () => askKafka(parts, inspector(), admin),
+    redis: () => Promise.resolve({ redis: { value: { masters: [] } }, watermarks: { value: [] } }),
+    model: () => Promise.resolve('m/1'),
+    subjects: () => Promise.resolve(null),
+    ...change,
+  }
+}
+
+const going = new AbortController().signal
+
+test('watermarks are read before positions: a service that commits meanwhile has not lost a commit', async () => {
+  const steps: string[] = []
+  const redis = async () => {
+    await Promise.resolve()
+    steps.push('watermarks are read')
+    return questions().redis()
+  }
+  const kafka = () => {
+    steps.push('positions are asked for')
+    return questions().kafka()
+  }
+  await gatherFacts(parts, going, questions({ redis, kafka }))
+  expect(steps).toEqual(['watermarks are read', 'positions are asked for'])
+})
+
+test('a model or a registry that takes too long is called by its own name, not by that of Kafka', async () => {
+  const clock = manualClock()
+  const forever = () => new Promise<never>(() => undefined)
+  const gathering = gatherFacts({ ...parts, clock }, going, questions({ model: forever, subjects: forever }))
+  await clock.advance(15_000)
+  const { model, subjectsMissing } = await gathering
+  expect(model).toMatchObject({ error: { code: 'MODEL_HANG', message: expect.stringContaining('15000 ms') } })
+  expect(subjectsMissing).toMatchObject({ error: { code: 'REGISTRY_UNREACHABLE' } })
+})
+
+test('an error without a code is that of the server that was asked', async () => {
+  const broken = () => Promise.reject(new Error('broken'))
+  const facts = await gatherFacts(parts, going, questions({ model: broken, subjects: broken }))
+  expect(facts.model).toMatchObject({
+    error: { code: 'MODEL_INVALID', message: 'loading the model: broken' },
+  })
+  expect(facts.subjectsMissing).toMatchObject({ error: { code: 'REGISTRY_UNREACHABLE' } })
+})
 
 const never = (): Promise<never> => Promise.reject(new Error('would create the topic'))
 
