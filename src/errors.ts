@@ -171,7 +171,7 @@ export const errorTable = {
     exitCode: 5,
     meaning: 'Redis refuses the credentials or a command.',
     remedy:
-      'Check user and password in `store.redis`, and the ACL (GET, SET, APPEND, HGET, HSET, HGETALL, PEXPIRE, EVAL, INFO).',
+      'Check user and password in `store.redis`, and the ACL (GET, SET, APPEND, HGET, HSET, HGETALL, PEXPIRE, EVAL, EVALSHA, INFO; on a cluster also CLUSTER).',
   },
   REDIS_FULL: {
     reaction: 'retry',
