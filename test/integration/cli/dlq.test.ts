@@ -267,17 +267,10 @@ test('filters by time and by source offset; a misspelt one is an error and not a
   expect(await offsets('--from', '7')).toEqual([7, 8, 9])
   expect(await offsets('--to', '2', '--source', 'transactions')).toEqual([0, 1])
   expect(await offsets('--id', `${world.topics.deadLetters}:0@4`)).toEqual([4])
-  const unmet = await millrace(
-    ...[
-      'dlq',
-      'replay',
-      world.file,
-      '--id',
-      `${world.topics.deadLetters}:0@4,${world.topics.deadLetters}:0@44`,
-    ],
-  )
+  const ids = [4, 44].map((offset) => `${world.topics.deadLetters}:0@${offset}`)
+  const unmet = await millrace('dlq', 'replay', world.file, '--id', ids.join(','))
   expect([unmet.code, unmet.stdout]).toEqual([2, expect.stringContaining('replayed')])
-  expect(unmet.stderr).toContain(`there is no dead letter ${world.topics.deadLetters}:0@44`)
+  expect(unmet.stderr).toContain(`there is no dead letter ${ids[1]}`)
   const other = await millrace('dlq', 'replay', world.file, '--id', `${world.topics.transactions}:0@4`)
   expect([other.code, other.stdout]).toEqual([2, ''])
   const wrong = await millrace('dlq', 'ls', world.file, '--reason', 'SCHEME')
