@@ -225,6 +225,9 @@ class KafkaClaim implements Claim {
         { cause: error },
       )
     }
+    // A missing right comes back at every try. All else is tried again, a server that cannot be reached too.
+    const mapped = kafkaError(error, text)
+    if (mapped.code === 'KAFKA_UNAUTHORISED') return mapped
     return new MillraceError(
       'TRANSACTION_NOT_COMMITTED',
       `${text} has no acknowledged commit: ${textOf(error)}`,

@@ -26,9 +26,9 @@ export interface Claim {
   committed(signal: AbortSignal): Promise<CommittedPosition | null>
   /**
    * One transaction: all outputs and the position, or nothing. Resolves only on an acknowledged commit.
-   * Throws MillraceError TRANSACTION_FENCED or TRANSACTION_NOT_COMMITTED (outcome may be unknown); after any
-   * throw this claim is dead: close it and claim again (a late request of the failed transaction would
-   * otherwise land in the next one).
+   * Throws MillraceError TRANSACTION_FENCED, KAFKA_UNAUTHORISED, KAFKA_RECORD_TOO_LARGE or else TRANSACTION_NOT_COMMITTED
+   * (outcome may be unknown); after any throw this claim is dead: close it and claim again (a late request of the
+   * failed transaction would otherwise land in the next one).
    */
   run(outputs: readonly OutputRecord[], position: CommittedPosition): Promise<void>
   /** Idempotent; never throws. */

@@ -8,6 +8,7 @@ import { patchClaimBackOff } from './claim-back-off.ts'
 import { patchCoordinatorCache } from './coordinator-cache.ts'
 import { patchFetchedBatches } from './fetched-batches.ts'
 import { patchOffsetOutOfRange } from './offset-out-of-range.ts'
+import { patchRefusedPartitions, type AnswerParser } from './refused-partitions.ts'
 import { patchRequestQueueTimer } from './request-queue-timer.ts'
 import { settleSends, type SendParts } from './settled-sends.ts'
 
@@ -16,6 +17,10 @@ export const kafkajsVersion = '2.2.4'
 
 const filterModule = 'kafkajs/src/consumer/filterAbortedMessages'
 const sendModule = 'kafkajs/src/producer/sendMessages'
+/** Version 1 binds the parser of version 0 when it is loaded, so that one comes last. */
+const addPartitionsModules = [1, 0].map(
+  (version) => `kafkajs/src/protocol/requests/addPartitionsToTxn/v${version}/response`,
+)
 
 /**
  * Loads kafkajs with all patches. Modules that were loaded before keep what they have and this program gets a copy of
@@ -44,6 +49,7 @@ export function loadPatchedKafkajs(): unknown {
   patchOffsetOutOfRange(consumerGroup)
   patchFetchedBatches(consumerGroup)
   patchBeforeJoin(consumerGroup)
+  for (const module of addPartitionsModules) patchRefusedPartitions(load(module) as AnswerParser)
   return kafkajs
 }
 

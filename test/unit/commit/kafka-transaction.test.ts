@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { beforeEach, expect, test } from 'vitest'
 import { openTransactionPort, transactionalIdOf } from '../../../src/commit/kafka-transaction.ts'
 import type { Claim, TransactionPort } from '../../../src/commit/transaction.ts'
@@ -18,6 +19,11 @@ const outputs: OutputRecord[] = [0, 1].map((partition) => ({
 }))
 const position = { offset: 7, metadata: '{"m":1}' }
 const protocolError = (type: string) => Object.assign(new Error(type), { name: 'KafkaJSProtocolError', type })
+
+/** What the client library knows of the errors of brokers. */
+const { errorCodes } = createRequire(import.meta.url)('kafkajs/src/protocol/error') as {
+  errorCodes: readonly { readonly type: string; readonly retriable: boolean }[]
+}
 
 type Step = 'connect' | 'begin' | 'send' | 'offsets' | 'commit' | 'abort' | 'disconnect'
 
@@ -227,6 +233,33 @@ test.each<[Step]>([['send'], ['offsets'], ['commit']])('another owner is recogni
   producer.fail(step, protocolError('INVALID_PRODUCER_EPOCH'))
   await expect(claim.run(outputs, position)).rejects.toMatchObject({ code: 'TRANSACTION_FENCED' })
 })
+
+test.each<[Step, string]>([
+  ['send', 'TOPIC_AUTHORIZATION_FAILED'],
+  ['offsets', 'GROUP_AUTHORIZATION_FAILED'],
+  ['commit', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'],
+])('a missing right stops the service instead of being tried for ever: %s, %s', async (step, type) => {
+  const { claim, producer } = await claimed()
+  producer.fail(step, protocolError(type))
+  await expect(claim.run(outputs, position)).rejects.toMatchObject({
+    code: 'KAFKA_UNAUTHORISED',
+    reaction: 'stop',
+    exitCode: 5,
+    message: expect.stringContaining('in:3 up to offset 7'),
+  })
+})
+
+test.each(errorCodes.filter(({ retriable }) => retriable).map(({ type }) => type))(
+  'what may pass is tried again: %s',
+  async (type) => {
+    const { claim, producer } = await claimed()
+    producer.fail('send', protocolError(type))
+    await expect(claim.run(outputs, position)).rejects.toMatchObject({
+      code: 'TRANSACTION_NOT_COMMITTED',
+      reaction: 'handOver',
+    })
+  },
+)
 
 test('a transaction does not outlast its timeout, and does not commit after it', async () => {
   const { claim, producer } = await claimed()
