@@ -265,7 +265,7 @@ export const errorTable = {
     exitCode: 1,
     meaning: 'Too large a share of recent records became dead letters.',
     remedy:
-      'Look at the dead-letter topic; correct the producer or the schema, or raise `limits.deadLetterShareMax`.',
+      'Look at the dead-letter topic; correct the schema or the decoder, or raise `limits.deadLetterShareMax` to let them go. A restart alone begins with the same count.',
   },
   STACK_UNAVAILABLE: {
     reaction: 'stop',

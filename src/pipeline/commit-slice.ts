@@ -25,7 +25,7 @@ export async function commitSlice(
   const published = await publish(setup, owned, slice, scores, signal)
   refuseTooManyDeadLetters(setup, share, slice, published)
   signal.throwIfAborted()
-  const metadata = nextMetadata(setup, owned, slice, trial)
+  const metadata = nextMetadata(setup, owned, slice, { share, trial })
   const encodedAt = clock.monotonic()
   await trial.commit(published.outputs, metadata)
   owned.committedAt = clock.now()
@@ -43,7 +43,7 @@ function nextMetadata(
   setup: PartitionSetup,
   owned: Owned,
   slice: PreparedSlice,
-  trial: Trial,
+  { share, trial }: { readonly share: DeadLetterShare; readonly trial: Trial },
 ): CommitMetadata {
   const { shared } = setup
   const before = owned.metadata
@@ -65,6 +65,7 @@ function nextMetadata(
       spanMs,
     ),
     attempt: trial.noteAfter(slice),
+    deadLetters: share.counts,
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { Attempt } from './attempt.ts'
+import type { DeadLetterCounts } from './dead-letter-share.ts'
 
 /** A place where a rebuild may start: no event before `offset` is later than `maxTime`. */
 export interface Anchor {
@@ -34,6 +35,8 @@ export interface CommitMetadata {
   readonly attempt?: Attempt | null
   /** Partitions of the topic; absent in metadata of earlier versions. */
   readonly partitions?: PartitionCounts | null
+  /** The window of the dead-letter share; absent before the first slice and in metadata of earlier versions. */
+  readonly deadLetters?: DeadLetterCounts
 }
 
 /** Tells a partition that was added later from one that was there from the beginning. */
@@ -48,7 +51,7 @@ const version = 1
 export const metadataMaxBytes = 3072
 
 export function encodeMetadata(m: CommitMetadata): string {
-  const { attempt, partitions } = m
+  const { attempt, partitions, deadLetters } = m
   const text = JSON.stringify({
     v: version,
     i: m.incarnation,
@@ -64,6 +67,7 @@ export function encodeMetadata(m: CommitMetadata): string {
     g: m.gapUntil,
     ...(partitions ? { n: [partitions.first, partitions.accepted] } : {}),
     ...(attempt ? { p: [attempt.to, attempt.tries, attempt.alone ? 1 : 0, attempt.convicted] } : {}),
+    ...(deadLetters ? { d: [deadLetters.records, deadLetters.dead] } : {}),
   })
   return text.length <= metadataMaxBytes || m.anchors.length === 0
     ? text
@@ -87,6 +91,7 @@ const wireForm = z.object({
   g: time,
   p: z.tuple([offset, offset, z.literal([0, 1]), offset]).optional(),
   n: z.tuple([offset, offset]).optional(),
+  d: z.tuple([offset, offset]).optional(),
 })
 
 /** Null when the text was not written by this program (another tool moved the offset). */
@@ -113,6 +118,7 @@ export function parseMetadata(text: string): CommitMetadata | null {
     gapUntil: data.g,
     ...(data.p ? { attempt: attemptOf(data.p) } : {}),
     ...(data.n ? { partitions: { first: data.n[0], accepted: data.n[1] } } : {}),
+    ...(data.d ? { deadLetters: { records: data.d[0], dead: data.d[1] } } : {}),
   }
 }
 

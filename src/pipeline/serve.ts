@@ -37,7 +37,7 @@ export async function serve(
   const trial = new Trial(setup, stream, owned, control.logStart)
   const depth = (): number => (trial.single ? 1 : shared.depth)
   const pipe = new CommitPipe(depth, (error) => failed.abort(error))
-  const share = createDeadLetterShare(shared.plan.limits.deadLetterShareMax)
+  const share = createDeadLetterShare(shared.plan.limits.deadLetterShareMax, owned.metadata.deadLetters)
   const timestamps: (number | null)[] = [] // first record of every open slice
   const rowsMax = shared.plan.limits.rowsPerTransactionMax
   const commit = (slice: Awaited<ReturnType<typeof score>>): Promise<void> =>

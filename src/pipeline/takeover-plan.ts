@@ -351,10 +351,11 @@ function planStateGone(
   if (policy.onLogGone === 'refuse') {
     throw new MillraceError('OFFSET_BELOW_LOG', `${name}: ${what}: retention is shorter than the windows`)
   }
-  const { offset, last, quarantine, maxTime } = metadata
+  const { offset, last, quarantine, maxTime, deadLetters } = metadata
   const fresh = freshMetadata(facts, policy, offset, log.start)
   const partitions = metadata.partitions ?? fresh.partitions ?? null
   const gapUntil = latest([metadata.gapUntil, maxTime === null ? null : maxTime + policy.visibleSpanMs])
   const reason = `a new incarnation from offset ${offset} on: ${what}`
-  return { kind: 'pin', metadata: { ...fresh, last, quarantine, partitions, gapUntil }, reason }
+  const kept = { last, quarantine, ...(deadLetters ? { deadLetters } : {}) }
+  return { kind: 'pin', metadata: { ...fresh, ...kept, partitions, gapUntil }, reason }
 }

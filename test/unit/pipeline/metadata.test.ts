@@ -38,14 +38,22 @@ describe('commit metadata', () => {
     expect(encodeMetadata({ ...metadata, attempt: null })).toBe(encodeMetadata(metadata))
   })
 
+  test('the window of the dead-letter share is read back; metadata of earlier versions has none', () => {
+    const deadLetters = { records: 999, dead: 998 }
+    expect(parseMetadata(encodeMetadata({ ...metadata, deadLetters }))).toEqual({ ...metadata, deadLetters })
+    expect(encodeMetadata(metadata)).not.toContain('"d"')
+    expect(parseMetadata(encodeMetadata(metadata))?.deadLetters).toBeUndefined()
+  })
+
   test('stays below the size with a full quarantine, at offsets of a topic that is as old as Kafka', () => {
     const at = (i: number): number => 1e14 + i * 1e9
     const quarantine = Array.from({ length: quarantineMax }, (_, i) => at(i))
     const anchors = Array.from({ length: 36 }, (_, i) => ({ offset: at(i), maxTime: 1.7e12 + i }))
     const attempt = { to: at(99), tries: 2, alone: true, convicted: 8 }
-    const text = encodeMetadata({ ...metadata, anchors, quarantine, attempt })
+    const deadLetters = { records: 2_000_000, dead: 2_000_000 }
+    const text = encodeMetadata({ ...metadata, anchors, quarantine, attempt, deadLetters })
     expect(Buffer.byteLength(text)).toBeLessThanOrEqual(metadataMaxBytes)
-    expect(parseMetadata(text)).toMatchObject({ quarantine, attempt })
+    expect(parseMetadata(text)).toMatchObject({ quarantine, attempt, deadLetters })
     expect(parseMetadata(text)?.anchors.length).toBeGreaterThan(2)
   })
 

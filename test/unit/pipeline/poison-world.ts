@@ -25,7 +25,7 @@ const topic = 'tx'
 
 /**
  * What becomes of the process over an event: nothing unusual, it ends while it decodes or scores, it stops by itself with an error,
- * before or within the transaction, or it waits until it is aborted.
+ * before or within the transaction, or it waits until it is aborted. What is no event becomes a dead letter.
  */
 export type Deed =
   | 'fine'
@@ -35,6 +35,7 @@ export type Deed =
   | 'stops in score'
   | 'stops in commit'
   | 'waits in score'
+  | 'is no event'
 
 /** What became of a record. */
 export interface Outcome {
@@ -70,7 +71,10 @@ export class PoisonWorld {
     this.#logs = Array.from({ length: partitions }, () => [])
   }
 
-  static async open(partitions: number, rowsPerTransactionMax: number): Promise<PoisonWorld> {
+  static async open(
+    partitions: number,
+    limits: Pick<Plan['limits'], 'rowsPerTransactionMax'> & Partial<Plan['limits']>,
+  ): Promise<PoisonWorld> {
     const dir = await mkdtemp(join(tmpdir(), 'millrace-poison-'))
     const topics = {
       transactions: topic,
@@ -90,7 +94,7 @@ export class PoisonWorld {
     })
     const plan = await loadTopology(await writeTopology(dir, topology), {})
     await rm(dir, { recursive: true })
-    return new PoisonWorld({ ...plan, limits: { ...plan.limits, rowsPerTransactionMax } }, partitions)
+    return new PoisonWorld({ ...plan, limits: { ...plan.limits, ...limits } }, partitions)
   }
 
   /** Appends a record; returns its offset. The amount tells what happens to it: it is unique. */
@@ -109,7 +113,7 @@ export class PoisonWorld {
       tier: 0,
       ts: 1e12 + offset,
     }
-    const value = Buffer.from(JSON.stringify(fields))
+    const value = Buffer.from(deed === 'is no event' ? 'x' : JSON.stringify(fields))
     log.push({
       topic,
       partition,

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { aloneLostMax, convictedInARowMax, slicesLostMax } from '../../../src/pipeline/attempt.ts'
+import type { Plan } from '../../../src/topology/plan.ts'
 import { PoisonWorld, type Deed } from './poison-world.ts'
 
 vi.setConfig({ testTimeout: 30_000 }) // dozens of processes each
@@ -27,8 +28,9 @@ function expected(lengths: readonly number[], killers: ReadonlySet<string>): str
 async function worldOf(
   lengths: readonly number[],
   killers: Readonly<Record<string, Deed>>,
+  limits: Partial<Plan['limits']> = {},
 ): Promise<PoisonWorld> {
-  const world = await PoisonWorld.open(lengths.length, 8)
+  const world = await PoisonWorld.open(lengths.length, { rowsPerTransactionMax: 8, ...limits })
   for (const [partition, length] of lengths.entries()) {
     for (let offset = 0; offset < length; offset++) world.append(partition, killers[`${partition}:${offset}`])
   }
@@ -145,4 +147,19 @@ test('what was quarantined is not applied either: windows are as if it had never
   const other = await worldOf([10], { '0:9': 'dies in score' })
   await other.run(lossesPerKiller + 1)
   expect(other.metadata(0)?.maxTime).toBe(1e12 + 8) // not that of the last record
+})
+
+test('a topic of which nothing can be read is not emptied by owners that come and go', async () => {
+  const all = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`0:${i}`, 'is no event'] as const))
+  const world = await worldOf([200], all, { deadLetterShareMax: { share: 0.2, of: 50 } })
+  // Killed after its note and two slices of 8: no owner sees 50 records.
+  await world.run(30, [3])
+  expect(world.stopped).toMatchObject({ code: 'DEAD_LETTER_SHARE' })
+  expect(world.committed.length).toBeLessThan(50)
+
+  // And not by starting it again.
+  const { length } = world.committed
+  await world.run(1)
+  expect(world.stopped).toMatchObject({ code: 'DEAD_LETTER_SHARE' })
+  expect(world.committed.length).toBe(length)
 })
