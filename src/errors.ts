@@ -235,9 +235,10 @@ export const errorTable = {
   MODEL_PROCESS_LOST: {
     reaction: 'stop',
     exitCode: 1,
-    meaning: 'Model processes end one after another without having answered a run.',
+    meaning:
+      'Model processes end one after another without having answered a run, or one does not become ready within two minutes.',
     remedy:
-      'Check memory limits and the model; the last reason is in the message, what it printed stands before it in the log.',
+      'Check memory limits, the load of the machine and the model; the last reason is in the message, what it printed stands before it in the log.',
   },
   MODEL_HANG: {
     reaction: 'stop',

@@ -3,7 +3,7 @@ import type { RunReply } from '../onnx/protocol.ts'
 import type { ModelProcess } from '../onnx/process.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
-import { withTimeout } from '../time/deadline.ts'
+import { DeadlineExceeded, withTimeout } from '../time/deadline.ts'
 import type { PoolWorker } from './pool.ts'
 import type { RunWatch } from './run-watch.ts'
 
@@ -20,14 +20,14 @@ export interface ProcessWorkerParts {
 /** Processes lost one after another, with no run that was answered between them: eight rows in a row, twice each. */
 export const lostInARowMax = 16
 /** Loading a model and warming it up takes seconds at most. */
-const openMaxMs = 120_000
+export const openMaxMs = 120_000
 const backOffFirstMs = 100
 const backOffMaxMs = 5_000
 
 /**
  * A model process that is replaced when it ends. A run that it does not survive, or that has to be ended because it hangs,
  * fails (`lost`) like one that throws; the caller narrows it down to its rows. Rejects with MODEL_PROCESS_LOST when one process
- * after another is lost.
+ * after another is lost, or one does not become ready in time.
  */
 export async function processWorker(parts: ProcessWorkerParts, signal: AbortSignal): Promise<PoolWorker> {
   const worker = new LastingWorker(parts)
@@ -96,6 +96,8 @@ class LastingWorker implements PoolWorker {
       try {
         return await this.#open(signal)
       } catch (error) {
+        // Another try may take as long again, in which the service looks healthy and does nothing: a restart is seen.
+        if (error instanceof MillraceError && error.cause instanceof DeadlineExceeded) throw error
         this.#lose(error)
       }
     }
@@ -117,7 +119,10 @@ class LastingWorker implements PoolWorker {
     } catch (error) {
       late.abort()
       ;(opened as ModelProcess | null)?.kill('it did not become ready')
-      throw error
+      if (!(error instanceof DeadlineExceeded)) throw error
+      // Not the record's doing that waits for it: no error that nobody thought of (trial.ts).
+      const text = `a model process did not become ready within ${openMaxMs / 1000} s`
+      throw new MillraceError('MODEL_PROCESS_LOST', text, { cause: error })
     }
   }
 

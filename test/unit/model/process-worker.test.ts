@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MillraceError } from '../../../src/errors.ts'
-import { lostInARowMax, processWorker } from '../../../src/model/process-worker.ts'
+import { lostInARowMax, openMaxMs, processWorker } from '../../../src/model/process-worker.ts'
 import type { PoolWorker } from '../../../src/model/pool.ts'
 import { watchRuns } from '../../../src/model/run-watch.ts'
 import type { ModelProcess } from '../../../src/onnx/process.ts'
@@ -9,14 +9,14 @@ import { manualClock, type ManualClock } from '../../../src/time/manual-clock.ts
 
 const lost = (): MillraceError => new MillraceError('MODEL_PROCESS_LOST', 'out of memory')
 
-/** Processes that end over a negative first value; `dying`: and, once it is set, over everything. */
+/** Processes that end over a negative first value; `dying`: and, once it is set, over everything; `slow`: start never ends. */
 function world(): {
   readonly clock: ManualClock
-  readonly state: { started: number; dying: boolean }
+  readonly state: { started: number; dying: boolean; slow: boolean }
   readonly open: () => Promise<PoolWorker>
 } {
   const clock = manualClock()
-  const state = { started: 0, dying: false }
+  const state = { started: 0, dying: false, slow: false }
   const process = (): ModelProcess => {
     let gone = false
     return {
@@ -42,7 +42,7 @@ function world(): {
   const open = (): Promise<PoolWorker> =>
     processWorker(
       {
-        open: () => Promise.resolve(process()),
+        open: () => (state.slow ? new Promise<never>(() => undefined) : Promise.resolve(process())),
         prove: async (worker) => void (await worker.run(Float32Array.of(1), 1)),
         watch: watchRuns(1_000, clock),
         clock,
@@ -96,6 +96,24 @@ describe('a model process that is replaced', () => {
       await clock.advance(200)
       expect(await next).toMatchObject({ kind: 'scored' })
     }
+  })
+
+  it('that is not ready in time stops the service, and accuses nobody: neither a hang nor an error nobody thought of', async () => {
+    const { open, state, clock } = world()
+    const worker = await open()
+    await worker.run(Float32Array.of(-1), 1)
+    state.slow = true
+    const run = worker.run(Float32Array.of(1), 1).catch((error: unknown) => error)
+    await clock.advance(openMaxMs)
+    expect(await run).toMatchObject({ code: 'MODEL_PROCESS_LOST', message: expect.stringContaining('120 s') })
+  })
+
+  it('does not start when the first process is not ready in time', async () => {
+    const { open, state, clock } = world()
+    state.slow = true
+    const starting = expect(open()).rejects.toMatchObject({ code: 'MODEL_PROCESS_LOST' })
+    await clock.advance(openMaxMs)
+    await starting
   })
 
   it('does not start when the first process ends over its warm-up', async () => {
