@@ -268,6 +268,14 @@ export const errorTable = {
     remedy:
       'Look at the dead-letter topic; correct the schema or the decoder, or raise `limits.deadLetterShareMax` to let them go. A restart alone begins with the same count.',
   },
+  DRAIN_EXCEEDED: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning:
+      'The service was asked to stop and could not finish in time; the message says what was still open. Nothing is lost or doubled: the next owner goes on from the committed positions.',
+    remedy:
+      'Mend what the partitions waited for (Redis, Kafka, the model), or raise `limits.drain` and the grace period of the supervisor.',
+  },
   STACK_UNAVAILABLE: {
     reaction: 'stop',
     exitCode: 4,

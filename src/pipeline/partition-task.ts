@@ -34,6 +34,7 @@ export class PartitionTask {
   /** Aborted: finish what is open, take nothing more. */
   readonly #drain = new AbortController()
   #status: PartitionStatus = 'waiting'
+  #detail = ''
   #foreignLog: string | null = null
   #acknowledged: { readonly incarnation: string; readonly offset: number } | null = null
   #done: Promise<void> | null = null
@@ -47,6 +48,10 @@ export class PartitionTask {
 
   get status(): PartitionStatus {
     return this.#status
+  }
+  /** What it waits for or does, for people; may be empty. */
+  get detail(): string {
+    return this.#detail
   }
   get stream(): InputStream {
     return this.#stream
@@ -209,6 +214,7 @@ export class PartitionTask {
       )
     }
     this.#status = status
+    this.#detail = detail
     this.#setup.shared.observer.status(this.#setup.input, status, detail)
   }
 }

@@ -10,7 +10,9 @@ import { openScorer } from '../model/onnx-scorer.ts'
 import type { Scorer } from '../model/scorer.ts'
 import type { CommittedSlice } from '../pipeline/observer.ts'
 import { visibleSpanMs, type Shared } from '../pipeline/partition-context.ts'
+import type { PartitionTask } from '../pipeline/partition-task.ts'
 import { TaskGroup } from '../pipeline/task-group.ts'
+import { inputName } from '../record/input.ts'
 import { bucketsOn, parseRedisAddress } from '../redis/address.ts'
 import { openRedis, type RedisClient, type RedisMaster } from '../redis/client.ts'
 import { deadLetterTopic } from '../sink/sink.ts'
@@ -22,6 +24,7 @@ import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
 import type { Plan } from '../topology/plan.ts'
 import { openDecoders, openOutlet } from './codecs.ts'
+import { drainWithin, type DrainingPartition } from './drain.ts'
 import { Lifecycle, type Phase } from './lifecycle.ts'
 import { TopicWatch } from './topic-watch.ts'
 import { deadLetterHeaderBytesMax, outputTopicsOf } from './topics.ts'
@@ -47,7 +50,7 @@ export interface Service {
   readonly redis: RedisClient
   /** Rejects with the error that must end the process; never resolves. */
   readonly failed: Promise<never>
-  /** Finishes and commits what is open, flushes, leaves the group. Throws when `limits.drain` is exceeded. Idempotent. */
+  /** Finishes and commits what is open, flushes, leaves the group. Throws DRAIN_EXCEEDED. Idempotent. */
   drain(): Promise<void>
   /** Stops now; open transactions are left to the next owner. Idempotent. */
   abort(): Promise<void>
@@ -331,7 +334,12 @@ class RunningService implements Service {
     const { clock, plan } = this.#options
     this.#lifecycle.moveTo('draining')
     try {
-      await withTimeout(this.#finish(), plan.limits.drainMs, clock, 'draining')
+      await drainWithin(this.#finish(), {
+        limitMs: plan.limits.drainMs,
+        clock,
+        partitions: () => this.tasks.tasks.map(drainingOf),
+        redisAnswers: () => this.redis.answering,
+      })
       this.#lifecycle.moveTo('stopped')
     } catch (error) {
       this.#lifecycle.moveTo('failed')
@@ -362,6 +370,16 @@ class RunningService implements Service {
     await this.tasks.abort()
     await this.#source.stop()
     await this.#resources.disposeAsync()
+  }
+}
+
+function drainingOf({ stream, status, detail, reading }: PartitionTask): DrainingPartition {
+  return {
+    name: inputName(stream.input),
+    status,
+    detail,
+    isSliceOpen: reading !== null && reading.pendingTimestamp !== null,
+    unflushedRows: reading?.unflushedRows ?? 0,
   }
 }
 
