@@ -168,12 +168,13 @@ export const disasters: Readonly<Record<string, Disaster>> = {
       dice,
       () => {
         const { kafka } = stage
+        // Before the position is read (R3): a commit under way is finished first.
+        const epoch = kafka.claim(name)
         const committed = kafka.committed(name)
         const metadata = parseMetadata(committed?.metadata ?? '')
         if (committed === null || metadata === null || metadata.offset !== committed.offset) return
         const killers = Array.from({ length: 3 }, () => committed.offset + dice.below(12))
         const quarantine = [...new Set([...metadata.quarantine, ...killers])]
-        const epoch = kafka.claim(name)
         const position = { offset: committed.offset, metadata: encodeMetadata({ ...metadata, quarantine }) }
         kafka.addOffset(name, epoch, position)
         kafka.endTransaction(name, epoch, true)
