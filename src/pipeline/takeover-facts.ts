@@ -1,13 +1,14 @@
 import { MillraceError } from '../errors.ts'
 import type { CommittedPosition } from '../commit/transaction.ts'
-import { allWatermarks } from '../features/store.ts'
+import { allWatermarks, type Watermarks } from '../features/store.ts'
 import { inputName } from '../record/input.ts'
 import type { InputStream, LogRange } from '../source/source.ts'
+import { committedReaderTime, keptForAtMost } from './committed-readers.ts'
 import { parseMetadata, type CommitMetadata } from './metadata.ts'
 import { visibleSpanMs, type StateSetup } from './partition-context.ts'
-import { leastKnown, slowestReader } from './peers.ts'
+import { leastKnown, mergedReads, slowestReader } from './peers.ts'
 import type { TakeoverFacts, TakeoverPolicy } from './takeover-plan.ts'
-import { isOtherTopic, type TopicLives } from './topic-life.ts'
+import { isOtherTopic, latest, type TopicLives } from './topic-life.ts'
 import type { Watermark } from './watermark.ts'
 
 /** What this process learned while it owned the partition before. */
@@ -40,35 +41,44 @@ export async function readFacts(
   const peers = leastKnown(maps)
   const readerTime = slowestReader(shared.plan, shared.partitionCounts, peers, nowMs)
   const start = await startOffset(setup, stream)
+  const own = committed === null ? null : parseMetadata(committed.metadata)
+  const policy = { ...policyOf(setup), start }
+  const topic = await topicFacts(setup, topics, own, peers, signal)
+  const times = { clusterId: shared.clusterId, nowMs, futureMaxMs: policy.futureMaxMs }
   const facts: TakeoverFacts = {
     name,
     partition: input.partition,
     committed,
-    ...(await topicFacts(setup, topics, committed, peers, signal)),
+    ...topic,
     log,
     watermarks: maps.map((map) => map.get(name) ?? null),
     slowestReaderTime: storesMerged(setup) ? readerTime : Infinity,
-    trimmedFor: readsMerged(setup) ? readerTime : null,
+    committedReaderTime:
+      storesMerged(setup) && own !== null && own.base < log.start
+        ? await committedReaderTime(shared, topics, signal)
+        : null,
+    trimmedFor: isAnythingKept(setup, maps)
+      ? latest([readerTime, keptForAtMost(own, topic.siblings, times)])
+      : null,
     oldestTimestamp: await oldestTimestamp(stream, committed, log, signal),
     nowMs,
     clusterId: shared.clusterId,
     ...known,
   }
-  return { facts, policy: { ...policyOf(setup), start }, log, readerTime }
+  return { facts, policy, log, readerTime }
 }
 
 /** The topic, and what the group committed in its other partitions, as far as the decision needs it. */
 async function topicFacts(
   setup: StateSetup,
   topics: TopicLives,
-  committed: CommittedPosition | null,
+  own: CommitMetadata | null,
   watermarks: ReadonlyMap<string, Watermark>,
   signal: AbortSignal,
 ): Promise<Pick<TakeoverFacts, 'topic' | 'siblings' | 'remembered'>> {
   const { shared, input } = setup
   const seen = topics.get(input.topic)
   if (seen === undefined) throw new MillraceError('KAFKA_TOPIC_GONE', `${inputName(input)}: no such topic`)
-  const own = committed === null ? null : parseMetadata(committed.metadata)
   const isKnown = own?.partitions && own.partitions.accepted >= seen.partitions
   const siblings = isKnown ? [] : await siblingsOf(setup, signal)
   const remembered = [...watermarks]
@@ -115,8 +125,11 @@ export function storesMerged({ shared, source }: StateSetup): boolean {
   return features.layoutsFedBy(source.name).some((layout) => features.mergedReads.includes(layout))
 }
 
-function readsMerged({ shared, source }: StateSetup): boolean {
-  return source.role === 'score' && shared.plan.features.mergedReads.length > 0
+/** Whether this partition reads what others store, and any of them began to. */
+function isAnythingKept({ shared, source }: StateSetup, buckets: readonly Watermarks[]): boolean {
+  if (source.role !== 'score') return false
+  const inputs = mergedReads(shared.plan, shared.partitionCounts).flatMap((read) => read.inputs)
+  return inputs.some((input) => buckets.some((watermarks) => watermarks.has(input)))
 }
 
 async function startOffset(setup: StateSetup, stream: InputStream): Promise<TakeoverPolicy['start']> {

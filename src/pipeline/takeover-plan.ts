@@ -27,6 +27,8 @@ export interface TakeoverFacts {
   readonly watermarks: readonly (string | null)[]
   /** Smallest largest-event-time among the partitions that read what this one stores; null: some are unknown; Infinity: nobody else reads it. */
   readonly slowestReaderTime: number | null
+  /** The same by what they committed: never less, asked only where the log no longer begins at the base. */
+  readonly committedReaderTime?: number | null
   /** Record timestamp of the oldest record in the log; null: there is none. Asked when records were deleted unread. */
   readonly oldestTimestamp: number | null
   /**
@@ -332,7 +334,15 @@ function withBaseAnchor(metadata: CommitMetadata): CommitMetadata {
 
 /** Events at or before (largest time − span) are invisible to every reader, so a rebuild may start behind them. */
 function rebuildStart(facts: TakeoverFacts, policy: TakeoverPolicy, metadata: CommitMetadata): Anchor {
-  const slowest = facts.slowestReaderTime
+  const { slowestReaderTime, committedReaderTime = null, log } = facts
+  const from = startFor(slowestReaderTime, policy, metadata)
+  // The watermarks of a new definition tell nothing yet, or how far its own rebuilds are. What was committed tells more.
+  return from.offset >= log.start || committedReaderTime === null
+    ? from
+    : startFor(committedReaderTime, policy, metadata)
+}
+
+function startFor(slowest: number | null, policy: TakeoverPolicy, metadata: CommitMetadata): Anchor {
   const newestSeen =
     slowest === null || metadata.maxTime === null ? null : Math.min(slowest, metadata.maxTime)
   const visibleFrom = newestSeen === null ? null : newestSeen - policy.visibleSpanMs

@@ -12,6 +12,8 @@ export interface TopicPort {
     topic: string,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<number, { readonly offset: number; readonly metadata: string }>>
+  /** Offset after the last record that a reader of committed records may see. */
+  logEnd(topic: string, partition: number, signal: AbortSignal): Promise<number>
   /**
    * Tells TOPIC_CHANGED, once, when something else than `taken` is seen: `topic` was created again, or any topic has more
    * partitions. Returns how to stop listening.

@@ -6,7 +6,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 
 export interface TopicWatchOptions {
-  readonly admin: Pick<KafkaAdmin, 'topicLives' | 'topicIds' | 'groupOffsets' | 'describeTopics'>
+  readonly admin: Pick<KafkaAdmin, 'topicLives' | 'topicIds' | 'groupOffsets' | 'describeTopics' | 'logRange'>
   readonly group: string
   /** Source topics. */
   readonly topics: readonly string[]
@@ -54,6 +54,10 @@ export class TopicWatch implements TopicPort {
 
   positions(topic: string): ReturnType<TopicPort['positions']> {
     return this.#options.admin.groupOffsets(this.#options.group, topic)
+  }
+
+  async logEnd(topic: string, partition: number): Promise<number> {
+    return (await this.#options.admin.logRange(topic, partition)).end
   }
 
   watch(taken: TopicLives, topic: string, tell: (error: Error) => void): () => void {

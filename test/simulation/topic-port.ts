@@ -43,6 +43,8 @@ export function simulatedTopics({ wire, host, kafka, inputs, ids }: TopicPortPar
         },
         signal,
       ),
+    logEnd: (topic, partition, signal) =>
+      ask(`end of ${topic}:${partition}`, () => kafka.range(inputName({ topic, partition })).end, signal),
     watch: () => () => undefined,
   }
 }

@@ -245,6 +245,7 @@ export class PoisonWorld {
         look: () => Promise.resolve(new Map([[topic, { id: null, partitions: this.#logs.length }]])),
         agreedId: () => Promise.resolve(null),
         positions: () => Promise.resolve(new Map()),
+        logEnd: () => Promise.resolve(0),
         watch: () => () => undefined,
       },
       observer: {

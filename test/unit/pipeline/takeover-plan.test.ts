@@ -143,6 +143,37 @@ describe('takeover', () => {
     })
   })
 
+  describe('a new definition on a service older than its retention', () => {
+    // Its namespace knows no reader; the first records are deleted.
+    const changed = { ...facts, watermarks: [null], slowestReaderTime: null, log: { start: 15, end: 120 } }
+    const renewed = { ...policy, stateHash: 'changed' }
+
+    test('rebuilds merged parts for the slowest reader that committed anything', () => {
+      expect(planTakeover({ ...changed, committedReaderTime: 750_000 }, renewed)).toMatchObject({
+        kind: 'serve',
+        rebuilds: true,
+        // 750 000 − 200 000: the anchor at 500 000 is old enough.
+        replayFrom: { offset: 20, maxTime: 500_000 },
+      })
+    })
+
+    test('while others rebuild: their watermarks tell how far they are, not what they will read', () => {
+      const rebuilding = { ...changed, slowestReaderTime: 550_000, committedReaderTime: 750_000 }
+      expect(planTakeover(rebuilding, renewed)).toMatchObject({ replayFrom: { offset: 20 } })
+    })
+
+    test('is refused when a reader is unknown, or slower than what is left of the log', () => {
+      expect(codeOf(() => planTakeover(changed, renewed))).toBe('OFFSET_BELOW_LOG')
+      const slower = { ...changed, committedReaderTime: 650_000 }
+      expect(codeOf(() => planTakeover(slower, renewed))).toBe('OFFSET_BELOW_LOG')
+    })
+
+    test('reads all there is while the log begins at the base', () => {
+      const whole = { ...changed, log: facts.log, committedReaderTime: 750_000 }
+      expect(planTakeover(whole, renewed)).toMatchObject({ replayFrom: { offset: 0, maxTime: null } })
+    })
+  })
+
   test('with several buckets the replay starts at the one furthest behind', () => {
     const behind = encodeWatermark({ ...watermark, offset: 70, maxTime: 950_000, distanceMin: 1_050_000 })
     const plan = planTakeover({ ...facts, watermarks: [facts.watermarks[0] ?? null, behind] }, policy)

@@ -23,6 +23,7 @@ function watched(ids: () => readonly string[] = () => []) {
     },
     topicIds: async () => ids(),
     groupOffsets: async () => new Map(),
+    logRange: async () => ({ start: 0, end: 7 }),
     describeTopics: async (topics) =>
       topics.map((topic) => ({
         topic,
