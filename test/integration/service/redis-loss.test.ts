@@ -104,3 +104,28 @@ test('while Redis is stalled or down the service is not ready and waits; when it
   await checkExactlyOnce(world)
   expect(await service.stop()).toEqual({ code: 0, signal: null })
 })
+
+test('stopped while Redis is down the service says what it waited for, and the next one loses nothing', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'millrace-redis-'))
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  const [port = 0] = await freePorts(1)
+  const redis = await startRedis({ dir, port })
+  onTestFinished(() => redis.stop())
+  const world = await openWorld({
+    redisUrl: redis.url,
+    change: { limits: { drain: '3s', rowsPerTransactionMax: 50 } },
+  })
+  const traffic = new CardTraffic({ seed: 19, partitions: 4, customers: 120 })
+  const service = world.start()
+  await world.write(traffic.next(1_000))
+  await world.committed(500)
+  process.kill(redis.pid, 'SIGSTOP')
+  await world.write(traffic.next(500))
+  expect(await service.stop()).toEqual({ code: 1, signal: null })
+  expect(service.tail(6)).toMatch(/DRAIN_EXCEEDED: draining took longer than 3 s; .*still open: \[/)
+  expect(service.tail(6)).not.toContain('report it')
+  process.kill(redis.pid, 'SIGCONT')
+  world.start()
+  await world.caughtUp()
+  await checkExactlyOnce(world)
+})
