@@ -7,7 +7,7 @@ import { committedReaderTime, keptForAtMost } from './committed-readers.ts'
 import { parseMetadata, type CommitMetadata } from './metadata.ts'
 import { visibleSpanMs, type StateSetup } from './partition-context.ts'
 import { leastKnown, mergedReads, slowestReader } from './peers.ts'
-import type { TakeoverFacts, TakeoverPolicy } from './takeover-plan.ts'
+import { missesRecords, type TakeoverFacts, type TakeoverPolicy } from './takeover-plan.ts'
 import { isOtherTopic, latest, type TopicLives } from './topic-life.ts'
 import type { Watermark } from './watermark.ts'
 
@@ -40,11 +40,11 @@ export async function readFacts(
   const nowMs = shared.clock.now()
   const peers = leastKnown(maps)
   const readerTime = slowestReader(shared.plan, shared.partitionCounts, peers, nowMs)
-  const start = await startOffset(setup, stream)
   const own = committed === null ? null : parseMetadata(committed.metadata)
-  const policy = { ...policyOf(setup), start }
+  const policy = { ...policyOf(setup), start: await startOffset(setup, stream) }
   const topic = await topicFacts(setup, topics, own, peers, signal)
   const times = { clusterId: shared.clusterId, nowMs, futureMaxMs: policy.futureMaxMs }
+  const isMissing = missesRecords({ committed, log }, policy)
   const facts: TakeoverFacts = {
     name,
     partition: input.partition,
@@ -60,7 +60,7 @@ export async function readFacts(
     trimmedFor: isAnythingKept(setup, maps)
       ? latest([readerTime, keptForAtMost(own, topic.siblings, times)])
       : null,
-    oldestTimestamp: await oldestTimestamp(stream, committed, log, signal),
+    oldestTimestamp: isMissing ? await timestampFrom(stream, log.start, log, signal) : null,
     nowMs,
     clusterId: shared.clusterId,
     ...known,
@@ -103,15 +103,14 @@ async function siblingsOf(
   })
 }
 
-/** Null: not needed, or nothing is left. */
-async function oldestTimestamp(
+/** Of the first record at or after `offset`; null: there is none. */
+async function timestampFrom(
   stream: InputStream,
-  committed: CommittedPosition | null,
+  offset: number,
   log: LogRange,
   signal: AbortSignal,
 ): Promise<number | null> {
-  if (committed === null || committed.offset >= log.start) return null
-  stream.seek(log.start)
+  stream.seek(offset)
   while (stream.position < log.end) {
     const { records } = await stream.take(1, signal)
     if (records[0] !== undefined) return records[0].timestamp

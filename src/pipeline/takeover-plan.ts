@@ -29,7 +29,7 @@ export interface TakeoverFacts {
   readonly slowestReaderTime: number | null
   /** The same by what they committed: never less, asked only where the log no longer begins at the base. */
   readonly committedReaderTime?: number | null
-  /** Record timestamp of the oldest record in the log; null: there is none. Asked when records were deleted unread. */
+  /** Record timestamp of the oldest record in the log; null: there is none, or `missesRecords` is false. */
   readonly oldestTimestamp: number | null
   /**
    * Event time that the parts this partition reads from others were kept for: a new incarnation may begin before it, and
@@ -270,8 +270,7 @@ function planLogGone(facts: TakeoverFacts, policy: TakeoverPolicy, metadata: Com
     )
   }
   const fresh = freshMetadata(facts, policy, log.start, log.start)
-  // What was deleted unread was written before the oldest record that is left, and no later than that may lie ahead of it.
-  const unread = (facts.oldestTimestamp ?? facts.nowMs) + policy.futureMaxMs
+  const unread = deletedUntil(facts, policy)
   const gapUntil = Math.max(metadata.maxTime ?? unread, unread) + policy.visibleSpanMs
   const partitions = metadata.partitions ?? fresh.partitions ?? null
   const reason = `a new incarnation from the log start ${log.start} on: ${log.start - metadata.offset} records were deleted unread`
@@ -332,21 +331,47 @@ function withBaseAnchor(metadata: CommitMetadata): CommitMetadata {
   return { ...metadata, anchors: [{ offset: base, maxTime: null }, ...anchors] }
 }
 
+/** No deleted event is later: its record came before the oldest one left, and an event may lie ahead of its record by so much. */
+function deletedUntil(facts: TakeoverFacts, policy: TakeoverPolicy): number {
+  return (facts.oldestTimestamp ?? facts.nowMs) + policy.futureMaxMs
+}
+
+/** Whether records were deleted that the decision may need. */
+export function missesRecords(
+  { committed, log }: Pick<TakeoverFacts, 'committed' | 'log'>,
+  { stateHash }: Pick<TakeoverPolicy, 'stateHash'>,
+): boolean {
+  if (committed === null) return false
+  if (committed.offset < log.start) return true
+  const metadata = parseMetadata(committed.metadata)
+  if (metadata === null) return false
+  const { anchors, base, partitions } = metadata
+  const isFromBase = metadata.stateHash !== stateHash || !partitions
+  return (isFromBase ? base : (anchors[0]?.offset ?? base)) < log.start
+}
+
 /** Events at or before (largest time − span) are invisible to every reader, so a rebuild may start behind them. */
 function rebuildStart(facts: TakeoverFacts, policy: TakeoverPolicy, metadata: CommitMetadata): Anchor {
   const { slowestReaderTime, committedReaderTime = null, log } = facts
-  const from = startFor(slowestReaderTime, policy, metadata)
+  const from = startFor(slowestReaderTime, facts, policy, metadata)
   // The watermarks of a new definition tell nothing yet, or how far its own rebuilds are. What was committed tells more.
   return from.offset >= log.start || committedReaderTime === null
     ? from
-    : startFor(committedReaderTime, policy, metadata)
+    : startFor(committedReaderTime, facts, policy, metadata)
 }
 
-function startFor(slowest: number | null, policy: TakeoverPolicy, metadata: CommitMetadata): Anchor {
+function startFor(
+  slowest: number | null,
+  facts: TakeoverFacts,
+  policy: TakeoverPolicy,
+  metadata: CommitMetadata,
+): Anchor {
   const newestSeen =
     slowest === null || metadata.maxTime === null ? null : Math.min(slowest, metadata.maxTime)
   const visibleFrom = newestSeen === null ? null : newestSeen - policy.visibleSpanMs
-  return rebuildAnchor(metadata.anchors, visibleFrom, metadata.base)
+  const anchor = rebuildAnchor(metadata.anchors, visibleFrom, metadata.base)
+  const isUnseen = visibleFrom !== null && deletedUntil(facts, policy) <= visibleFrom
+  return anchor.offset < facts.log.start && isUnseen ? { offset: facts.log.start, maxTime: null } : anchor
 }
 
 /** State has to be built from records that were deleted: all of them were read, so the windows tell until when they matter. */

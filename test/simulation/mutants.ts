@@ -183,8 +183,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'deleted records that were never read are not missed for long enough',
     file: 'src/pipeline/takeover-plan.ts',
-    find: '(facts.oldestTimestamp ?? facts.nowMs) + policy.futureMaxMs',
-    replace: 'metadata.maxTime ?? 0',
+    find: 'const unread = deletedUntil(facts, policy)',
+    replace: 'const unread = metadata.maxTime ?? 0',
   },
   {
     name: 'deleted records that state is built from are not missed',

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { MillraceError } from '../../../src/errors.ts'
 import { tornBy } from '../../../src/features/store.ts'
 import { encodeMetadata, type CommitMetadata } from '../../../src/pipeline/metadata.ts'
-import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../../src/pipeline/takeover-plan.ts'
+import {
+  missesRecords,
+  planTakeover,
+  type TakeoverFacts,
+  type TakeoverPolicy,
+} from '../../../src/pipeline/takeover-plan.ts'
 import { encodeWatermark, type Watermark } from '../../../src/pipeline/watermark.ts'
 
 const now = 2_000_000
@@ -195,6 +200,49 @@ test('a position below what was acknowledged to this process is never served', (
   // Another incarnation: its offsets say nothing about this one's.
   const earlier = { incarnation: 'earlier', offset: 500 }
   expect(planTakeover({ ...facts, acknowledged: earlier }, policy)).toMatchObject({ kind: 'serve' })
+})
+
+describe('a definition that looks back further, long after the base was deleted', () => {
+  const old: CommitMetadata = {
+    ...metadata,
+    anchors: [
+      { offset: 60, maxTime: 700_000 },
+      { offset: 80, maxTime: 900_000 },
+    ],
+  }
+  const changed = {
+    ...facts,
+    committed: { offset: 100, metadata: encodeMetadata(old) },
+    watermarks: [null],
+    log: { start: 30, end: 120 },
+  }
+  const longer = { ...policy, stateHash: 'another', visibleSpanMs: 400_000 }
+
+  test('starts at the log start where all that was deleted is out of sight', () => {
+    // 1 000 000 − 400 000: nothing at or before 600 000 is seen, and events may be ahead of their records by 5 000.
+    expect(planTakeover({ ...changed, oldestTimestamp: 595_000 }, longer)).toMatchObject({
+      kind: 'serve',
+      replayFrom: { offset: 30, maxTime: null },
+    })
+    expect(codeOf(() => planTakeover({ ...changed, oldestTimestamp: 595_001 }, longer))).toBe(
+      'OFFSET_BELOW_LOG',
+    )
+    expect(codeOf(() => planTakeover({ ...changed, oldestTimestamp: null }, longer))).toBe('OFFSET_BELOW_LOG')
+    // An anchor inside the log is nearer.
+    const enough = { ...longer, visibleSpanMs: 200_000 }
+    expect(planTakeover({ ...changed, oldestTimestamp: 400_000 }, enough)).toMatchObject({
+      replayFrom: { offset: 60 },
+    })
+  })
+
+  test('asks when the oldest record was written; the same definition does not', () => {
+    expect(missesRecords(changed, longer)).toBe(true)
+    expect(missesRecords(changed, policy)).toBe(false)
+    expect(missesRecords({ ...changed, log: { start: 0, end: 120 } }, longer)).toBe(false)
+    expect(missesRecords({ ...changed, log: { start: 61, end: 120 } }, policy)).toBe(true)
+    expect(missesRecords({ ...changed, log: { start: 101, end: 120 } }, policy)).toBe(true)
+    expect(missesRecords({ ...changed, committed: null }, policy)).toBe(false)
+  })
 })
 
 describe('foreign offsets', () => {
