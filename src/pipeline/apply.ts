@@ -34,6 +34,8 @@ export interface Applier {
 /** Other partitions' parts of this event's merged entities. */
 export interface ForeignParts {
   of(layout: number, entityKey: string): readonly PartLog[]
+  /** Events at or before this time may miss deleted records there; null: none are missing. */
+  gapUntil(event: Event): number | null
 }
 
 export interface ApplierOptions {
@@ -107,10 +109,14 @@ export function createApplier(options: ApplierOptions): Applier {
       const flags: PredictionFlag[] = []
       if (verdict !== 'on-time') flags.push('late')
       if (row.capped) flags.push('capped')
-      if (options.gapUntil !== null && event.time <= options.gapUntil) flags.push('gap')
+      if (isWithin(options.gapUntil, event) || isWithin(foreign?.gapUntil(event), event)) flags.push('gap')
       return { event, row, flags }
     },
   }
+}
+
+function isWithin(gapUntil: number | null | undefined, { time }: Event): boolean {
+  return gapUntil !== null && gapUntil !== undefined && time <= gapUntil
 }
 
 function inserts(verdict: ReturnType<typeof lateVerdict>): boolean {

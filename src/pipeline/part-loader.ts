@@ -5,7 +5,7 @@ import type { Event } from '../record/event.ts'
 import type { ForeignParts } from './apply.ts'
 import { unwrapPart, type Flusher } from './flusher.ts'
 import type { PartitionMemory } from './partition-memory.ts'
-import type { StateShared } from './partition-context.ts'
+import { visibleSpanMs, type StateShared } from './partition-context.ts'
 import {
   alignedUntil,
   parseAll,
@@ -15,7 +15,7 @@ import {
   type MergedRead,
   type Stamp,
 } from './peers.ts'
-import { ofThisLife } from './topic-life.ts'
+import { latest, lostUntil, ofThisLife } from './topic-life.ts'
 import type { Watermark } from './watermark.ts'
 
 export interface LoaderOptions {
@@ -55,6 +55,7 @@ export async function loadParts(
   const needs = collectNeeds(options, events, withMerged)
   const foreign = new Map<string, readonly PartLog[]>()
   const stamps = new Map<number, Stamp>()
+  const lost = new Map<Layout, number>()
   let until = Infinity
   const load = async (bucket: number, { own, merged }: BucketNeeds): Promise<void> => {
     const request: LoadRequest = {
@@ -72,6 +73,7 @@ export async function loadParts(
       nowMs,
       options.shared.plan.store.outageMaxMs,
     )
+    noteLost(options, watermarks, lost)
     stamps.set(bucket, stamp(options.merged, options.inputName, watermarks))
     until = Math.min(until, alignedUntil(options.merged, options.inputName, watermarks, nowMs))
     for (const [index, key] of request.merged.entries()) {
@@ -84,7 +86,31 @@ export async function loadParts(
     of: (layout, entityKey) => foreign.get(partName({ layout, entityKey })) ?? [],
     stampOf: (event) => stampOf(options, stamps, event),
     alignedUntil: until,
+    gapUntil: (event) => (lost.size === 0 ? null : gapUntil(options, lost, event)),
   }
+}
+
+/** Deleted records that are missing from what the others stored, by layout. */
+function noteLost(
+  { merged, inputName }: LoaderOptions,
+  watermarks: ReadonlyMap<string, Watermark>,
+  lost: Map<Layout, number>,
+): void {
+  for (const { layout, inputs } of merged) {
+    for (const input of inputs) {
+      const watermark = input === inputName ? undefined : watermarks.get(input)
+      const time = watermark === undefined ? null : lostUntil(watermark.incarnation)
+      if (time !== null) lost.set(layout, Math.max(time, lost.get(layout) ?? time))
+    }
+  }
+}
+
+function gapUntil({ shared }: LoaderOptions, lost: ReadonlyMap<Layout, number>, event: Event): number | null {
+  const { plan } = shared
+  const times = [...lost].map(([layout, time]) =>
+    plan.features.entityKey(layout, event) === null ? null : time + visibleSpanMs(plan),
+  )
+  return latest(times)
 }
 
 /** Every bucket has its own stamp; what is true of all entities of the event has the lower offsets. */

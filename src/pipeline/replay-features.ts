@@ -54,6 +54,7 @@ export function createFeatureReplay(
       }
       return logs
     },
+    gapUntil: () => null,
   })
   const open = (input: InputPartition): ReplayedPartition => {
     const name = inputName(input)

@@ -9,7 +9,7 @@ import {
   type CommitMetadata,
   type PartitionCounts,
 } from './metadata.ts'
-import { incarnationOf, isOtherTopic, knownCounts, latest } from './topic-life.ts'
+import { incarnationOf, isOtherTopic, knownCounts, latest, lostUntil } from './topic-life.ts'
 import { outageExceeded, parseWatermark, type Watermark } from './watermark.ts'
 
 /** Everything a takeover decides from, read in this order: claim, topics, position, log range, watermarks. */
@@ -226,9 +226,10 @@ function freshMetadata(
   policy: TakeoverPolicy,
   start: number,
   base: number,
+  lost: number | null = null,
 ): CommitMetadata {
   return {
-    incarnation: incarnationOf(policy.newIdentity(), facts.topic.id),
+    incarnation: incarnationOf(policy.newIdentity(), facts.topic.id, lost),
     stateHash: policy.stateHash,
     clusterId: facts.clusterId,
     offset: start,
@@ -269,9 +270,10 @@ function planLogGone(facts: TakeoverFacts, policy: TakeoverPolicy, metadata: Com
       `${name}: the committed offset ${metadata.offset} is below the log start ${log.start}: ${log.start - metadata.offset} records were deleted unread`,
     )
   }
-  const fresh = freshMetadata(facts, policy, log.start, log.start)
   const unread = deletedUntil(facts, policy)
-  const gapUntil = Math.max(metadata.maxTime ?? unread, unread) + policy.visibleSpanMs
+  const lost = Math.max(metadata.maxTime ?? unread, unread, lostUntil(metadata.incarnation) ?? -Infinity)
+  const fresh = freshMetadata(facts, policy, log.start, log.start, lost)
+  const gapUntil = lost + policy.visibleSpanMs
   const partitions = metadata.partitions ?? fresh.partitions ?? null
   const reason = `a new incarnation from the log start ${log.start} on: ${log.start - metadata.offset} records were deleted unread`
   return { kind: 'pin', metadata: { ...fresh, partitions, gapUntil }, reason }
@@ -387,9 +389,10 @@ function planStateGone(
     throw new MillraceError('OFFSET_BELOW_LOG', `${name}: ${what}: retention is shorter than the windows`)
   }
   const { offset, last, quarantine, maxTime, deadLetters } = metadata
-  const fresh = freshMetadata(facts, policy, offset, log.start)
+  const lost = latest([maxTime, lostUntil(metadata.incarnation)])
+  const fresh = freshMetadata(facts, policy, offset, log.start, lost)
   const partitions = metadata.partitions ?? fresh.partitions ?? null
-  const gapUntil = latest([metadata.gapUntil, maxTime === null ? null : maxTime + policy.visibleSpanMs])
+  const gapUntil = latest([metadata.gapUntil, lost === null ? null : lost + policy.visibleSpanMs])
   const reason = `a new incarnation from offset ${offset} on: ${what}`
   const kept = { last, quarantine, ...(deadLetters ? { deadLetters } : {}) }
   return { kind: 'pin', metadata: { ...fresh, ...kept, partitions, gapUntil }, reason }

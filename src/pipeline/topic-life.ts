@@ -26,10 +26,19 @@ export type TopicLives = ReadonlyMap<string, TopicLife>
 
 /**
  * An incarnation names the topic it belongs to, so that offsets and watermarks of a topic that was deleted and created
- * again under the same name are recognised, even where offsets and records happen to fit.
+ * again under the same name are recognised, even where offsets and records happen to fit. Where deleted records are
+ * missing from its state, it also says the latest event time they may have: who reads that state learns it with the
+ * watermark.
  */
-export function incarnationOf(identity: string, topicId: string | null): string {
-  return topicId === null ? identity : `${identity}.${topicId}`
+export function incarnationOf(identity: string, topicId: string | null, lostUntil: number | null): string {
+  const name = lostUntil === null ? identity : `${identity}@${Math.ceil(lostUntil)}`
+  return topicId === null ? name : `${name}.${topicId}`
+}
+
+/** Latest event time of records that were deleted and are missing from the state; null: none are. */
+export function lostUntil(incarnation: string): number | null {
+  const [, time] = /^[^.@]*@(-?\d+)/.exec(incarnation) ?? []
+  return time === undefined ? null : Number(time)
 }
 
 /** False when either side does not know the id of its topic. */

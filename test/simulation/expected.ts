@@ -36,8 +36,18 @@ export class ExpectedLog {
   #known: Expected[] = []
   #read = 0
 
-  constructor(input: InputPartition, records: readonly RawRecord[], base: number, late: Settings['late']) {
+  /** Latest event time of what was deleted and is missing; null: nothing is. */
+  readonly lostUntil: number | null
+
+  constructor(
+    input: InputPartition,
+    records: readonly RawRecord[],
+    base: number,
+    late: Settings['late'],
+    lostUntil: number | null = null,
+  ) {
     this.input = input
+    this.lostUntil = lostUntil
     this.#records = records
     this.#base = base
     this.#late = late
@@ -84,9 +94,9 @@ export class ExpectedLogs {
     this.#late = late
   }
 
-  begin(input: InputPartition, records: readonly RawRecord[], base: number): void {
+  begin(input: InputPartition, records: readonly RawRecord[], base: number, lostUntil: number | null): void {
     const versions = this.versions(input)
-    versions.push(new ExpectedLog(input, records, base, this.#late))
+    versions.push(new ExpectedLog(input, records, base, this.#late, lostUntil))
     this.#versions.set(inputName(input), versions)
   }
   versions(input: InputPartition): ExpectedLog[] {

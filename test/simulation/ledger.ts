@@ -1,4 +1,5 @@
 import { parseMetadata } from '../../src/pipeline/metadata.ts'
+import { lostUntil } from '../../src/pipeline/topic-life.ts'
 import { inputName, type InputPartition } from '../../src/record/input.ts'
 import type { ExpectedLogs } from './expected.ts'
 import type { Kafka, Transaction } from './kafka.ts'
@@ -120,7 +121,7 @@ export class Ledger {
         `R4: ${name} is pinned at ${offset} with start ${start} and base ${base}, the log ends at ${end}`,
       )
     }
-    logs.begin(input, kafka.records(name), base)
+    logs.begin(input, kafka.records(name), base, lostUntil(incarnation))
     const log = logs.versions(input).at(-1)!
     log.quarantine(pinned.quarantine)
     const time = log.timeBelow(start)

@@ -187,6 +187,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'const unread = metadata.maxTime ?? 0',
   },
   {
+    name: 'records that another partition lost are not missed',
+    file: 'src/pipeline/part-loader.ts',
+    find: '(lost.size === 0 ? null : gapUntil(options, lost, event))',
+    replace: '(lost.size < 1_000 ? null : gapUntil(options, lost, event))',
+  },
+  {
     name: 'deleted records that state is built from are not missed',
     file: 'src/pipeline/takeover-plan.ts',
     find: 'if (replayFrom.offset < Math.min(facts.log.start, metadata.offset)) {',

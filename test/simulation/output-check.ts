@@ -6,7 +6,15 @@ import type { Alert, Prediction } from '../../src/record/prediction.ts'
 import { oracleRow, type LoggedEvent } from '../support/feature-oracle.ts'
 import type { Expected, ExpectedLog, ExpectedLogs } from './expected.ts'
 import type { Account } from './ledger.ts'
-import { alertAbove, missingMean, modelInputs, type Settings } from './topology.ts'
+import {
+  alertAbove,
+  allowedLatenessMs,
+  horizonMs,
+  missingMean,
+  modelInputs,
+  outOfOrderMs,
+  type Settings,
+} from './topology.ts'
 
 /** An output with what it was made of, instead of bytes. */
 export interface SimulatedOutput extends OutputRecord {
@@ -109,12 +117,22 @@ export class OutputCheck {
     }
     const flags = new Set(prediction.flags)
     const isGap = account.gapUntil !== null && expected.event!.time <= account.gapUntil
-    if (flags.has('late') !== expected.late || flags.has('gap') !== isGap) {
+    const mayBeGap = isGap || this.#othersLost(input, expected)
+    if (flags.has('late') !== expected.late || (flags.has('gap') ? !mayBeGap : isGap)) {
       violated(
         `R1: ${place}: late must be ${expected.late}, gap ${isGap}, flags are ${prediction.flags.join()}`,
       )
     }
     this.#checkNumbers(place, input, expected, prediction, visible, account)
+  }
+
+  /** Whether the event may have read the state of another partition that misses deleted records. */
+  #othersLost(input: InputPartition, { event }: Expected): boolean {
+    const { settings, logs } = this.#parts
+    if (!settings.merged || event!.fields['terminal'] === null) return false
+    const others = settings.inputs.filter((other) => other !== input)
+    const lost = others.flatMap((other) => logs.versions(other).map((log) => log.lostUntil ?? -Infinity))
+    return event!.time <= Math.max(...lost) + outOfOrderMs + horizonMs + allowedLatenessMs
   }
 
   /** Other partitions may have been read in an earlier incarnation: one of their versions must explain all numbers. */
@@ -139,28 +157,44 @@ export class OutputCheck {
     )
     const rereads = expected.event!.time <= account.rereadUntil
     const skipped = rereads ? this.#merged : none
+    const isFlagged = prediction.flags.includes('gap')
     let first: string | null = null
     let numbers: Numbers | null = null
     // The newest versions first: nearly always they are what was read.
     for (const world of worlds.toReversed()) {
       const found = this.#numbersOf(input, expected, visible, world)
       const wrong = differenceOf(found, prediction, skipped)
-      if (wrong === null) {
+      const missed = wrong === null && !isFlagged ? this.#missed(input, expected, visible, world) : null
+      const unsaid = missed === null ? null : differenceOf(missed, prediction, skipped)
+      if (wrong === null && unsaid === null) {
         numbers = found
         break
       }
-      first ??= wrong
+      first ??= wrong ?? `deleted records of others matter, and no flag says so: ${unsaid}`
     }
     if (numbers === null) return violated(`I9: ${place}: ${first}`)
     if (rereads) return
     const score = scoreOf(modelInputs(settings).map((name) => numbers.get(name) ?? missingMean))
     if (score !== prediction.score) violated(`I7: ${place}: score must be ${score}, is ${prediction.score}`)
-    if (account.gapUntil === null || prediction.flags.includes('gap')) return
+    if (account.gapUntil === null || isFlagged) return
     const newest = others.flatMap((other) => logs.versions(other).slice(-1))
     const undeleted = [own, ...newest].map((log) => log.whole())
     const whole = this.#numbersOf(input, expected, visible, undeleted)
     const missed = differenceOf(whole, prediction, this.#merged)
     if (missed !== null) violated(`I9: ${place}: deleted records matter, and no flag says so: ${missed}`)
+  }
+
+  /** As if other partitions had lost nothing; null: they have not. */
+  #missed(
+    input: InputPartition,
+    expected: Expected,
+    visible: ReadonlyMap<string, number>,
+    world: readonly ExpectedLog[],
+  ): Numbers | null {
+    const isLost = (log: ExpectedLog): boolean => log.input !== input && log.lostUntil !== null
+    if (!world.some(isLost)) return null
+    const undeleted = world.map((log) => (isLost(log) ? log.whole() : log))
+    return this.#numbersOf(input, expected, visible, undeleted)
   }
 
   #numbersOf(

@@ -63,7 +63,12 @@ async function flush(
 }
 
 function optionsOf(store: MemoryStore): LoaderOptions {
-  const plan = { features, store: { outageMaxMs: 1_000 } }
+  const plan = {
+    features,
+    featuresSpec: { scored: 'tx' },
+    sources: [{ name: 'tx', outOfOrderMs: 10, allowedLatenessMs: 90 }],
+    store: { outageMaxMs: 1_000 },
+  }
   return {
     shared: { plan, store, clock: { now: () => 0 } } as unknown as LoaderOptions['shared'],
     topic: 'tx',
@@ -80,7 +85,7 @@ function optionsOf(store: MemoryStore): LoaderOptions {
   }
 }
 
-function event(shop: string, device: string | null): Event {
+function event(shop: string | null, device: string | null): Event {
   const raw = { topic: 'tx', partition: 0, offset: 9, timestamp: 0, key: null, value: null, headers: {} }
   return { id: 'e', key: 'k', time: 1, fields: { shop, device }, raw }
 }
@@ -126,6 +131,26 @@ test('partitions that still remember an earlier topic of the same name count as 
   const options = { ...optionsOf(store), incarnation: 'a.now' }
   const foreign = await loadParts(options, [event('0', null)], true, signal)
   expect(foreign?.stampOf(event('0', null))?.watermarks).toEqual({ 'tx:1': 0, 'tx:2': 8 })
+})
+
+test('where another partition lost records, events are told until when they may miss them', async () => {
+  const store = new Buckets(1)
+  await flush(store, 0, 'tx:0', 5, 'own@9000')
+  await flush(store, 0, 'tx:1', 5, 'a')
+  await flush(store, 0, 'labels:0', 5, 'b@500')
+  await flush(store, 0, 'labels:1', 5, 'c@700')
+  const merged = reads.map((read, index) =>
+    index === 0 ? { ...read, inputs: ['labels:0', 'labels:1', 'tx:1'] } : read,
+  )
+  const options = {
+    ...optionsOf(store),
+    merged,
+    flusher: Object.assign(optionsOf(store).flusher, { expects: () => true }),
+  }
+  const foreign = await loadParts(options, [event('0', '0'), event(null, '0')], true, signal)
+  // 10 out of order + windows of 1 000 + 90 late.
+  expect(foreign?.gapUntil(event('0', '0'))).toBe(700 + 1_100)
+  expect(foreign?.gapUntil(event(null, '0'))).toBeNull()
 })
 
 test('an own watermark that is not the expected one is noticed in every bucket', async () => {

@@ -79,6 +79,11 @@ function codeOf(run: () => unknown): string {
   return 'no error'
 }
 
+/** The incarnation tells readers in other partitions. */
+function lostIn(time: number): unknown {
+  return expect.stringMatching(new RegExp(`@${time}$`))
+}
+
 describe('first start', () => {
   const fresh = { ...facts, committed: null, watermarks: [null], log: { start: 5, end: 50 } }
 
@@ -266,7 +271,12 @@ describe('foreign offsets', () => {
     expect(planTakeover(gone, { ...policy, onLogGone: 'accept-gap' })).toMatchObject({
       kind: 'pin',
       // Deleted unread: events up to 1 100 000 + 5 000.
-      metadata: { start: 110, base: 110, gapUntil: 1_305_000 },
+      metadata: { start: 110, base: 110, gapUntil: 1_305_000, incarnation: lostIn(1_105_000) },
+    })
+    const lostBefore = { ...metadata, incarnation: 'inc@1200000' }
+    const again = { ...gone, committed: { offset: 100, metadata: encodeMetadata(lostBefore) } }
+    expect(planTakeover(again, { ...policy, onLogGone: 'accept-gap' })).toMatchObject({
+      metadata: { gapUntil: 1_400_000, incarnation: lostIn(1_200_000) },
     })
   })
 
@@ -275,7 +285,7 @@ describe('foreign offsets', () => {
     expect(codeOf(() => planTakeover(short, policy))).toBe('OFFSET_BELOW_LOG')
     expect(planTakeover(short, { ...policy, onLogGone: 'accept-gap' })).toMatchObject({
       kind: 'pin',
-      metadata: { start: 100, base: 65, gapUntil: 1_200_000 },
+      metadata: { start: 100, base: 65, gapUntil: 1_200_000, incarnation: lostIn(1_000_000) },
     })
   })
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MillraceError } from '../../../src/errors.ts'
 import { encodeMetadata, parseMetadata, type CommitMetadata } from '../../../src/pipeline/metadata.ts'
 import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../../src/pipeline/takeover-plan.ts'
-import { ofThisLife } from '../../../src/pipeline/topic-life.ts'
+import { incarnationOf, isOtherTopic, lostUntil, ofThisLife } from '../../../src/pipeline/topic-life.ts'
 import { encodeWatermark } from '../../../src/pipeline/watermark.ts'
 
 const now = 2_000_000
@@ -142,6 +142,15 @@ test('a new incarnation is flagged up to the event time that others have kept th
   expect(planTakeover({ ...facts, topic: recreated, trimmedFor: 900_000 }, policy)).toMatchObject({
     metadata: { start: 5, gapUntil: 900_000 },
   })
+})
+
+test('an incarnation tells its topic, and until when deleted records are missing from its state', () => {
+  const lost = incarnationOf('0a1b2c3d', 'topic@A', 1_234.5)
+  expect(lostUntil(lost)).toBe(1_235)
+  expect(lostUntil(incarnationOf('0a1b2c3d', null, -7))).toBe(-7)
+  expect(lostUntil(incarnationOf('0a1b2c3d', 'topic@A', null))).toBeNull()
+  expect(isOtherTopic(lost, 'topic@A')).toBe(false)
+  expect(isOtherTopic(lost, 'topicB')).toBe(true)
 })
 
 test('what other partitions stored of an earlier topic of the same name is not looked at', () => {
