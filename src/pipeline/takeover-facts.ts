@@ -60,6 +60,12 @@ export async function readFacts(
     trimmedFor: isAnythingKept(setup, maps)
       ? latest([readerTime, keptForAtMost(own, topic.siblings, times)])
       : null,
+    ...(committed !== null && isMissing
+      ? {
+          nextTimestamp:
+            (await timestampFrom(stream, Math.max(committed.offset, log.start), log, signal)) ?? nowMs,
+        }
+      : {}),
     oldestTimestamp: isMissing ? await timestampFrom(stream, log.start, log, signal) : null,
     nowMs,
     clusterId: shared.clusterId,

@@ -31,6 +31,8 @@ export interface TakeoverFacts {
   readonly committedReaderTime?: number | null
   /** Record timestamp of the oldest record in the log; null: there is none, or `missesRecords` is false. */
   readonly oldestTimestamp: number | null
+  /** Record timestamp of the first record that is not consumed, the present where there is none; absent: not known. */
+  readonly nextTimestamp?: number | null
   /**
    * Event time that the parts this partition reads from others were kept for: a new incarnation may begin before it, and
    * then misses what was trimmed. null: it reads none, or nothing was trimmed.
@@ -385,15 +387,39 @@ function planStateGone(
 ): TakeoverPlan {
   const { log, name } = facts
   const what = `Redis lost state and building it needs records from offset ${from.offset}, but the log starts at ${log.start}`
-  if (policy.onLogGone === 'refuse') {
+  const deleted = Math.min(metadata.maxTime ?? Infinity, deletedUntil(facts, policy))
+  // Without any event in this incarnation only what an earlier one has lost was ever of use.
+  const missing = metadata.maxTime === null ? lostUntil(metadata.incarnation) : deleted
+  if (policy.onLogGone === 'refuse' && !isBehindUs(facts, policy, metadata, from, missing)) {
     throw new MillraceError('OFFSET_BELOW_LOG', `${name}: ${what}: retention is shorter than the windows`)
   }
-  const { offset, last, quarantine, maxTime, deadLetters } = metadata
-  const lost = latest([maxTime, lostUntil(metadata.incarnation)])
+  const { offset, last, quarantine, deadLetters } = metadata
+  const lost = latest([missing, lostUntil(metadata.incarnation)])
   const fresh = freshMetadata(facts, policy, offset, log.start, lost)
   const partitions = metadata.partitions ?? fresh.partitions ?? null
-  const gapUntil = latest([metadata.gapUntil, lost === null ? null : lost + policy.visibleSpanMs])
+  const gapUntil = latest([metadata.gapUntil, missing === null ? null : missing + policy.visibleSpanMs])
+  // The event of the largest time is still there: a rebuild must find it.
+  const maxTime = metadata.maxTime !== null && deleted < metadata.maxTime ? metadata.maxTime : null
   const reason = `a new incarnation from offset ${offset} on: ${what}`
   const kept = { last, quarantine, ...(deadLetters ? { deadLetters } : {}) }
-  return { kind: 'pin', metadata: { ...fresh, ...kept, partitions, gapUntil }, reason }
+  return { kind: 'pin', metadata: { ...fresh, ...kept, partitions, gapUntil, maxTime }, reason }
+}
+
+/**
+ * Whether what is missing is so old that retention was not asked to keep it, and no record to come in this partition can see it:
+ * the partition was quiet for long, or only a reader in another one stayed behind. Stopping would mend nothing: nobody
+ * can bring the records back, and every start would end the same way. Events that do see it after all are flagged.
+ */
+function isBehindUs(
+  { nowMs, log, nextTimestamp }: TakeoverFacts,
+  { visibleSpanMs, outageMaxMs }: TakeoverPolicy,
+  { offset, maxTime }: CommitMetadata,
+  from: Anchor,
+  missing: number | null,
+): boolean {
+  if (missing === null) return true
+  const next = offset >= log.end ? nowMs : (nextTimestamp ?? -Infinity)
+  const unseenFrom = missing + visibleSpanMs
+  const isOld = nowMs > (from.maxTime ?? -Infinity) + visibleSpanMs + outageMaxMs
+  return isOld && (next > unseenFrom || (maxTime ?? -Infinity) >= unseenFrom)
 }

@@ -207,6 +207,108 @@ test('a position below what was acknowledged to this process is never served', (
   expect(planTakeover({ ...facts, acknowledged: earlier }, policy)).toMatchObject({ kind: 'serve' })
 })
 
+describe('records that retention was not asked to keep are gone', () => {
+  const last = 1_000_000
+  const quiet: TakeoverFacts = {
+    ...facts,
+    watermarks: [encodeWatermark({ ...watermark, distanceMin: 0 })],
+    log: { start: 100, end: 100 },
+    nowMs: last + 600_000,
+  }
+  const span = policy.visibleSpanMs
+  const patient = { ...policy, outageMaxMs: 300_000 }
+
+  test('a partition that was quiet for longer than retention goes on, whatever onLogGone says', () => {
+    const plan = planTakeover(quiet, patient)
+    expect(plan).toMatchObject({
+      kind: 'pin',
+      // Late events still say that they may miss something, here and in other partitions.
+      metadata: {
+        offset: 100,
+        start: 100,
+        base: 100,
+        maxTime: null,
+        gapUntil: last + span,
+        incarnation: lostIn(last),
+      },
+    })
+    if (plan.kind !== 'pin') return
+    const committed = { offset: 100, metadata: encodeMetadata(plan.metadata) }
+    expect(planTakeover({ ...quiet, committed }, patient)).toMatchObject({
+      kind: 'serve',
+      replayFrom: { offset: 100, maxTime: null },
+    })
+  })
+
+  test('also when the first record after the silence is there', () => {
+    const woken = { ...quiet, log: { start: 100, end: 101 } }
+    expect(planTakeover({ ...woken, nextTimestamp: last + span + 1 }, patient).kind).toBe('pin')
+    // A backlog: its events would see what is missing.
+    expect(codeOf(() => planTakeover({ ...woken, nextTimestamp: last + span }, patient))).toBe(
+      'OFFSET_BELOW_LOG',
+    )
+    expect(codeOf(() => planTakeover(woken, patient))).toBe('OFFSET_BELOW_LOG')
+  })
+
+  test('but not while records are needed that retention should have kept, or windows still see them', () => {
+    const lost = { ...quiet, watermarks: [null] }
+    // The anchor of a rebuild lies at 500 000: records from then on are to be kept for 200 000 + 300 000.
+    expect(planTakeover({ ...lost, nowMs: last + span + 1 }, patient).kind).toBe('pin')
+    expect(codeOf(() => planTakeover({ ...lost, nowMs: last + span }, patient))).toBe('OFFSET_BELOW_LOG')
+    const longer = { ...patient, outageMaxMs: 900_000 }
+    expect(planTakeover({ ...lost, nowMs: 1_600_001 }, longer).kind).toBe('pin')
+    expect(codeOf(() => planTakeover({ ...lost, nowMs: 1_600_000 }, longer))).toBe('OFFSET_BELOW_LOG')
+  })
+
+  test('emptied in two steps, it goes on a second time, and before its first event as well', () => {
+    const again = (one: CommitMetadata): TakeoverFacts => ({
+      ...quiet,
+      watermarks: [null],
+      committed: { offset: 100, metadata: encodeMetadata(one) },
+    })
+    const pinned = { ...metadata, base: 90, anchors: [{ offset: 90, maxTime: null }], maxTime: null }
+    expect(planTakeover(again({ ...pinned, incarnation: 'inc@1000000' }), patient)).toMatchObject({
+      metadata: { base: 100, gapUntil: last + span, incarnation: lostIn(last) },
+    })
+    const first = planTakeover(again({ ...pinned, start: 100 }), patient)
+    expect(first).toMatchObject({ metadata: { base: 100, gapUntil: null } })
+    if (first.kind === 'pin') expect(first.metadata.incarnation).not.toContain('@')
+  })
+
+  test('for a reader that stayed behind, it starts at the log start and lets that reader flag what it misses', () => {
+    const anchors = [
+      { offset: 20, maxTime: 500_000 },
+      { offset: 80, maxTime: 900_000 },
+    ]
+    const behind: TakeoverFacts = {
+      ...quiet,
+      committed: { offset: 100, metadata: encodeMetadata({ ...metadata, anchors }) },
+      watermarks: [null],
+      log: { start: 50, end: 120 },
+      nextTimestamp: last,
+      oldestTimestamp: 795_000,
+      slowestReaderTime: null,
+      nowMs: 1_000_001,
+    }
+    const plan = planTakeover(behind, patient)
+    expect(plan).toMatchObject({
+      kind: 'pin',
+      metadata: { start: 100, base: 50, maxTime: last, gapUntil: last, incarnation: lostIn(800_000) },
+    })
+    // Own events would miss something; or the records should be there.
+    expect(codeOf(() => planTakeover({ ...behind, oldestTimestamp: 795_001 }, patient))).toBe(
+      'OFFSET_BELOW_LOG',
+    )
+    expect(codeOf(() => planTakeover({ ...behind, nowMs: 1_000_000 }, patient))).toBe('OFFSET_BELOW_LOG')
+    if (plan.kind !== 'pin') return
+    const committed = { offset: 100, metadata: encodeMetadata(plan.metadata) }
+    expect(planTakeover({ ...behind, committed }, patient)).toMatchObject({
+      kind: 'serve',
+      replayFrom: { offset: 50, maxTime: null },
+    })
+  })
+})
+
 describe('a definition that looks back further, long after the base was deleted', () => {
   const old: CommitMetadata = {
     ...metadata,
