@@ -65,8 +65,13 @@ export class MemoryStore implements FeatureStore {
       const name = `${change.layout}|${change.entityKey}`
       const fields = parts.get(name) ?? new Map<string, Buffer>()
       parts.set(name, fields)
-      const before = change.kind === 'append' ? fields.get(request.inputName) : undefined
-      fields.set(request.inputName, before ? Buffer.concat([before, change.bytes]) : change.bytes)
+      if (change.kind === 'set') {
+        fields.set(request.inputName, change.bytes)
+        continue
+      }
+      const before = fields.get(request.inputName)
+      if (before === undefined) return { applied: false, current: tornBy(request.next) }
+      fields.set(request.inputName, Buffer.concat([before, change.bytes]))
     }
     watermarks.set(request.inputName, request.next)
     return { applied: true, current: request.next }

@@ -28,19 +28,27 @@ return out
 
 /**
  * KEYS: W, one per change. ARGV: own input, expected watermark ('' = absent), next, expiry ms, then kind and bytes
- * per change. Redis does not roll back a script that fails midway: TORN makes the failure visible.
+ * per change. Redis does not roll back a script that fails midway: TORN makes the failure visible. So it does where there
+ * is nothing to put bytes behind: the part expired, and its owner writes it whole after a rebuild.
  */
 const flushScript = `
 local w = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if w ~= ARGV[2] then return { 0, w } end
-redis.call('HSET', KEYS[1], ARGV[1], '${tornPrefix}' .. ARGV[3])
+local torn = '${tornPrefix}' .. ARGV[3]
+redis.call('HSET', KEYS[1], ARGV[1], torn)
 for i = 2, #KEYS do
   local kind, bytes = ARGV[1 + 2 * i], ARGV[2 + 2 * i]
   if kind == 's' then redis.call('SET', KEYS[i], bytes, 'PX', ARGV[4])
   else
-    if kind == 'a' then redis.call('APPEND', KEYS[i], bytes)
-    elseif kind == 'S' then redis.call('HSET', KEYS[i], ARGV[1], bytes)
-    else redis.call('HSET', KEYS[i], ARGV[1], (redis.call('HGET', KEYS[i], ARGV[1]) or '') .. bytes) end
+    if kind == 'S' then redis.call('HSET', KEYS[i], ARGV[1], bytes)
+    elseif kind == 'a' then
+      if redis.call('EXISTS', KEYS[i]) == 0 then return { 0, torn } end
+      redis.call('APPEND', KEYS[i], bytes)
+    else
+      local before = redis.call('HGET', KEYS[i], ARGV[1])
+      if not before then return { 0, torn } end
+      redis.call('HSET', KEYS[i], ARGV[1], before .. bytes)
+    end
     redis.call('PEXPIRE', KEYS[i], ARGV[4])
   end
 end

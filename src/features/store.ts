@@ -14,7 +14,8 @@ export interface FeatureStore {
   load(bucket: number, request: LoadRequest, signal: AbortSignal): Promise<Loaded>
   /**
    * Writes changes and moves the own watermark from `expected` to `next`, all or nothing visible:
-   * a script that dies midway leaves the watermark TORN. Not applied: returns the watermark found.
+   * a script that dies midway leaves the watermark TORN, and so does one that finds nothing to append to.
+   * Not applied: returns the watermark found, or left.
    */
   flush(bucket: number, request: FlushRequest, signal: AbortSignal): Promise<FlushResult>
 }

@@ -13,6 +13,8 @@ interface Entry extends HeldPart {
   unflushedFrom: number
   /** Appends behind the last whole write; -1: nothing stored counts, the next write replaces. */
   appends: number
+  /** Monotonic time when the store was last known to hold the part: it was loaded, or a write of it was begun. */
+  storedAt: number
   /** Second-chance bit of the clock eviction. */
   touched: boolean
 }
@@ -24,6 +26,15 @@ const appendsMax = 32
 /** Map entry, key text and object of one part, measured with 100 000 parts on Node 24. */
 const entryOverheadBytes = 250
 
+/** How long the store keeps a part that is not written again. */
+export interface Expiry {
+  readonly ttlMs: number
+  /** Milliseconds. */
+  readonly monotonic: () => number
+}
+
+const never: Expiry = { ttlMs: Infinity, monotonic: () => 0 }
+
 /**
  * The state of one input partition in this process: its parts, which of them the store lacks changes of, and the
  * largest event time. Parts with unflushed changes stay; the others are a bounded cache of the store.
@@ -33,6 +44,7 @@ export class PartitionMemory {
   maxTime: number | null = null
   readonly #features: CompiledFeatures
   readonly #bucketOf: (entityKey: string) => number
+  readonly #expiry: Expiry
   readonly #byLayout: readonly Map<string, Entry>[]
   readonly #unflushed: readonly Set<Entry>[]
   #bytes = 0
@@ -41,9 +53,15 @@ export class PartitionMemory {
   #evicted = false
   #hand: Iterator<Entry> | null = null
 
-  constructor(features: CompiledFeatures, buckets: number, bucketOf: (entityKey: string) => number) {
+  constructor(
+    features: CompiledFeatures,
+    buckets: number,
+    bucketOf: (entityKey: string) => number,
+    expiry = never,
+  ) {
     this.#features = features
     this.#bucketOf = bucketOf
+    this.#expiry = expiry
     this.#byLayout = features.layouts.map(() => new Map<string, Entry>())
     this.#unflushed = Array.from({ length: buckets }, () => new Set<Entry>())
   }
@@ -85,6 +103,7 @@ export class PartitionMemory {
       bucket: this.#bucketOf(entityKey),
       unflushedFrom: -1,
       appends: bytes === null ? -1 : 0,
+      storedAt: this.#expiry.monotonic(),
       touched: true,
     }
     map.set(entityKey, entry)
@@ -124,7 +143,11 @@ export class PartitionMemory {
     const layout = this.#features.layouts[entry.layout]
     if (layout === undefined) throw new Error(`no layout ${entry.layout}`)
     const { log, entityKey } = entry
-    if (entry.appends >= 0 && entry.appends < appendsMax && log.length > appendFromEvents) {
+    const now = this.#expiry.monotonic()
+    // A part that was silent for so long may have expired. The store refuses to append to nothing, at the price of a rebuild.
+    const isKept = now - entry.storedAt < this.#expiry.ttlMs / 2
+    entry.storedAt = now
+    if (isKept && entry.appends >= 0 && entry.appends < appendsMax && log.length > appendFromEvents) {
       entry.appends++
       const bytes = this.#features.encodeTail(layout, log, entry.unflushedFrom, offset)
       return { layout: entry.layout, entityKey, kind: 'append', bytes }

@@ -127,9 +127,14 @@ export function hold(
 ): Held {
   const { shared, source, input } = setup
   const { features, store: limits } = shared.plan
-  const memory = new PartitionMemory(features, shared.store.buckets, (key) => shared.store.bucketOf(key))
-  memory.maxTime = plan.replayFrom.maxTime
   const scored = scoredSource(shared.plan)
+  const ttlMs =
+    scored.outOfOrderMs + features.horizonMs + latenessMs(scored, features.horizonMs) + limits.outageMaxMs
+  const memory = new PartitionMemory(features, shared.store.buckets, (key) => shared.store.bucketOf(key), {
+    ttlMs,
+    monotonic: () => shared.clock.monotonic(),
+  })
+  memory.maxTime = plan.replayFrom.maxTime
   const merged = mergedReads(shared.plan, shared.partitionCounts)
   const flusher = new Flusher({
     store: shared.store,
@@ -139,8 +144,7 @@ export function hold(
     incarnation: plan.metadata.incarnation,
     buckets: plan.buckets,
     replayFrom: plan.replayFrom,
-    ttlMs:
-      scored.outOfOrderMs + features.horizonMs + latenessMs(scored, features.horizonMs) + limits.outageMaxMs,
+    ttlMs,
     rowsMax: limits.unflushedRowsMax,
     ageMaxMs: limits.unflushedAgeMaxMs,
     outageMaxMs: limits.outageMaxMs,
