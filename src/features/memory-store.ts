@@ -1,4 +1,11 @@
-import { tornBy, type FeatureStore, type FlushResult, type Loaded, type Watermarks } from './store.ts'
+import {
+  begunPrefix,
+  tornBy,
+  type FeatureStore,
+  type FlushResult,
+  type Loaded,
+  type Watermarks,
+} from './store.ts'
 
 export interface MemoryBucket {
   readonly watermarks: Map<string, string>
@@ -10,6 +17,8 @@ export interface MemoryBucket {
 export class MemoryStore implements FeatureStore {
   readonly buckets: number
   readonly #buckets: MemoryBucket[]
+  /** In place of Redis's time. It never goes back, whatever becomes of the buckets. */
+  #begun = 0
 
   constructor(buckets = 1) {
     this.buckets = buckets
@@ -58,10 +67,11 @@ export class MemoryStore implements FeatureStore {
     const { watermarks, parts } = this.#bucket(bucket)
     const current = watermarks.get(request.inputName) ?? null
     if (current !== request.expected) return { applied: false, current }
-    watermarks.set(request.inputName, tornBy(request.next))
+    const next = request.next.startsWith(begunPrefix) ? `${request.next}:${++this.#begun}` : request.next
+    watermarks.set(request.inputName, tornBy(next))
     let written = 0
     for (const change of request.changes) {
-      if (written++ >= changesMax) return { applied: false, current: tornBy(request.next) }
+      if (written++ >= changesMax) return { applied: false, current: tornBy(next) }
       const name = `${change.layout}|${change.entityKey}`
       const fields = parts.get(name) ?? new Map<string, Buffer>()
       parts.set(name, fields)
@@ -70,11 +80,11 @@ export class MemoryStore implements FeatureStore {
         continue
       }
       const before = fields.get(request.inputName)
-      if (before === undefined) return { applied: false, current: tornBy(request.next) }
+      if (before === undefined) return { applied: false, current: tornBy(next) }
       fields.set(request.inputName, Buffer.concat([before, change.bytes]))
     }
-    watermarks.set(request.inputName, request.next)
-    return { applied: true, current: request.next }
+    watermarks.set(request.inputName, next)
+    return { applied: true, current: next }
   }
 
   /** A copy of one bucket, to go back in time with `restore`. */

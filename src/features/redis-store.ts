@@ -1,6 +1,7 @@
 import type { RedisClient, Reply } from '../redis/client.ts'
 import type { Layout } from './compiled.ts'
 import {
+  begunPrefix,
   tornPrefix,
   type FeatureStore,
   type FlushRequest,
@@ -29,12 +30,18 @@ return out
 /**
  * KEYS: W, one per change. ARGV: own input, expected watermark ('' = absent), next, expiry ms, then kind and bytes
  * per change. Redis does not roll back a script that fails midway: TORN makes the failure visible. So it does where there
- * is nothing to put bytes behind: the part expired, and its owner writes it whole after a rebuild.
+ * is nothing to put bytes behind: the part expired, and its owner writes it whole after a rebuild. TIME in µs: no two
+ * scripts run in the same one.
  */
 const flushScript = `
 local w = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if w ~= ARGV[2] then return { 0, w } end
-local torn = '${tornPrefix}' .. ARGV[3]
+local next = ARGV[3]
+if string.sub(next, 1, ${begunPrefix.length}) == '${begunPrefix}' then
+  local time = redis.call('TIME')
+  next = next .. ':' .. time[1] .. string.format('%06d', tonumber(time[2]))
+end
+local torn = '${tornPrefix}' .. next
 redis.call('HSET', KEYS[1], ARGV[1], torn)
 for i = 2, #KEYS do
   local kind, bytes = ARGV[1 + 2 * i], ARGV[2 + 2 * i]
@@ -52,9 +59,9 @@ for i = 2, #KEYS do
     redis.call('PEXPIRE', KEYS[i], ARGV[4])
   end
 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('HSET', KEYS[1], ARGV[1], next)
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return { 1, ARGV[3] }
+return { 1, next }
 `
 
 const watermarkScript = `return redis.call('HGETALL', KEYS[1])`

@@ -35,6 +35,12 @@ export function isTorn(text: string): boolean {
 }
 export const tornPrefix = 'TORN:'
 
+/**
+ * What stands there before the first data of a build. The store puts its own time behind it, so that no two are alike: a
+ * late copy of the script that began a build says something that the late copy of the next one does not expect.
+ */
+export const begunPrefix = 'BEGUN:'
+
 /** Identifies one partition's share of one entity's state. */
 export interface PartKey {
   readonly layout: number
@@ -67,6 +73,7 @@ export interface FlushRequest {
   readonly inputName: string
   /** Text the own watermark must have now; null: absent. */
   readonly expected: string | null
+  /** Text to put there; what begins with BEGUN gets the time of the store appended. */
   readonly next: string
   readonly changes: readonly PartChange[]
   /** Expiry of every key written, ms from now (garbage collection, never correctness). */

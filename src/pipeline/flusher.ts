@@ -6,6 +6,7 @@ import type { PartitionMemory } from './partition-memory.ts'
 import {
   begunWatermark,
   encodeWatermark,
+  isBegun,
   outageExceeded,
   parseWatermark,
   sameProgress,
@@ -112,8 +113,9 @@ export class Flusher {
 
   /** Whether a watermark read from the store is one this owner knows; otherwise the memory must be dropped. */
   expects(bucket: number, text: string | null): boolean {
-    const { expected, inFlight } = this.#bucket(bucket)
-    return text === expected || (inFlight !== null && text === inFlight)
+    const { expected, inFlight, begun } = this.#bucket(bucket)
+    if (text === expected) return true
+    return inFlight !== null && (begun ? text === inFlight : isBegun(text, inFlight))
   }
 
   /** The event behind `offset` waits for other partitions: they may count it as seen once all below is in the store. */
@@ -278,7 +280,7 @@ export class Flusher {
 
   /**
    * Before the first data of a rebuild. A late copy of a data script then never fits an absent watermark, and a late copy
-   * of this one leaves a watermark that nobody trusts.
+   * of this one leaves a watermark that nobody trusts and no data script expects: the store says when it was.
    */
   async #begin(index: number, bucket: Bucket, signal: AbortSignal): Promise<void> {
     const { store, inputName, incarnation, ttlMs } = this.#options
@@ -289,8 +291,9 @@ export class Flusher {
       { inputName, expected: bucket.expected, next: text, ttlMs, changes: [] },
       signal,
     )
-    if (!applied && current !== text) throw this.#mismatch(index, current)
-    bucket.expected = text
+    // Refused although this build is begun: a resent script had already been applied.
+    if (!applied && !isBegun(current, text)) throw this.#mismatch(index, current)
+    bucket.expected = current
     bucket.inFlight = null
     bucket.begun = true
   }

@@ -1,4 +1,4 @@
-import { isTorn } from '../features/store.ts'
+import { begunPrefix, isTorn } from '../features/store.ts'
 
 /**
  * W of one input and bucket: everything below `offset` is in the store. Kept as text, compared as text:
@@ -49,9 +49,17 @@ export function encodeWatermark(w: Watermark): string {
   return JSON.stringify(written)
 }
 
-/** What stands in the store when a rebuild begins, before its first data; `parseWatermark` finds nothing to trust in it. */
+/**
+ * What stands in the store when a rebuild begins, before its first data; `parseWatermark` finds nothing to trust in it.
+ * The store puts its time behind it.
+ */
 export function begunWatermark(incarnation: string, build: string): string {
-  return `BEGUN:${incarnation}:${build}`
+  return `${begunPrefix}${incarnation}:${build}`
+}
+
+/** Whether the store says `begun` (of `begunWatermark`), whenever that was. */
+export function isBegun(text: string | null, begun: string): boolean {
+  return text?.startsWith(`${begun}:`) === true
 }
 
 /** Null for absent, torn, begun or unreadable text: the state below it cannot be trusted. */

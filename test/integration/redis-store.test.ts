@@ -169,6 +169,21 @@ describe('the feature store in Redis', () => {
     })
   })
 
+  test('a build that is begun again is not the same one: a late script with data no longer fits', async () => {
+    const { store } = open()
+    const begin = request({ next: 'BEGUN:inc:b' })
+    const first = await store.flush(0, begin, signal)
+    expect(first).toMatchObject({ applied: true })
+    expect(first.current).toMatch(/^BEGUN:inc:b:\d{16}$/)
+    expect(await store.flush(0, begin, signal)).toEqual({ applied: false, current: first.current })
+    const data = request({ expected: first.current, changes: [set(0, 'c', 'a')] })
+    expect(await store.flush(0, data, signal)).toMatchObject({ applied: true, current: 'w1' })
+    const other = open()
+    const second = await other.store.flush(0, begin, signal)
+    expect(second.current).not.toBe(first.current)
+    expect(await other.store.flush(0, data, signal)).toEqual({ applied: false, current: second.current })
+  })
+
   test('every key expires', async () => {
     const { store, namespace } = open()
     await store.flush(0, request({ changes: [set(0, 'c', 'a'), set(1, 't', 'b')] }), signal)

@@ -62,7 +62,8 @@ export const disasters: Readonly<Record<string, Disaster>> = {
     const { redis, timeline } = stage
     const { name, bucket } = place(stage, dice)
     redis.loseWatermark(bucket, name)
-    timeline.at(dice.pick([0, dice.spread(1, 1_000)]), () => redis.beginAgain(bucket, name))
+    const withData = dice.chance(0.5)
+    timeline.at(dice.pick([0, dice.spread(1, 1_000)]), () => redis.beginAgain(bucket, name, withData))
   },
   'old backup': ({ redis, timeline }, dice) => {
     redis.backUp()

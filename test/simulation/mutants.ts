@@ -52,6 +52,12 @@ export const mutants: readonly Mutant[] = [
       '    const text = encodeWatermark({ ...this.#nextWatermark(bucket, began), incarnation })',
   },
   {
+    name: 'a build that is begun again is the same',
+    file: 'src/features/memory-store.ts',
+    find: '`${request.next}:${++this.#begun}`',
+    replace: '`${request.next}:${(this.#begun = 1)}`',
+  },
+  {
     name: 'nobody notices that what he stored may have expired',
     file: 'src/pipeline/flusher.ts',
     find: 'if (index < 0) return',

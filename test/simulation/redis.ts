@@ -1,5 +1,12 @@
 import { MemoryStore, type MemoryBucket } from '../../src/features/memory-store.ts'
-import type { FeatureStore, FlushRequest, FlushResult, Loaded, Watermarks } from '../../src/features/store.ts'
+import {
+  begunPrefix,
+  type FeatureStore,
+  type FlushRequest,
+  type FlushResult,
+  type Loaded,
+  type Watermarks,
+} from '../../src/features/store.ts'
 import { parseWatermark } from '../../src/pipeline/watermark.ts'
 import type { Dice } from './dice.ts'
 import type { Host } from './host.ts'
@@ -52,7 +59,8 @@ export class Redis implements BusyServer {
   #history: Remembered[] = []
   #recent: { readonly bucket: number; readonly request: FlushRequest }[] = []
   readonly #begins = new Map<string, FlushRequest>()
-  readonly #applied = new WeakSet<FlushRequest>()
+  /** The first with data behind the begin of a build. */
+  readonly #firsts = new Map<string, FlushRequest>()
   #backup: readonly BucketImage[] | null = null
   #tearNext: Dice | null = null
 
@@ -65,7 +73,6 @@ export class Redis implements BusyServer {
 
   flush(bucket: number, request: FlushRequest): FlushResult {
     this.#expire(bucket)
-    if (this.#isSecondData(bucket, request)) return { applied: false, current: request.expected }
     this.#remember(bucket, request)
     if (this.#tearNext !== null && request.changes.length > 0) {
       const written = this.#tearNext.below(request.changes.length)
@@ -76,20 +83,10 @@ export class Redis implements BusyServer {
     const result = this.script(bucket, request)
     if (request.changes.some(({ kind }) => kind === 'append')) this.#parts.trace.count('append')
     if (result.applied) {
-      this.#applied.add(request)
       this.#renew(bucket, request)
       this.onFlush(bucket, request)
     }
     return result
-  }
-  /**
-   * The one thing taken not to happen: W vanishes alone, and then late copies of both scripts arrive, of the one that began the
-   * build and of the first with data. Together they say again what W said then, and nothing is left that knows better.
-   */
-  #isSecondData(bucket: number, request: FlushRequest): boolean {
-    const { expected, inputName } = request
-    if (expected === null || !this.#applied.has(request)) return false
-    return parseWatermark(expected) === null && this.store.watermarksNow(bucket).get(inputName) === expected
   }
   load(bucket: number, request: Parameters<FeatureStore['load']>[1]): Loaded {
     this.#expire(bucket)
@@ -146,7 +143,9 @@ export class Redis implements BusyServer {
     if (this.#history.length > lostFlushesMax) this.#history.shift()
     this.#recent.push({ bucket, request })
     if (this.#recent.length > lateCopiesMax) this.#recent.shift()
-    if (request.expected === null) this.#begins.set(`${bucket} ${request.inputName}`, request)
+    const name = `${bucket} ${request.inputName}`
+    if (request.expected === null) this.#begins.set(name, request)
+    else if (request.expected.startsWith(begunPrefix)) this.#firsts.set(name, request)
   }
   #image(bucket: number): BucketImage {
     return { data: this.store.snapshot(bucket), expiry: new Map(this.#expiry[bucket]) }
@@ -213,12 +212,16 @@ export class Redis implements BusyServer {
     this.#note('a script is slow')
     this.busyUntilMs = Math.max(this.busyUntilMs, this.#parts.timeline.nowMs + ms)
   }
-  /** A copy of the script that found no watermark, on its way since then, arrives. */
-  beginAgain(bucket: number, inputName: string): void {
+  /** A copy of the script that found no watermark, on its way since then, arrives; and maybe one of the first with data. */
+  beginAgain(bucket: number, inputName: string, withData: boolean): void {
     const request = this.#begins.get(`${bucket} ${inputName}`)
     if (request === undefined) return
+    const first = this.#firsts.get(`${bucket} ${inputName}`)
     this.#note('a late copy of the script that began a build')
     this.flush(bucket, request)
+    if (!withData || first === undefined) return
+    this.#note('and of the first with data')
+    this.flush(bucket, first)
   }
   /** A copy of some recent script, sent before its reply was lost, arrives. */
   repeat(dice: Dice): void {

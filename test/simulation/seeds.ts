@@ -50,6 +50,7 @@ const worldly = [
   'redis: a script is slow',
   'redis: a late copy of a script',
   'redis: a late copy of the script that began a build',
+  'redis: and of the first with data',
   'redis: a key expires',
   'retention',
   'log deleted above the position',

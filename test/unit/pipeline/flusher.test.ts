@@ -111,6 +111,46 @@ describe('flushing', () => {
     await expect(flusher.flushAll(signal)).rejects.toMatchObject({ code: 'STATE_MISMATCH' })
   })
 
+  test('nor do late copies of it and of the first with data together', async () => {
+    const scripts: FlushRequest[] = []
+    class Records extends MemoryStore {
+      override flush(bucket: number, request: FlushRequest): Promise<FlushResult> {
+        scripts.push(request)
+        return super.flush(bucket, request)
+      }
+    }
+    const { flusher, store, apply } = open(new Records())
+    for (const offset of [0, 1]) {
+      apply(offset, 'a')
+      flusher.committed({ offset: offset + 1, maxTime: offset }, 1)
+      await flusher.flushAll(signal)
+    }
+    store.dropWatermark(0, 'tx:0')
+    expect(store.flushNow(0, scripts[0]!)).toMatchObject({ applied: true })
+    expect(store.flushNow(0, scripts[1]!)).toMatchObject({ applied: false })
+    expect(await stored(store, 'a')).toBe(2)
+  })
+
+  test('while a rebuild begins, what the store says of it is known; afterwards only what it said', async () => {
+    let during: (text: string | null) => boolean = () => false
+    const seen: boolean[] = []
+    class Asks extends MemoryStore {
+      override flush(bucket: number, request: FlushRequest): Promise<FlushResult> {
+        const begins = request.changes.length === 0
+        const result = super.flushNow(bucket, request)
+        if (begins) seen.push(during(result.current), during('BEGUN:inc:00000000:1'))
+        return Promise.resolve(result)
+      }
+    }
+    const { flusher, apply } = open(new Asks())
+    during = (text) => flusher.expects(0, text)
+    apply(0, 'a')
+    flusher.committed({ offset: 1, maxTime: 0 }, 1)
+    await flusher.flushAll(signal)
+    expect(seen).toEqual([true, false])
+    expect(flusher.expects(0, 'BEGUN:inc:aabbccdd:1')).toBe(false)
+  })
+
   test('a script that was applied although its reply was lost counts as done', async () => {
     class LosesReplies extends MemoryStore {
       override flush(bucket: number, request: FlushRequest): Promise<FlushResult> {
