@@ -62,7 +62,13 @@ export interface KafkaAdmin {
   close(): Promise<void>
 }
 
-const settingsRead = ['cleanup.policy', 'retention.ms', 'retention.bytes', 'max.message.bytes', 'min.insync.replicas']
+const settingsRead = [
+  'cleanup.policy',
+  'retention.ms',
+  'retention.bytes',
+  'max.message.bytes',
+  'min.insync.replicas',
+]
 
 /** Coordinators and leaders move within seconds; 40 times 50 ms outlast an election. */
 const movedRetriesMax = 40

@@ -36,6 +36,8 @@ export interface ForeignParts {
   of(layout: number, entityKey: string): readonly PartLog[]
   /** Events at or before this time may miss deleted records there; null: none are missing. */
   gapUntil(event: Event): number | null
+  /** Event time before which an event may miss what has expired. */
+  readonly keptSince: number
 }
 
 export interface ApplierOptions {
@@ -109,7 +111,10 @@ export function createApplier(options: ApplierOptions): Applier {
       const flags: PredictionFlag[] = []
       if (verdict !== 'on-time') flags.push('late')
       if (row.capped) flags.push('capped')
-      if (isWithin(options.gapUntil, event) || isWithin(foreign?.gapUntil(event), event)) flags.push('gap')
+      const isGap = isWithin(options.gapUntil, event) || isWithin(foreign?.gapUntil(event), event)
+      // A late event looks back no further than the oldest one that is on time.
+      const isExpired = foreign !== null && Math.max(event.time, lateBeforeMs) < foreign.keptSince
+      if (isGap || isExpired) flags.push('gap')
       return { event, row, flags }
     },
   }

@@ -60,6 +60,8 @@ interface Bucket {
   /** False: nothing of this build may be written before the store names it. */
   begun: boolean
   distanceMin: number | null
+  /** Wall clock before the first data of the build was written; null: not known, or not written yet. */
+  builtAt: number | null
   /** Monotonic time of the last flush. */
   flushedAt: number
 }
@@ -88,6 +90,7 @@ export class Flusher {
       trusted: !bucket.rebuild,
       begun: !bucket.rebuild,
       distanceMin: bucket.distanceMin,
+      builtAt: bucket.rebuild ? null : (parseWatermark(bucket.expected)?.builtAt ?? null),
       flushedAt: -Infinity,
     }))
   }
@@ -273,6 +276,7 @@ export class Flusher {
     bucket.inFlight = null
     bucket.offset = target.offset
     bucket.distanceMin = next.distanceMin
+    bucket.builtAt = next.builtAt
     bucket.flushedAt = this.#options.clock.monotonic()
     memory.flushed(index, target.offset)
     return changes.length
@@ -324,6 +328,8 @@ export class Flusher {
       caughtUpAt: this.#options.caughtUpAt(target.offset),
       distanceMin,
       headTime: this.#headTime(target),
+      // A trusted bucket of an earlier version does not say.
+      builtAt: bucket.builtAt ?? (bucket.trusted ? null : now),
     }
   }
 

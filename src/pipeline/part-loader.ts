@@ -8,6 +8,7 @@ import type { PartitionMemory } from './partition-memory.ts'
 import { visibleSpanMs, type StateShared } from './partition-context.ts'
 import {
   alignedUntil,
+  keptSince,
   parseAll,
   stamp,
   stillKept,
@@ -27,6 +28,8 @@ export interface LoaderOptions {
   readonly flusher: Flusher
   readonly fed: readonly Layout[]
   readonly merged: readonly MergedRead[]
+  /** How long the store keeps what is written. */
+  readonly ttlMs: number
 }
 
 /** Other partitions' parts of a slice's merged entities, and what they were read at. */
@@ -57,6 +60,8 @@ export async function loadParts(
   const stamps = new Map<number, Stamp>()
   const lost = new Map<Layout, number>()
   let until = Infinity
+  let since = -Infinity
+  const kept = { ttlMs: options.ttlMs, horizonMs: options.shared.plan.features.horizonMs }
   const load = async (bucket: number, { own, merged }: BucketNeeds): Promise<void> => {
     const request: LoadRequest = {
       inputName: options.inputName,
@@ -76,6 +81,7 @@ export async function loadParts(
     noteLost(options, watermarks, lost)
     stamps.set(bucket, stamp(options.merged, options.inputName, watermarks))
     until = Math.min(until, alignedUntil(options.merged, options.inputName, watermarks, nowMs))
+    since = Math.max(since, keptSince(options.merged, options.inputName, watermarks, nowMs, kept))
     for (const [index, key] of request.merged.entries()) {
       foreign.set(partName(key), decodeForeign(options, key, loaded.merged[index], watermarks))
     }
@@ -87,6 +93,7 @@ export async function loadParts(
     stampOf: (event) => stampOf(options, stamps, event),
     alignedUntil: until,
     gapUntil: (event) => (lost.size === 0 ? null : gapUntil(options, lost, event)),
+    keptSince: since,
   }
 }
 

@@ -88,6 +88,13 @@ export function latenessMs(source: SourcePlan, horizonMs: number): number {
   return source.allowedLatenessMs ?? horizonMs
 }
 
+/** How long the store keeps what is written, ms: horizon + lateness + the longest outage. */
+export function keptForMs(plan: Plan): number {
+  const scored = scoredSource(plan)
+  const { horizonMs } = plan.features
+  return scored.outOfOrderMs + horizonMs + latenessMs(scored, horizonMs) + plan.store.outageMaxMs
+}
+
 /** outOfOrder + horizon + lateness: what is older than the largest event time by more is invisible to every reader. */
 export function visibleSpanMs(plan: Plan): number {
   const scored = scoredSource(plan)

@@ -86,6 +86,32 @@ export function alignedUntil(
   return until
 }
 
+/** Clocks of two machines, each within 2 s of Redis's (`millrace doctor` says so). */
+const clockSkewMaxMs = 4_000
+
+/**
+ * Event time from which on what an event sees of the others is still stored; an event before it may miss parts that expired.
+ * A part last written at wall time w holds events up to w − distanceMin, so one that expired holds none after
+ * now − ttl − distanceMin. Nothing expired of a build that is younger than ttl.
+ */
+export function keptSince(
+  reads: readonly MergedRead[],
+  own: string,
+  watermarks: ReadonlyMap<string, Watermark>,
+  nowMs: number,
+  { ttlMs, horizonMs }: { readonly ttlMs: number; readonly horizonMs: number },
+): number {
+  const expiredAt = nowMs + clockSkewMaxMs - ttlMs
+  let since = -Infinity
+  for (const input of new Set(reads.flatMap(({ inputs }) => inputs))) {
+    const watermark = watermarks.get(input)
+    if (input === own || !watermark || watermark.distanceMin === null) continue
+    if (watermark.builtAt !== null && watermark.builtAt > expiredAt) continue
+    since = Math.max(since, expiredAt - watermark.distanceMin + horizonMs)
+  }
+  return since
+}
+
 /** `topic:partition` → offset below which that partition was visible. */
 export type Stamp = Readonly<Record<string, number>>
 

@@ -55,6 +55,7 @@ export function createFeatureReplay(
       return logs
     },
     gapUntil: () => null,
+    keptSince: -Infinity,
   })
   const open = (input: InputPartition): ReplayedPartition => {
     const name = inputName(input)

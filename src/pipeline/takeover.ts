@@ -8,7 +8,7 @@ import { createApplier, type Applier } from './apply.ts'
 import { Flusher } from './flusher.ts'
 import { encodeMetadata, recordDigest, type CommitMetadata } from './metadata.ts'
 import { loadParts, type LoaderOptions } from './part-loader.ts'
-import { latenessMs, scoredSource, type PartitionSetup, type StateSetup } from './partition-context.ts'
+import { keptForMs, type PartitionSetup, type StateSetup } from './partition-context.ts'
 import { PartitionMemory } from './partition-memory.ts'
 import { mergedReads, type MergedRead } from './peers.ts'
 import { readFacts, type KnownBefore } from './takeover-facts.ts'
@@ -127,9 +127,7 @@ export function hold(
 ): Held {
   const { shared, source, input } = setup
   const { features, store: limits } = shared.plan
-  const scored = scoredSource(shared.plan)
-  const ttlMs =
-    scored.outOfOrderMs + features.horizonMs + latenessMs(scored, features.horizonMs) + limits.outageMaxMs
+  const ttlMs = keptForMs(shared.plan)
   const memory = new PartitionMemory(features, shared.store.buckets, (key) => shared.store.bucketOf(key), {
     ttlMs,
     monotonic: () => shared.clock.monotonic(),
@@ -218,6 +216,7 @@ export function loaderOf({ shared, input }: StateSetup, owned: Held): LoaderOpti
     flusher: owned.flusher,
     fed: owned.applier.fed,
     merged: owned.merged,
+    ttlMs: keptForMs(shared.plan),
   }
 }
 

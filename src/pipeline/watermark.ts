@@ -19,6 +19,8 @@ export interface Watermark {
   readonly distanceMin: number | null
   /** Event time of the event at `offset`, which waits for other partitions (alignment); null: none does. */
   readonly headTime: number | null
+  /** Wall clock before the first data of the build was written, epoch ms; null: not known. */
+  readonly builtAt: number | null
 }
 
 /** The version, then the fields of a Watermark in order. Only this program writes it. */
@@ -31,6 +33,7 @@ type Written = readonly [
   number,
   number,
   number | null,
+  (number | null)?,
   (number | null)?,
 ]
 
@@ -45,6 +48,7 @@ export function encodeWatermark(w: Watermark): string {
     w.caughtUpAt,
     w.distanceMin,
     w.headTime,
+    w.builtAt,
   ]
   return JSON.stringify(written)
 }
@@ -68,9 +72,9 @@ export function parseWatermark(text: string | null | undefined): Watermark | nul
   try {
     const written = JSON.parse(text) as Written
     if (!Array.isArray(written) || written[0] !== 1 || !Number.isSafeInteger(written[3])) return null
-    const [, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin, headTime = null] =
-      written
-    return { incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin, headTime }
+    const [, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin, ...later] = written
+    const [headTime = null, builtAt = null] = later
+    return { incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin, headTime, builtAt }
   } catch {
     return null
   }

@@ -21,6 +21,8 @@ export interface Account {
    */
   readonly rereadUntil: number
   readonly gapUntil: number | null
+  /** Before this event time, what others stored may have expired, as far as clocks tell. */
+  readonly expiredBefore: number
 }
 
 export interface LedgerParts {
@@ -36,6 +38,8 @@ export interface LedgerParts {
 
 /** Wall clocks differ by as much, ms. */
 export const skewMaxMs = 1_000
+/** The service allows for clocks that differ by 4 s; these may, and events may lie ahead of them. Less outOfOrder and lateness. */
+const expiredEarlyMs = 4_000 + 2 * skewMaxMs + 1_000 - 2_500
 
 /** Checks every commit, in the order in which they are decided: R4, I1 to I4, and by OutputCheck I7 and I9. */
 export class Ledger {
@@ -95,6 +99,7 @@ export class Ledger {
       ...account,
       rereadUntil,
       gapUntil: metadata.gapUntil,
+      expiredBefore: this.#parts.now() - this.#parts.outageMaxMs + expiredEarlyMs,
     })
     const seenTime = Math.max(account.seenTime, log?.timeBelow(position.offset) ?? -Infinity)
     this.#accounts.set(id, {
@@ -134,6 +139,7 @@ export class Ledger {
       seenTime: Math.max(seenTime, time),
       distanceMin: before?.distanceMin ?? Infinity,
       rereadUntil: seenTime > time ? seenTime : -Infinity,
+      expiredBefore: -Infinity,
     })
   }
 }

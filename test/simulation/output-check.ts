@@ -117,7 +117,8 @@ export class OutputCheck {
     }
     const flags = new Set(prediction.flags)
     const isGap = account.gapUntil !== null && expected.event!.time <= account.gapUntil
-    const mayBeGap = isGap || this.#othersLost(input, expected)
+    const mayBeGap =
+      isGap || this.#othersLost(input, expected) || expected.event!.time < account.expiredBefore
     if (flags.has('late') !== expected.late || (flags.has('gap') ? !mayBeGap : isGap)) {
       violated(
         `R1: ${place}: late must be ${expected.late}, gap ${isGap}, flags are ${prediction.flags.join()}`,
@@ -173,6 +174,12 @@ export class OutputCheck {
       first ??= wrong ?? `deleted records of others matter, and no flag says so: ${unsaid}`
     }
     if (numbers === null) return violated(`I9: ${place}: ${first}`)
+    const missing = rereads ? differenceOf(numbers, prediction, none) : null
+    if (missing !== null && !prediction.flags.includes('gap')) {
+      return violated(
+        `I9: ${place}: others' parts have expired or were trimmed, and no flag says so: ${missing}`,
+      )
+    }
     if (rereads) return
     const score = scoreOf(modelInputs(settings).map((name) => numbers.get(name) ?? missingMean))
     if (score !== prediction.score) violated(`I7: ${place}: score must be ${score}, is ${prediction.score}`)

@@ -4,6 +4,7 @@ import { MemoryStore } from '../../../src/features/memory-store.ts'
 import type { FeatureStore, FlushRequest, FlushResult } from '../../../src/features/store.ts'
 import { Flusher, unwrapPart } from '../../../src/pipeline/flusher.ts'
 import { PartitionMemory } from '../../../src/pipeline/partition-memory.ts'
+import type { BucketPlan } from '../../../src/pipeline/takeover-plan.ts'
 import { parseWatermark } from '../../../src/pipeline/watermark.ts'
 import type { Event } from '../../../src/record/event.ts'
 import { manualClock } from '../../../src/time/manual-clock.ts'
@@ -39,7 +40,9 @@ function event(offset: number, customer: string): Event {
   return { id: String(offset), key: customer, time: offset, fields: { customer }, raw }
 }
 
-function open(store = new MemoryStore(), rowsMax = 100) {
+const fresh: BucketPlan = { expected: null, build: 'aabbccdd', offset: 0, rebuild: true, distanceMin: null }
+
+function open(store = new MemoryStore(), rowsMax = 100, bucket = fresh) {
   const clock = manualClock(10_000)
   const memory = new PartitionMemory(features, 1, () => 0)
   const flusher = new Flusher({
@@ -48,8 +51,8 @@ function open(store = new MemoryStore(), rowsMax = 100) {
     clock,
     inputName: 'tx:0',
     incarnation: 'inc',
-    buckets: [{ expected: null, build: 'aabbccdd', offset: 0, rebuild: true, distanceMin: null }],
-    replayFrom: { offset: 0, maxTime: null },
+    buckets: [bucket],
+    replayFrom: { offset: bucket.offset, maxTime: null },
     ttlMs: 60_000,
     rowsMax,
     ageMaxMs: 5_000,
@@ -176,6 +179,22 @@ describe('flushing', () => {
     await flusher.flushAll(signal)
     disturb(store)
     await expect(flusher.flushAll(signal)).rejects.toMatchObject({ code: 'STATE_MISMATCH' })
+  })
+
+  test('the watermark says since when the build is written, also under the next owner', async () => {
+    const { clock, flusher, store, apply } = open()
+    const builtAt = () => parseWatermark(store.watermarksNow(0).get('tx:0'))?.builtAt
+    apply(0, 'a')
+    flusher.committed({ offset: 1, maxTime: 0 }, 1)
+    await flusher.flushAll(signal)
+    expect(builtAt()).toBe(10_000)
+    await clock.advance(5_000)
+    await flusher.flushAll(signal)
+    expect(builtAt()).toBe(10_000)
+    const expected = store.watermarksNow(0).get('tx:0') ?? null
+    const next = open(store, 100, { expected, build: 'aabbccdd', offset: 1, rebuild: false, distanceMin: 1 })
+    await next.flusher.flushAll(signal)
+    expect(builtAt()).toBe(10_000)
   })
 
   test('at the bound the partition waits until a flush made room', async () => {

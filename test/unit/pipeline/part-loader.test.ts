@@ -46,7 +46,14 @@ class Buckets extends MemoryStore {
 }
 
 function watermark(offset: number, incarnation = 'i'): string {
-  const times = { maxTime: offset, flushedAt: 0, caughtUpAt: 0, distanceMin: null, headTime: null }
+  const times = {
+    maxTime: offset,
+    flushedAt: 0,
+    caughtUpAt: 0,
+    distanceMin: null,
+    headTime: null,
+    builtAt: null,
+  }
   return encodeWatermark({ incarnation, build: 'aabbccdd', offset, ...times })
 }
 
@@ -82,6 +89,7 @@ function optionsOf(store: MemoryStore): LoaderOptions {
     } as unknown as LoaderOptions['flusher'],
     fed: [],
     merged: reads,
+    ttlMs: 10_000,
   }
 }
 

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Layout } from '../../../src/features/compiled.ts'
-import { alignedUntil, leastKnown, stamp, stillKept, type MergedRead } from '../../../src/pipeline/peers.ts'
+import {
+  alignedUntil,
+  keptSince,
+  leastKnown,
+  stamp,
+  stillKept,
+  type MergedRead,
+} from '../../../src/pipeline/peers.ts'
 import { encodeWatermark, parseWatermark, type Watermark } from '../../../src/pipeline/watermark.ts'
 
 const layout: Layout = {
@@ -24,6 +31,7 @@ function watermark(maxTime: number | null, caughtUpAt = 0, offset = 5): Watermar
     caughtUpAt,
     distanceMin: null,
     headTime: null,
+    builtAt: null,
   }
 }
 
@@ -84,9 +92,9 @@ describe('alignment with the partitions an event reads from', () => {
 })
 
 test('a watermark written before partitions told what they wait with is read as telling nothing', () => {
-  const text = encodeWatermark({ ...watermark(1), headTime: 7 })
-  expect(parseWatermark(text)?.headTime).toBe(7)
-  const older = JSON.stringify((JSON.parse(text) as unknown[]).slice(0, -1))
+  const text = encodeWatermark({ ...watermark(1), headTime: 7, builtAt: 8 })
+  expect(parseWatermark(text)).toMatchObject({ headTime: 7, builtAt: 8 })
+  const older = JSON.stringify((JSON.parse(text) as unknown[]).slice(0, -2))
   expect(parseWatermark(older)).toEqual(watermark(1))
 })
 
@@ -115,4 +123,27 @@ test('what a partition stored that fell behind by more than outageMax counts as 
     ['labels:1', { ...watermark(now - 6_000), distanceMin: 1_000 }],
   ])
   expect([...stillKept(watermarks, now, 5_000).keys()]).toEqual(['labels:1'])
+})
+
+describe('a reader far behind the others', () => {
+  const ttl = { ttlMs: 100_000, horizonMs: 20_000 }
+  const since = (...labels: readonly Watermark[]): number => {
+    const watermarks = new Map(labels.map((one, index) => [`labels:${index}`, one]))
+    return keptSince([read], 'tx:0', watermarks, now, ttl)
+  }
+  /** 4 s for clocks that differ. */
+  const expiredAt = now - 100_000 + 4_000
+
+  test('sees no part that was written longer ago than the store keeps it: of the least behind least', () => {
+    const near = { ...watermark(1), distanceMin: 500 }
+    expect(since(near)).toBe(expiredAt - 500 + 20_000)
+    expect(since({ ...watermark(1), distanceMin: 9_000 }, near)).toBe(expiredAt - 500 + 20_000)
+  })
+
+  test('misses nothing of a partition that had no event, or was built anew since', () => {
+    expect(since(watermark(null))).toBe(-Infinity)
+    expect(since({ ...watermark(1), distanceMin: 500, builtAt: expiredAt + 1 })).toBe(-Infinity)
+    expect(since({ ...watermark(1), distanceMin: 500, builtAt: expiredAt })).toBeGreaterThan(0)
+    expect(keptSince([read], 'labels:0', new Map([['labels:0', watermark(1)]]), now, ttl)).toBe(-Infinity)
+  })
 })

@@ -38,6 +38,7 @@ const watermark: Watermark = {
   caughtUpAt: 0,
   distanceMin: 1_000_000,
   headTime: null,
+  builtAt: null,
 }
 const facts: TakeoverFacts = {
   name: 'tx:0',

@@ -29,6 +29,7 @@ const watermark = encodeWatermark({
   caughtUpAt: 0,
   distanceMin: 1_000_000,
   headTime: null,
+  builtAt: null,
 })
 const facts: TakeoverFacts = {
   name: 'tx:0',

@@ -35,7 +35,14 @@ test('a warmer leaves a partition to an owner that has committed nothing yet, bu
     input: { source: 'transactions', topic: 'tx', partition: 0 },
   } as unknown as StateSetup
   const ownerWrites = async (): Promise<void> => {
-    const times = { maxTime: 1, flushedAt: clock.now(), caughtUpAt: 0, distanceMin: null, headTime: null }
+    const times = {
+      maxTime: 1,
+      flushedAt: clock.now(),
+      caughtUpAt: 0,
+      distanceMin: null,
+      headTime: null,
+      builtAt: null,
+    }
     const next = encodeWatermark({ incarnation: 'inc', build: 'aabbccdd', offset: 100, ...times })
     const expected = store.watermarksNow(0).get('tx:0') ?? null
     await store.flush(0, { inputName: 'tx:0', expected, next, changes: [], ttlMs: 1 })
