@@ -29,7 +29,7 @@ function flagsOf(keptSince: number, ...times: readonly number[]): readonly (read
       const key = plan.features.entityKey(layout, event)
       if (key !== null) memory.put(layout, key, null)
     }
-    const applied = applier.apply(event, { of: () => [], keptSince })
+    const applied = applier.apply(event, { of: () => [], gapUntil: () => null, keptSince })
     return applied !== null && 'flags' in applied ? applied.flags : []
   })
 }
