@@ -323,7 +323,9 @@ function planFromWatermarks(
   })
   const rebuilds = buckets.some((bucket) => bucket.rebuild) && rebuildFrom.offset < metadata.offset
   if (replayFrom.offset < Math.min(facts.log.start, metadata.offset)) {
-    return planStateGone(facts, policy, metadata, replayFrom)
+    // An event time this far behind is usual here: history that is read in is not a partition that is quiet.
+    const usual = parsed.flatMap((w) => (w?.incarnation === metadata.incarnation ? [w.distanceMin ?? 0] : []))
+    return planStateGone(facts, policy, metadata, { from: replayFrom, behindMs: Math.max(0, ...usual) })
   }
   return { kind: 'serve', metadata, replayFrom, buckets, rebuilds }
 }
@@ -378,19 +380,26 @@ function startFor(
   return anchor.offset < facts.log.start && isUnseen ? { offset: facts.log.start, maxTime: null } : anchor
 }
 
+interface Need {
+  /** Where building has to begin. */
+  readonly from: Anchor
+  /** How far event time was behind wall time at least, as far as Redis remembers. */
+  readonly behindMs: number
+}
+
 /** State has to be built from records that were deleted: all of them were read, so the windows tell until when they matter. */
 function planStateGone(
   facts: TakeoverFacts,
   policy: TakeoverPolicy,
   metadata: CommitMetadata,
-  from: Anchor,
+  need: Need,
 ): TakeoverPlan {
   const { log, name } = facts
-  const what = `Redis lost state and building it needs records from offset ${from.offset}, but the log starts at ${log.start}`
+  const what = `Redis lost state and building it needs records from offset ${need.from.offset}, but the log starts at ${log.start}`
   const deleted = Math.min(metadata.maxTime ?? Infinity, deletedUntil(facts, policy))
   // Without any event in this incarnation only what an earlier one has lost was ever of use.
   const missing = metadata.maxTime === null ? lostUntil(metadata.incarnation) : deleted
-  if (policy.onLogGone === 'refuse' && !isBehindUs(facts, policy, metadata, from, missing)) {
+  if (policy.onLogGone === 'refuse' && !isBehindUs(facts, policy, metadata, need, missing)) {
     throw new MillraceError('OFFSET_BELOW_LOG', `${name}: ${what}: retention is shorter than the windows`)
   }
   const { offset, last, quarantine, deadLetters } = metadata
@@ -414,12 +423,12 @@ function isBehindUs(
   { nowMs, log, nextTimestamp }: TakeoverFacts,
   { visibleSpanMs, outageMaxMs }: TakeoverPolicy,
   { offset, maxTime }: CommitMetadata,
-  from: Anchor,
+  { from, behindMs }: Need,
   missing: number | null,
 ): boolean {
   if (missing === null) return true
-  const next = offset >= log.end ? nowMs : (nextTimestamp ?? -Infinity)
+  const next = (offset >= log.end ? nowMs : (nextTimestamp ?? -Infinity)) - behindMs
   const unseenFrom = missing + visibleSpanMs
-  const isOld = nowMs > (from.maxTime ?? -Infinity) + visibleSpanMs + outageMaxMs
+  const isOld = nowMs - behindMs > (from.maxTime ?? -Infinity) + visibleSpanMs + outageMaxMs
   return isOld && (next > unseenFrom || (maxTime ?? -Infinity) >= unseenFrom)
 }

@@ -261,6 +261,16 @@ describe('records that retention was not asked to keep are gone', () => {
     expect(codeOf(() => planTakeover({ ...lost, nowMs: 1_600_000 }, longer))).toBe('OFFSET_BELOW_LOG')
   })
 
+  test('and not where event time is always so far behind: history that is read in', () => {
+    const inHistory = (distanceMin: number): TakeoverFacts => ({
+      ...quiet,
+      // An old backup, from before the log start.
+      watermarks: [encodeWatermark({ ...watermark, offset: 50, distanceMin })],
+    })
+    expect(codeOf(() => planTakeover(inHistory(400_000), patient))).toBe('OFFSET_BELOW_LOG')
+    expect(planTakeover(inHistory(300_000), patient).kind).toBe('pin')
+  })
+
   test('emptied in two steps, it goes on a second time, and before its first event as well', () => {
     const again = (one: CommitMetadata): TakeoverFacts => ({
       ...quiet,
