@@ -2,10 +2,6 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { formatReports } from '../../../../src/cli/doctor.ts'
 import { MillraceError } from '../../../../src/errors.ts'
-import type { DescribedTopic } from '../../../../src/kafka/inspect-codec.ts'
-import { encodeMetadata, type CommitMetadata } from '../../../../src/pipeline/metadata.ts'
-import { visibleSpanMs } from '../../../../src/pipeline/partition-context.ts'
-import type { RedisServerFacts } from '../../../../src/redis/inspect.ts'
 import { exitCodeOf, judge } from '../../../../src/service/doctor/doctor.ts'
 import {
   offsetsTopic,
@@ -13,97 +9,22 @@ import {
   transactionsTopic,
   type Facts,
 } from '../../../../src/service/doctor/facts.ts'
-import { checks, type CheckId, type Report } from '../../../../src/service/doctor/table.ts'
+import { checks, type CheckId } from '../../../../src/service/doctor/table.ts'
 import { load, topology } from '../../topology/written.ts'
-
-const plan = load(topology())
-const names = [...topicNames(plan), offsetsTopic, transactionsTopic]
-const everything = new Set(['Read', 'Write', 'Describe', 'DescribeConfigs'])
-
-function topicOf(topic: string, change: Partial<DescribedTopic> = {}): DescribedTopic {
-  const partitions = [{ partition: 0, leader: 1, replicas: 3, inSync: 3 }]
-  return { errorCode: 0, topic, partitions, operations: everything, ...change }
-}
-
-function settingsOf(topic: string, change: Record<string, string> = {}): ReadonlyMap<string, string> {
-  return new Map(
-    Object.entries({
-      'cleanup.policy': 'delete',
-      'retention.ms': '-1',
-      'retention.bytes': '-1',
-      'min.insync.replicas': '2',
-      'unclean.leader.election.enable': 'false',
-      'max.message.bytes': topic.startsWith('dlq.') ? '1100000' : '1048588',
-      ...change,
-    }),
-  )
-}
-
-const brokerSettings = {
-  'transaction.max.timeout.ms': '900000',
-  'group.min.session.timeout.ms': '6000',
-  'group.max.session.timeout.ms': '1800000',
-  'offsets.retention.minutes': '10080',
-  'offset.metadata.max.bytes': '4096',
-}
-
-const server: RedisServerFacts = {
-  address: '10.0.0.1:6379',
-  version: '7.0.15',
-  mode: 'standalone',
-  role: 'master',
-  evictionPolicy: 'noeviction',
-  usedBytes: 1_000_000,
-  maxBytes: 0,
-  persistence: 'append-only file',
-  replicas: 0,
-  skewMs: 3,
-  skewErrorMs: 1,
-  scriptRefused: null,
-}
-
-/** A cluster as it should be. */
-function facts(change: Partial<Facts> = {}): Facts {
-  const sources = plan.sources.map(({ topic }) => topic)
-  return {
-    plan,
-    nowMs: 0,
-    brokers: { value: [1, 2, 3].map((nodeId) => ({ nodeId, address: `b${nodeId}:9092`, release: '4.2' })) },
-    brokerSettings: { value: [new Map(Object.entries(brokerSettings))] },
-    topics: { value: new Map(names.map((name) => [name, topicOf(name)])) },
-    hidden: new Set(),
-    topicSettings: { value: new Map(names.map((name) => [name, settingsOf(name)])) },
-    clusterId: { value: 'cluster' },
-    lives: { value: new Map(sources.map((name) => [name, { id: 'id1', partitions: 1 }])) },
-    group: { value: { errorCode: 0, state: 'Empty', members: [], operations: everything } },
-    positions: { value: new Map(sources.map((name) => [name, new Map()])) },
-    ranges: { value: new Map(sources.map((name) => [name, new Map([[0, { start: 0, end: 100 }]])])) },
-    mayDescribeTransactions: { value: true },
-    hasAuthorizer: { value: false },
-    redis: { value: { masters: [server] } },
-    watermarks: { value: [new Map()] },
-    model: { value: 'm/1' },
-    subjectsMissing: { value: null },
-    ...change,
-  }
-}
-
-function find(id: CheckId, change: Partial<Facts>): Report {
-  return judge(facts(change)).find((one) => one.id === id)!
-}
-
-const withTopic = (name: string, change: Partial<DescribedTopic>): Partial<Facts> => ({
-  topics: { value: new Map(names.map((one) => [one, topicOf(one, one === name ? change : {})])) },
-})
-const withSettings = (name: string, change: Record<string, string>): Partial<Facts> => ({
-  topicSettings: { value: new Map(names.map((one) => [one, settingsOf(one, one === name ? change : {})])) },
-})
-const withBroker = (change: Record<string, string>): Partial<Facts> => ({
-  brokerSettings: { value: [new Map(Object.entries({ ...brokerSettings, ...change }))] },
-})
-const withRedis = (change: Partial<RedisServerFacts>): Partial<Facts> => ({
-  redis: { value: { masters: [server, { ...server, address: '10.0.0.2:6379', ...change }] } },
-})
+import {
+  facts,
+  find,
+  names,
+  plan,
+  positioned,
+  settingsOf,
+  stored,
+  topicOf,
+  withBroker,
+  withRedis,
+  withSettings,
+  withTopic,
+} from './world.ts'
 
 test('a cluster as it should be: every check is ok, and the exit code 0', () => {
   const reports = judge(facts())
@@ -377,109 +298,6 @@ test.each<[string, CheckId, Partial<Facts>, string, RegExp | null]>([
   if (fix === null) expect(report.fix).toBeNull()
   else expect(report.fix).toMatch(fix)
   expect(report.found).not.toBe('')
-})
-
-const metadata: CommitMetadata = {
-  incarnation: 'aaaa.id1',
-  stateHash: plan.stateHash,
-  clusterId: 'cluster',
-  offset: 50,
-  last: null,
-  maxTime: 1_000,
-  start: 0,
-  base: 0,
-  anchors: [],
-  quarantine: [],
-  gapUntil: null,
-  partitions: { first: 1, accepted: 1 },
-}
-
-function positioned(change: Partial<CommitMetadata>, offset = 50, more: Partial<Facts> = {}): Report {
-  const committed = { offset, metadata: encodeMetadata({ ...metadata, ...change }) }
-  const positions = new Map([
-    ['in', new Map([[0, committed]])],
-    ['labels', new Map()],
-  ])
-  return find('group.positions', { positions: { value: positions }, ...more })
-}
-
-function stored(offset: number): Partial<Facts> {
-  const text = JSON.stringify([1, 'aaaa.id1', 'bbbb', offset, 1_000, 0, 0, null])
-  return { watermarks: { value: [new Map([['in:0', text]])] } }
-}
-
-test('positions: what a start would make of them, by the code that decides it', () => {
-  expect(positioned({}, 50, stored(50))).toMatchObject({
-    status: 'ok',
-    found: '1 partitions would go on where they were',
-  })
-  expect(positioned({}, 50)).toMatchObject({
-    status: 'warn',
-    found: expect.stringContaining('reads 50 records again'),
-  })
-  expect(positioned({}, 40)).toMatchObject({
-    status: 'warn',
-    found: expect.stringContaining('a new incarnation from offset 40'),
-  })
-  expect(positioned({ clusterId: 'other' })).toMatchObject({
-    status: 'warn',
-    found: expect.stringContaining('cluster other'),
-  })
-  expect(positioned({}, 50, stored(60))).toMatchObject({
-    status: 'fail',
-    found: expect.stringContaining('Redis holds state up to 60'),
-  })
-  const ranges = { value: new Map([['in', new Map([[0, { start: 60, end: 100 }]])]]) }
-  expect(positioned({}, 50, { ranges })).toMatchObject({
-    status: 'fail',
-    found: expect.stringContaining('OFFSET_BELOW_LOG'),
-  })
-  const lives = { value: new Map([['in', { id: 'id2', partitions: 1 }]]) }
-  expect(positioned({}, 50, { lives })).toMatchObject({
-    status: 'warn',
-    found: expect.stringContaining('created again'),
-  })
-})
-
-test('positions: a new definition rebuilds from where a start would, on a log that retention has shortened', () => {
-  const spanMs = visibleSpanMs(plan)
-  const anchors = [
-    { offset: 45, maxTime: 1_000 },
-    { offset: 48, maxTime: spanMs },
-  ]
-  const older = { stateHash: '0000', maxTime: 1_000 + spanMs, anchors }
-  const ranges = { value: new Map([['in', new Map([[0, { start: 40, end: 100 }]])]]) }
-  expect(positioned(older, 50, { ranges })).toMatchObject({
-    status: 'warn',
-    found: expect.stringContaining('reads 5 records again, from offset 45 on'),
-  })
-})
-
-test('positions: what other partitions read has to reach back to the slowest of them', () => {
-  const spanMs = visibleSpanMs(plan)
-  const committed = {
-    ...metadata,
-    stateHash: '0000',
-    maxTime: 5_000 + spanMs,
-    anchors: [{ offset: 45, maxTime: 1_000 }],
-  }
-  const positions = {
-    value: new Map([
-      ['in', new Map()],
-      ['labels', new Map([[0, { offset: 50, metadata: encodeMetadata(committed) }]])],
-    ]),
-  }
-  const ranges = { value: new Map([['labels', new Map([[0, { start: 40, end: 100 }]])]]) }
-  const reader = (maxTime: number): Partial<Facts> => {
-    const text = JSON.stringify([1, 'aaaa.id1', 'bbbb', 50, maxTime, 0, 0, null])
-    return { watermarks: { value: [new Map([['in:0', text]])] } }
-  }
-  const found = (maxTime: number) => find('group.positions', { positions, ranges, ...reader(maxTime) })
-  expect(found(2_000 + spanMs)).toMatchObject({ status: 'warn' })
-  expect(found(500 + spanMs)).toMatchObject({
-    status: 'fail',
-    found: expect.stringContaining('OFFSET_BELOW_LOG'),
-  })
 })
 
 test('a server that does not answer fails its own check with 4; what depends on it is not known', () => {
