@@ -58,12 +58,6 @@ export const mutants: readonly Mutant[] = [
     replace: '`${request.next}:${(this.#begun = 1)}`',
   },
   {
-    name: 'nobody is told that what others stored may have expired',
-    file: 'src/pipeline/apply.ts',
-    find: 'if (isGap || isExpired)',
-    replace: 'if (isGap || isExpired === null)',
-  },
-  {
     name: 'nobody notices that what he stored may have expired',
     file: 'src/pipeline/flusher.ts',
     find: 'if (index < 0) return',
