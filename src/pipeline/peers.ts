@@ -77,10 +77,13 @@ export function alignedUntil(
       if (input === own) continue
       const watermark = watermarks.get(input)
       if (watermark === undefined) return -Infinity
-      if (nowMs - watermark.caughtUpAt <= caughtUpForMs) continue
       // What waits at the head counts as seen: partitions that wait for each other would wait for ever.
-      const seen = Math.max(watermark.maxTime ?? -Infinity, watermark.headTime ?? -Infinity)
-      until = Math.min(until, seen - outOfOrderMs + delayMs)
+      const { maxTime, headTime, caughtUpAt } = watermark
+      const seen = Math.max(maxTime ?? -Infinity, headTime ?? -Infinity) - outOfOrderMs
+      // What comes behind the end of the log is taken to be younger: less outOfOrder (1 min by default), no event with a
+      // shorter delay could ever pass an idle partition. An old look at the end says nothing of what lies there now.
+      const idle = nowMs - caughtUpAt <= caughtUpForMs ? caughtUpAt : -Infinity
+      until = Math.min(until, Math.max(seen, idle) + delayMs)
     }
   }
   return until

@@ -64,8 +64,16 @@ describe('alignment with the partitions an event reads from', () => {
         ]),
         now,
       )
-    expect(at(now - 1_000)).toBe(Infinity)
+    expect(at(now - 1_000)).toBe(now - 1_000 + 1_000)
     expect(at(now - 60_000)).toBe(-Infinity)
+  })
+
+  test('what an idle partition got since it was last looked at holds back what could see it', () => {
+    const labels = { ...read, inputs: ['labels:0'], outOfOrderMs: 60_000 }
+    const idle = new Map([['labels:0', watermark(5_000, now - 4_500)]])
+    const until = alignedUntil([labels], 'tx:0', idle, now)
+    expect(until).toBe(now - 3_500) // an event at now sees labels up to now - 1 s
+    expect(alignedUntil([{ ...labels, delayMs: 7 * 86_400_000 }], 'tx:0', idle, now)).toBeGreaterThan(now)
   })
 
   test('the event a partition waits with counts as seen: two that wait for each other both go on', () => {
