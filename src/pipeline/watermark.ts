@@ -72,8 +72,8 @@ export function parseWatermark(text: string | null | undefined): Watermark | nul
   try {
     const written = JSON.parse(text) as Written
     if (!Array.isArray(written) || written[0] !== 1 || !Number.isSafeInteger(written[3])) return null
-    const [, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin, ...later] = written
-    const [headTime = null, builtAt = null] = later
+    const [, incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin] = written
+    const { 8: headTime = null, 9: builtAt = null } = written
     return { incarnation, build, offset, maxTime, flushedAt, caughtUpAt, distanceMin, headTime, builtAt }
   } catch {
     return null
