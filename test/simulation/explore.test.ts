@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { explore, replaySchedule } from './explore.ts'
+import { isWhole } from './seeds.ts'
 
 /** Longer: `node scripts/explore.ts --faults 2`. */
 test.each([
@@ -17,7 +18,7 @@ test.each([
 )
 
 // Three: W is lost, and both the script that began the build and the first with data come again.
-test(
+test.runIf(isWhole)(
   'watermarks that vanish and scripts that come twice: no schedule with three of them breaks an invariant',
   { timeout: 240_000 },
   async () => {
