@@ -147,8 +147,18 @@ function judgePartition(takeover: TakeoverFacts, facts: Facts, source: SourcePla
     }
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error
+    if (error.code === 'OFFSET_BELOW_LOG' && isAllRead(takeover))
+      return warn(
+        `${error.message}. Whether a start stops at it is not known here: it goes by the times of the records that are left`,
+        error.remedy,
+      )
     return fail(`${error.code}: ${error.message}`, error.remedy)
   }
+}
+
+/** What was deleted had been read. */
+function isAllRead({ committed, log }: TakeoverFacts): boolean {
+  return committed !== null && committed.offset >= log.start
 }
 
 function takeoverFacts(facts: Facts, source: SourcePlan, partition: number): TakeoverFacts {
