@@ -19,8 +19,11 @@ export const defaultSessionTimeout = '3s'
 const lookEveryMs = 50
 /** Redis is compared with what is committed. */
 const watchEveryMs = 200
-/** An acknowledged commit is seen within this time by a coordinator that answers. */
-const commitSeenMs = 500
+/**
+ * An acknowledged commit is seen within this time by a coordinator that answers: it is acknowledged before its markers are
+ * written, which with several brokers goes over the network and waits for leaders.
+ */
+const commitSeenMs = { 1: 1_000, 3: 5_000 } as const
 /** Above the longest takeover: session timeout, rebuild, a broker's return on two busy cores. */
 export const waitMaxMs = 90_000
 
@@ -232,7 +235,7 @@ export class FaultWorld {
     const since = systemClock.monotonic()
     while (this.meter.offset(input) < offset && !this.#watch.signal.aborted) {
       // A coordinator that does not answer convicts nobody.
-      if (this.meter.lookedAt > since + commitSeenMs) return false
+      if (this.meter.lookedAt > since + commitSeenMs[this.stack.kind.nodes]) return false
       await this.meter.next()
     }
     return true

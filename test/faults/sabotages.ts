@@ -74,7 +74,7 @@ export const sabotages: readonly Sabotage[] = [
   {
     name: 'changes are flushed before the commit',
     edits: mutant('changes go to the flusher before the commit'),
-    shown: { scenario: 'kill-before-commit', rounds: 5 },
+    shown: { scenario: 'late-commit', rounds: 3 },
   },
   {
     name: 'a producer goes on after a clean abort',
@@ -124,7 +124,7 @@ export const sabotages: readonly Sabotage[] = [
         replace: '    if (!this.#aborted) await closeProducer(this.#producer, this.#parts)\n  }',
       },
     ],
-    shown: { scenario: 'late-produce', rounds: 6 },
+    shown: { scenario: 'late-produce-after-abort', rounds: 3 },
   },
   {
     name: 'after a missing W changes are put behind what is stored',

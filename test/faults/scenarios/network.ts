@@ -3,7 +3,7 @@ import { alive, armed, now, pause, reached, type Point } from '../acts.ts'
 import type { FaultWorld } from '../fault-world.ts'
 import type { Injected, Scenario } from '../scenario.ts'
 import type { Seat } from '../seat.ts'
-import type { RuleAction, Shape, Wire } from '../wire/proxy.ts'
+import type { RuleAction, Shape, Wire, WireRequest } from '../wire/proxy.ts'
 import { nameSeparator } from '../../../src/record/input.ts'
 import { isCommit, transactionalIdOf } from '../wire/kafka-requests.ts'
 import { oneBroker, smallCache, smallSlices, threeBrokers } from './settings.ts'
@@ -133,6 +133,15 @@ export const networkScenarios: readonly Scenario[] = [
       at: 'request',
     },
   ),
+  {
+    ...base,
+    name: 'late-produce-after-abort',
+    summary: 'a Produce arrives after the clean abort of its transaction, when the next one has begun',
+    covers: ['late-produce'],
+    stack: threeBrokers,
+    topology: hasty,
+    inject: produceAfterAbort,
+  },
   late('late-offsets', 'a TxnOffsetCommit arrives after the abort and the next claim', 'late-offsets', {
     server: 'kafka',
     on: 'TxnOffsetCommit',
@@ -275,6 +284,45 @@ export const networkScenarios: readonly Scenario[] = [
     inject: leaderMoves,
   },
 ]
+
+/**
+ * Outputs are held up on their way to a broker that does not coordinate the transaction, so that the abort is not: it is
+ * clean. They arrive when the partition's next transaction has begun.
+ */
+async function produceAfterAbort(world: FaultWorld, random: Random): Promise<Injected> {
+  await pause(random.below(300))
+  const seat = await world.victim(random)
+  const [partition = 0] = seat.partitions(world.topic)
+  const { card, stack } = world
+  const input = { topic: world.topic, partition }
+  const coordinator = await stack.kafka.transactionCoordinatorOf(
+    [card.plan.name, card.plan.kafka.group, input.topic, partition].join(nameSeparator),
+  )
+  const elsewhere = 1 + (coordinator.id % 3)
+  await stack.kafka.moveLeader(card.topics.predictions, partition, elsewhere)
+  const { promise: released, resolve: release } = Promise.withResolvers<void>()
+  const held = stack.kafka.wire(seat.index, elsewhere).rule({
+    on: 'Produce',
+    at: 'request',
+    where: isOf(partition),
+    times: 1,
+    action: { kind: 'hold', until: released, overtake: true },
+  })
+  const passes = async (on: string, where: (request: WireRequest) => boolean): Promise<void> => {
+    const seen = world.seats.map((one) => one.onKafka({ on, at: 'reply', where, action: noted }))
+    await world.until(`${on} of ${partition} passes`, () => seen.some(({ hits }) => hits > 0))
+    for (const one of seen) one.remove()
+  }
+  try {
+    await reached(world, held, `Produce of ${seat.name} passes`)
+    const at = now()
+    await passes('EndTxn', (request) => isOf(partition)(request) && isCommit(request.bytes) === false)
+    await passes('AddPartitionsToTxn', isOf(partition))
+    return { what: `Produce of ${seat.name} came after a clean abort`, at, affected: [partition] }
+  } finally {
+    release()
+  }
+}
 
 /** The transaction of this partition of the scored topic. */
 function isOf(partition: number): (request: { readonly bytes: Buffer }) => boolean {

@@ -121,10 +121,18 @@ export const redisScenarios: readonly Scenario[] = [
       return `Redis went back ${ms} ms`
     },
   ),
-  simple('redis-watermarks-lost', 'W is deleted, the parts stay', 'redis-w-lost', async ({ redis, card }) => {
-    await redis.command('DEL', card.watermarkKey)
-    return 'W deleted'
-  }),
+  {
+    ...simple(
+      'redis-watermarks-lost',
+      'W is deleted, the parts stay',
+      'redis-w-lost',
+      async ({ redis, card }) => {
+        await redis.command('DEL', card.watermarkKey)
+        return 'W deleted'
+      },
+    ),
+    traffic: { customers: 4_000, stepMs: 300 }, // more windows than fit the cache: a rebuild reads parts, too
+  },
   simple(
     'redis-out-of-memory',
     'Redis refuses writes (OOM) for 1 to 3 s',
