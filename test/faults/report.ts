@@ -4,6 +4,7 @@ import { faults } from './coverage.ts'
 import { plot, quantile, type PlotRow } from './plot.ts'
 import { root, type Result } from './results.ts'
 import type { SabotageResult } from './sabotage-results.ts'
+import { sabotages } from './sabotages.ts'
 import { groups, type Scenario } from './scenario.ts'
 import { settleMs, type RoundResult } from './rounds.ts'
 
@@ -146,18 +147,19 @@ function testLink(test: string): string {
   return `“${test.slice(colon + 2)}” ([${test.slice(0, colon)}](../${test.slice(0, colon)}))`
 }
 
-function sabotageLines(sabotages: readonly SabotageResult[]): string[] {
-  if (sabotages.length === 0) return ['Not run: `npm run test:faults -- --sabotage`.']
-  const caught = sabotages.filter(({ violation }) => violation !== null).length
+function sabotageLines(made: readonly SabotageResult[]): string[] {
+  if (made.length === 0) return ['Not run: `npm run test:faults -- --sabotage`.']
+  const caught = made.filter(({ violation }) => violation !== null).length
   return [
-    `Each is made in a copy of the source, and must turn what it names red: ${caught} of ${sabotages.length} caught.`,
+    `Each is made in a copy of the source, and must turn what it names red: ${caught} of ${made.length} caught.`,
     '',
     '| mutation | caught by | first violation |',
     '|---|---|---|',
-    ...sabotages.map(
-      ({ name, by, violation }) =>
-        `| ${name} | ${by} | ${violation === null ? '**not caught**' : cell(violation)} |`,
-    ),
+    ...made.map(({ name, by, violation }) => {
+      const why = sabotages.find((one) => one.name === name)?.unnoticed
+      const missed = why === undefined ? '**not caught**' : `**not caught**: ${why}`
+      return `| ${name} | ${by} | ${violation === null ? missed : cell(violation)} |`
+    }),
   ]
 }
 

@@ -14,6 +14,8 @@ export interface Sabotage {
   /** A scenario, and rounds enough for it to notice; or a test, as vitest takes it. */
   readonly shown:
     { readonly scenario: string; readonly rounds: number } | { readonly test: string; readonly named: string }
+  /** Why it may pass unnoticed there, and what notices it. */
+  readonly unnoticed?: string
 }
 
 const transactions = 'src/commit/kafka-transaction.ts'
@@ -125,6 +127,8 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'late-produce-after-abort', rounds: 3 },
+    unnoticed:
+      'the slice is tried again from the same record, so the late outputs and the new ones have the same sequence numbers, and the broker takes only one of them (by reasoning, not traced); the simulation notices it (test/simulation/sabotage.test.ts)',
   },
   {
     name: 'after a missing W changes are put behind what is stored',

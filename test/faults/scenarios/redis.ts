@@ -131,7 +131,12 @@ export const redisScenarios: readonly Scenario[] = [
         return 'W deleted'
       },
     ),
-    traffic: { customers: 4_000, stepMs: 300 }, // more windows than fit the cache: a rebuild reads parts, too
+    // More windows than fit the cache: a rebuild drops parts and reads them again.
+    traffic: { customers: 20_000, stepMs: 100 },
+    prepare: async (world) => {
+      await world.traffic.burst(12_000)
+      await world.steady()
+    },
   },
   simple(
     'redis-out-of-memory',
