@@ -116,11 +116,16 @@ export const crashScenarios: readonly Scenario[] = [
     { server: 'redis', on: 'millraceLoad', at: 'reply', nthMax: 1 },
     true,
   ),
-  atPoint('kill-after-load', 'SIGKILL after parts were loaded', 'crash-load', {
-    server: 'redis',
-    on: 'millraceLoad',
-    at: 'reply',
-  }),
+  {
+    ...atPoint('kill-after-load', 'SIGKILL after parts were loaded', 'crash-load', {
+      server: 'redis',
+      on: 'millraceLoad',
+      at: 'reply',
+    }),
+    // Parts stay in memory: there has always to be a customer that is new.
+    topology: smallCache,
+    traffic: { customers: 20_000, stepMs: 300 },
+  },
   atPoint('kill-after-send', 'SIGKILL when the outputs have reached the broker', 'crash-send', {
     server: 'kafka',
     on: 'Produce',
