@@ -1,8 +1,11 @@
 import { MillraceError } from '../errors.ts'
 import type { CommittedPosition } from '../commit/transaction.ts'
+import type { SourcePlan } from '../decode/plan.ts'
+import type { Layout } from '../features/compiled.ts'
 import { allWatermarks, type Watermarks } from '../features/store.ts'
 import { inputName } from '../record/input.ts'
 import type { InputStream, LogRange } from '../source/source.ts'
+import type { Plan } from '../topology/plan.ts'
 import { committedReaderTime, keptForAtMost } from './committed-readers.ts'
 import { parseMetadata, type CommitMetadata } from './metadata.ts'
 import { visibleSpanMs, type StateSetup } from './partition-context.ts'
@@ -126,8 +129,12 @@ async function timestampFrom(
 
 /** Whether other partitions read what this one stores. */
 export function storesMerged({ shared, source }: StateSetup): boolean {
-  const { features } = shared.plan
-  return features.layoutsFedBy(source.name).some((layout) => features.mergedReads.includes(layout))
+  return mergedLayouts(shared.plan, source).length > 0
+}
+
+/** What a source stores and other partitions read. */
+export function mergedLayouts({ features }: Plan, source: Pick<SourcePlan, 'name'>): readonly Layout[] {
+  return features.layoutsFedBy(source.name).filter((layout) => features.mergedReads.includes(layout))
 }
 
 /** Whether this partition reads what others store, and any of them began to. */

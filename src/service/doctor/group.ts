@@ -1,6 +1,5 @@
 import { MillraceError } from '../../errors.ts'
 import type { SourcePlan } from '../../decode/plan.ts'
-import type { Layout } from '../../features/compiled.ts'
 import type { Watermarks } from '../../features/store.ts'
 import type { CommittedOffset } from '../../kafka/inspect.ts'
 import { clientIdBase } from '../../kafka/plan.ts'
@@ -8,6 +7,7 @@ import type { Operations } from '../../kafka/inspect-codec.ts'
 import { parseMetadata } from '../../pipeline/metadata.ts'
 import { visibleSpanMs } from '../../pipeline/partition-context.ts'
 import { leastKnown, slowestReader } from '../../pipeline/peers.ts'
+import { mergedLayouts } from '../../pipeline/takeover-facts.ts'
 import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../pipeline/takeover-plan.ts'
 import { parseWatermark } from '../../pipeline/watermark.ts'
 import { newIdentity, offsetsTopic, topicNames, type Facts } from './facts.ts'
@@ -200,11 +200,6 @@ function takeoverFacts(facts: Facts, source: SourcePlan, partition: number): Tak
 function readerTime(facts: Facts, buckets: readonly Watermarks[]): number | null {
   const counts = new Map([...known(facts.lives)].map(([topic, { partitions }]) => [topic, partitions]))
   return slowestReader(facts.plan, counts, leastKnown(buckets), facts.nowMs)
-}
-
-/** What the source stores and other partitions read. */
-function mergedLayouts({ features }: Facts['plan'], source: SourcePlan): readonly Layout[] {
-  return features.layoutsFedBy(source.name).filter((layout) => features.mergedReads.includes(layout))
 }
 
 function policyOf({ plan }: Facts, source: SourcePlan): TakeoverPolicy {
