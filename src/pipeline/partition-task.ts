@@ -145,6 +145,7 @@ export class PartitionTask {
       this.#moveTo('serving', '')
       await serve(setup, this.#stream, owned, {
         logStart: log.start,
+        partitions: topics.get(topic)?.partitions ?? 0,
         signal: workSignal,
         drain: this.#drain.signal,
         paused: (reason) => this.#moveTo(reason === null ? 'serving' : 'paused', reason ?? ''),

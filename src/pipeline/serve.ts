@@ -1,6 +1,7 @@
 import type { InputStream, Taken } from '../source/source.ts'
 import { commitSlice } from './commit-slice.ts'
 import { createDeadLetterShare } from './dead-letter-share.ts'
+import { MovedKeys } from './moved-keys.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { parseAll, slowestReader } from './peers.ts'
 import { prepareSlice } from './slice.ts'
@@ -10,6 +11,8 @@ import { Trial, type Run } from './trial.ts'
 export interface ServeControl {
   /** First offset of the log when the partition was taken over. */
   readonly logStart: number
+  /** Of the topic when the partition was taken over. */
+  readonly partitions: number
   /** Aborted: stop now. */
   readonly signal: AbortSignal
   /** Aborted: take nothing more, finish what is open. */
@@ -47,7 +50,9 @@ export async function serve(
       owned.pendingTimestamp = timestamps[0] ?? null
       control.progressed()
     })
+  const moved = new MovedKeys(setup, control.partitions)
   const score = async (run: Run) => {
+    await moved.refuse(run.records, takeSignal)
     const prepared = await prepareSlice(setup, owned, run, { signal, wait: takeSignal })
     const { values, rows } = prepared.matrix
     const scored = rows === 0 ? Promise.resolve(nothingScored) : shared.batching.score(values, rows, signal)

@@ -137,6 +137,11 @@ export function mergedLayouts({ features }: Plan, source: Pick<SourcePlan, 'name
   return features.layoutsFedBy(source.name).filter((layout) => features.mergedReads.includes(layout))
 }
 
+/** Whether features see only what is in the event's own partition, so that a key that moves loses its past. */
+export function keysMustStay(plan: Plan, source: Pick<SourcePlan, 'name'>): boolean {
+  return plan.features.layoutsFedBy(source.name).length > mergedLayouts(plan, source).length
+}
+
 /** Whether this partition reads what others store, and any of them began to. */
 function isAnythingKept({ shared, source }: StateSetup, buckets: readonly Watermarks[]): boolean {
   if (source.role !== 'score') return false
@@ -151,13 +156,13 @@ async function startOffset(setup: StateSetup, stream: InputStream): Promise<Take
 }
 
 function policyOf({ shared, source }: StateSetup): Omit<TakeoverPolicy, 'start'> {
-  const { store, stateHash, features } = shared.plan
+  const { store, stateHash } = shared.plan
   return {
     stateHash,
     onForeignOffset: store.onForeignOffset,
     onLogGone: store.onLogGone,
     onPartitionsAdded: store.onPartitionsAdded,
-    keysMustStay: features.layoutsFedBy(source.name).some((layout) => !features.mergedReads.includes(layout)),
+    keysMustStay: keysMustStay(shared.plan, source),
     outageMaxMs: store.outageMaxMs,
     visibleSpanMs: visibleSpanMs(shared.plan),
     futureMaxMs: source.limits.futureMaxMs,

@@ -7,7 +7,7 @@ import type { Operations } from '../../kafka/inspect-codec.ts'
 import { parseMetadata } from '../../pipeline/metadata.ts'
 import { visibleSpanMs } from '../../pipeline/partition-context.ts'
 import { leastKnown, slowestReader } from '../../pipeline/peers.ts'
-import { mergedLayouts } from '../../pipeline/takeover-facts.ts'
+import { keysMustStay, mergedLayouts } from '../../pipeline/takeover-facts.ts'
 import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../pipeline/takeover-plan.ts'
 import { parseWatermark } from '../../pipeline/watermark.ts'
 import { newIdentity, offsetsTopic, topicNames, type Facts } from './facts.ts'
@@ -203,14 +203,14 @@ function readerTime(facts: Facts, buckets: readonly Watermarks[]): number | null
 }
 
 function policyOf({ plan }: Facts, source: SourcePlan): TakeoverPolicy {
-  const { store, stateHash, features } = plan
+  const { store, stateHash } = plan
   return {
     start: typeof source.start === 'string' ? source.start : { offset: 0 },
     stateHash,
     onForeignOffset: store.onForeignOffset,
     onLogGone: store.onLogGone,
     onPartitionsAdded: store.onPartitionsAdded,
-    keysMustStay: features.layoutsFedBy(source.name).length > mergedLayouts(plan, source).length,
+    keysMustStay: keysMustStay(plan, source),
     outageMaxMs: store.outageMaxMs,
     visibleSpanMs: visibleSpanMs(plan),
     futureMaxMs: source.limits.futureMaxMs,
