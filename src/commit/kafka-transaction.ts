@@ -38,12 +38,15 @@ export function openTransactionPort(parts: KafkaTransactionParts): TransactionPo
     claim: async (input, signal) => {
       signal.throwIfAborted()
       const producer = client.transactionalProducer(transactionalIdOf(app, client.plan.group, input))
+      const fencing = fenceOthers(producer, signal)
       try {
-        await abortable(fenceOthers(producer), signal)
+        await abortable(fencing, signal)
       } catch (error) {
         void closeProducer(producer, parts)
-        if (signal.aborted) throw signal.reason
-        throw claimError(error, input, client.plan.transactionTimeoutMs)
+        if (!signal.aborted) throw claimError(error, input, client.plan.transactionTimeoutMs)
+        // What was abandoned goes on until kafkajs has an answer, and may connect once more.
+        void fencing.catch(() => undefined).then(() => closeProducer(producer, parts))
+        throw signal.reason
       }
       return new KafkaClaim(parts, input, producer)
     },
@@ -54,8 +57,10 @@ export function openTransactionPort(parts: KafkaTransactionParts): TransactionPo
  * The first transaction sends InitProducerId: the broker ends an open transaction of the id (waiting for one that is
  * being committed) and refuses its earlier owners from then on. Nothing was added, so the abort sends nothing.
  */
-export async function fenceOthers(producer: Producer): Promise<void> {
+export async function fenceOthers(producer: Producer, signal?: AbortSignal): Promise<void> {
   await producer.connect()
+  // Of a claim that nobody wants any more only the successor would notice something.
+  signal?.throwIfAborted()
   const transaction = await producer.transaction()
   await transaction.abort()
 }

@@ -28,6 +28,11 @@ export interface Cluster {
   findGroupCoordinator(request: CoordinatorRequest): Promise<Broker>
 }
 
+/** The cluster of a consumer. */
+export interface ConsumerCluster extends Cluster {
+  refreshMetadata(): Promise<void>
+}
+
 export interface CoordinatorRequest {
   readonly groupId: string
   /** 0 or absent: consumer group; 1: transaction. */
@@ -48,11 +53,17 @@ export interface GroupControl {
 }
 
 export interface ConsumerGroup extends JoiningMember {
+  readonly cluster: ConsumerCluster
+  readonly groupId: string
+  /** Null before the first join. */
+  coordinator: Broker | null
   /** Null before the first join and after leaving. */
   memberId: string | null
   readonly preferredReadReplicasPerTopicPartition: Record<string, Record<number, unknown> | undefined>
   fetch(nodeId: string): Promise<FetchedBatch[]>
   joinAndSync(): Promise<void>
+  /** After a failed fetch: resolves when the next one may be tried. */
+  recoverFromFetch(error: unknown): Promise<void>
   recoverFromOffsetOutOfRange(error: { topic: string; partition: number }): Promise<void>
   resolveOffset(target: { topic: string; partition: number; offset: string }): void
 }

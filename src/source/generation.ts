@@ -50,6 +50,11 @@ export class Generation {
     }
   }
 
+  /** Aborted when it is over. */
+  get ended(): AbortSignal {
+    return this.#ended.signal
+  }
+
   get isOver(): boolean {
     return this.#ended.signal.aborted
   }

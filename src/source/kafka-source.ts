@@ -153,7 +153,7 @@ class KafkaSource implements Source {
       beforeJoin: async (group) => {
         this.#group = group
         if (this.#generations === 0) await this.#dismissPredecessors(group)
-        await this.#revoke(group)
+        await this.#revoke()
       },
       fetched: (batch, resolve) => {
         const stream = this.#generation?.stream(batch.topic, batch.partition)
@@ -182,6 +182,7 @@ class KafkaSource implements Source {
       clock: this.#parts.clock,
     })
     this.#generation = generation
+    void this.#keepSession(group, generation.ended)
     log.info(
       { group: this.#parts.plan.group, memberId, assignment: generation.number, partitions: inputs.length },
       'joined the group',
@@ -190,19 +191,17 @@ class KafkaSource implements Source {
     this.#joinedOnce.resolve()
   }
 
-  /** Once per generation: tells the handler, waits within the deadline, ends the streams. `group` null: left already. */
-  async #revoke(group: GroupControl | null): Promise<void> {
+  /** Once per generation: tells the handler, waits within the deadline, ends the streams. */
+  async #revoke(): Promise<void> {
     const generation = this.#generation
     if (!generation || generation.isOver) return
-    generation.revocation ??= this.#finish(generation, group)
+    generation.revocation ??= this.#finish(generation)
     await generation.revocation
   }
 
-  async #finish(generation: Generation, group: GroupControl | null): Promise<void> {
+  async #finish(generation: Generation): Promise<void> {
     const { clock, log } = this.#parts
     generation.heartbeats.end(new DOMException('the group is rebalancing', 'AbortError'))
-    const done = new AbortController()
-    if (group) void this.#keepSession(group, done.signal)
     try {
       const finished = Promise.resolve(this.#handler?.revoking())
       await withTimeout(finished, this.#options.revokeDeadlineMs, clock, 'revoking')
@@ -212,19 +211,20 @@ class KafkaSource implements Source {
         'partitions were revoked with work still open',
       )
     } finally {
-      done.abort()
       generation.end()
     }
   }
 
   /**
-   * Nothing else sends heartbeats while the join waits. The coordinator answers them with REBALANCE_IN_PROGRESS and
-   * counts them all the same, so the member is not thrown out before it has finished.
+   * kafkajs sends heartbeats only between fetches: none while it waits for metadata, and none while a join waits. The
+   * coordinator answers REBALANCE_IN_PROGRESS then and counts them all the same, so the member is not thrown out before
+   * it has finished.
    */
   async #keepSession(group: GroupControl, signal: AbortSignal): Promise<void> {
+    const interval = this.#options.heartbeatIntervalMs
     while (!signal.aborted) {
-      await group.heartbeat({ interval: 0 }).catch(() => {}) // the answer is expected to be an error
-      await this.#parts.clock.sleep(this.#options.heartbeatIntervalMs, signal).catch(() => {}) // done
+      await this.#parts.clock.sleep(interval, signal).catch(() => {}) // the generation is over
+      if (!signal.aborted) await group.heartbeat({ interval }).catch(() => {}) // the next fetch meets the same answer
     }
   }
 
@@ -236,7 +236,7 @@ class KafkaSource implements Source {
         { group: plan.group, error: textOf(error) },
         'the Kafka consumer left its group and starts again',
       )
-      void this.#revoke(null)
+      void this.#revoke()
       return
     }
     this.#generation?.end()
@@ -251,7 +251,7 @@ class KafkaSource implements Source {
 
   async #stop(): Promise<void> {
     const { clock, log, plan } = this.#parts
-    await this.#revoke(this.#group)
+    await this.#revoke()
     try {
       await withTimeout(this.#consumer.disconnect(), this.#options.stopDeadlineMs, clock, 'leaving the group')
     } catch (error) {

@@ -44,10 +44,10 @@ export const sabotages: readonly Sabotage[] = [
     edits: [
       {
         file: transactions,
-        find: '      try {\n        await abortable(fenceOthers(producer), signal)',
+        find: '      const fencing = fenceOthers(producer, signal)',
         replace:
           '      const early = await client.admin.groupOffset(client.plan.group, input.topic, input.partition)\n' +
-          '      try {\n        await abortable(fenceOthers(producer), signal)',
+          '      const fencing = fenceOthers(producer, signal)',
       },
       {
         file: transactions,

@@ -7,6 +7,7 @@ import { patchBeforeJoin } from './before-join.ts'
 import { patchClaimBackOff } from './claim-back-off.ts'
 import { patchCoordinatorCache } from './coordinator-cache.ts'
 import { patchFetchedBatches } from './fetched-batches.ts'
+import { patchLostBrokers } from './lost-brokers.ts'
 import { patchOffsetOutOfRange } from './offset-out-of-range.ts'
 import { patchRefusedPartitions, type AnswerParser } from './refused-partitions.ts'
 import { patchRequestQueueTimer } from './request-queue-timer.ts'
@@ -47,6 +48,7 @@ export function loadPatchedKafkajs(): unknown {
   patchCoordinatorCache(cluster, load('kafkajs/src/broker') as Patchable<Broker>)
   patchClaimBackOff(cluster)
   patchOffsetOutOfRange(consumerGroup)
+  patchLostBrokers(consumerGroup)
   patchFetchedBatches(consumerGroup)
   patchBeforeJoin(consumerGroup)
   for (const module of addPartitionsModules) patchRefusedPartitions(load(module) as AnswerParser)

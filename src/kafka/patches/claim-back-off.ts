@@ -1,12 +1,15 @@
 import type { Cluster, Patchable } from '../internals.ts'
 
-/** 2 ms growing to 20 ms, about 40 s in all: below the 60 s default of a transaction. */
+/**
+ * 2 ms growing to 100 ms, about 40 s in all: below the 60 s default of a transaction. Every partition has a producer, and
+ * while a broker is away each of them asks the others as often.
+ */
 export const transactionRetry = {
   initialRetryTime: 2,
-  maxRetryTime: 20,
+  maxRetryTime: 100,
   multiplier: 1.5,
   factor: 0.2,
-  retries: 2_000,
+  retries: 400,
 }
 
 /**

@@ -195,17 +195,22 @@ test('before a new join the handler finishes, and only then do the old streams e
   expect(stream(1, 1).ended.aborted).toBe(false)
 })
 
-test('while the handler finishes, heartbeats keep the session alive', async () => {
+test('heartbeats go out beside the fetches, also while the handler finishes, and end with the generation', async () => {
+  const beats = (): number => consumer.calls.filter((call) => call === 'heartbeat').length
   await start()
+  await clock.advance(1_000)
+  expect(beats()).toBe(2)
   const finish = Promise.withResolvers<void>()
   revoking = () => finish.promise
   const joining = consumer.join({ t: [0] })
   await clock.advance(1_500)
-  expect(consumer.calls.filter((call) => call === 'heartbeat')).toHaveLength(4)
+  expect(beats()).toBe(5)
   finish.resolve()
   await joining
+  await source.stop()
+  const sent = beats()
   await clock.advance(5_000)
-  expect(consumer.calls.filter((call) => call === 'heartbeat')).toHaveLength(4)
+  expect(beats()).toBe(sent)
 })
 
 test.each([
