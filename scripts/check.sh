@@ -23,7 +23,7 @@ step format prettier --check --log-level warn .
 step lint oxlint --type-aware
 step types tsc -p .
 # the simulation has a share of its seeds here and all of them in `npm test`
-MILLRACE_SEEDS=${MILLRACE_SEEDS:-100}
+MILLRACE_SEEDS=${MILLRACE_SEEDS:-25}
 export MILLRACE_SEEDS
 step unit-tests vitest run --project unit --reporter dot "$@"
 [ "$failed" -eq 0 ]

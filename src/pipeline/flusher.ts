@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors.ts'
 import type { FeatureStore } from '../features/store.ts'
 import type { Clock } from '../time/clock.ts'
-import type { BucketPlan } from './takeover-plan.ts'
+import type { BucketPlan } from './takeover-types.ts'
 import type { PartitionMemory } from './partition-memory.ts'
 import {
   begunWatermark,

@@ -7,10 +7,11 @@ import { inputName } from '../record/input.ts'
 import type { InputStream, LogRange } from '../source/source.ts'
 import type { Plan } from '../topology/plan.ts'
 import { committedReaderTime, keptForAtMost } from './committed-readers.ts'
+import { missesRecords } from './deleted-records.ts'
 import { parseMetadata, type CommitMetadata } from './metadata.ts'
 import { visibleSpanMs, type StateSetup } from './partition-context.ts'
 import { leastKnown, mergedReads, slowestReader } from './peers.ts'
-import { missesRecords, type TakeoverFacts, type TakeoverPolicy } from './takeover-plan.ts'
+import type { TakeoverFacts, TakeoverPolicy } from './takeover-types.ts'
 import { isOtherTopic, latest, type TopicLives } from './topic-life.ts'
 import type { Watermark } from './watermark.ts'
 
@@ -48,6 +49,12 @@ export async function readFacts(
   const topic = await topicFacts(setup, topics, own, peers, signal)
   const times = { clusterId: shared.clusterId, nowMs, futureMaxMs: policy.futureMaxMs }
   const isMissing = missesRecords({ committed, log }, policy)
+  const timestampAt = (offset: number): Promise<number | null> => timestampFrom(stream, offset, log, signal)
+  const oldestTimestamp = isMissing ? await timestampAt(log.start) : null
+  const isNextOldest = committed === null || committed.offset <= log.start
+  const nextTimestamp = isMissing
+    ? ((isNextOldest ? oldestTimestamp : await timestampAt(committed.offset)) ?? nowMs)
+    : null
   const facts: TakeoverFacts = {
     name,
     partition: input.partition,
@@ -63,13 +70,8 @@ export async function readFacts(
     trimmedFor: isAnythingKept(setup, maps)
       ? latest([readerTime, keptForAtMost(own, topic.siblings, times)])
       : null,
-    ...(committed !== null && isMissing
-      ? {
-          nextTimestamp:
-            (await timestampFrom(stream, Math.max(committed.offset, log.start), log, signal)) ?? nowMs,
-        }
-      : {}),
-    oldestTimestamp: isMissing ? await timestampFrom(stream, log.start, log, signal) : null,
+    oldestTimestamp,
+    ...(nextTimestamp === null ? {} : { nextTimestamp }),
     nowMs,
     clusterId: shared.clusterId,
     ...known,

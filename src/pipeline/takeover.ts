@@ -12,7 +12,8 @@ import { keptForMs, type PartitionSetup, type StateSetup } from './partition-con
 import { PartitionMemory } from './partition-memory.ts'
 import { mergedReads, type MergedRead } from './peers.ts'
 import { readFacts, type KnownBefore } from './takeover-facts.ts'
-import { planTakeover, type TakeoverPlan } from './takeover-plan.ts'
+import { planTakeover } from './takeover-plan.ts'
+import type { TakeoverPlan } from './takeover-types.ts'
 import type { TopicLives } from './topic-life.ts'
 
 /** State of one partition in memory, and how it gets into the store. */

@@ -158,7 +158,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'rebuilds begin too late',
-    file: 'src/pipeline/takeover-plan.ts',
+    file: 'src/pipeline/deleted-records.ts',
     find: 'newestSeen - policy.visibleSpanMs',
     replace: 'newestSeen - policy.visibleSpanMs / 2',
   },
@@ -188,7 +188,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'deleted records that were never read are not missed for long enough',
-    file: 'src/pipeline/takeover-plan.ts',
+    file: 'src/pipeline/deleted-records.ts',
     find: 'const unread = deletedUntil(facts, policy)',
     replace: 'const unread = metadata.maxTime ?? 0',
   },

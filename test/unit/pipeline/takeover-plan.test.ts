@@ -1,13 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { MillraceError } from '../../../src/errors.ts'
 import { tornBy } from '../../../src/features/store.ts'
+import { missesRecords } from '../../../src/pipeline/deleted-records.ts'
 import { encodeMetadata, type CommitMetadata } from '../../../src/pipeline/metadata.ts'
-import {
-  missesRecords,
-  planTakeover,
-  type TakeoverFacts,
-  type TakeoverPolicy,
-} from '../../../src/pipeline/takeover-plan.ts'
+import { planTakeover } from '../../../src/pipeline/takeover-plan.ts'
+import type { TakeoverFacts, TakeoverPolicy } from '../../../src/pipeline/takeover-types.ts'
 import { encodeWatermark, type Watermark } from '../../../src/pipeline/watermark.ts'
 
 const now = 2_000_000

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { MillraceError } from '../../../src/errors.ts'
 import { encodeMetadata, parseMetadata, type CommitMetadata } from '../../../src/pipeline/metadata.ts'
-import { planTakeover, type TakeoverFacts, type TakeoverPolicy } from '../../../src/pipeline/takeover-plan.ts'
+import { planTakeover } from '../../../src/pipeline/takeover-plan.ts'
+import type { TakeoverFacts, TakeoverPolicy } from '../../../src/pipeline/takeover-types.ts'
 import { incarnationOf, isOtherTopic, lostUntil, ofThisLife } from '../../../src/pipeline/topic-life.ts'
 import { encodeWatermark } from '../../../src/pipeline/watermark.ts'
 
