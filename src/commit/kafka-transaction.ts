@@ -9,6 +9,7 @@ import type { OutputRecord } from '../record/output.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
+import { untilAborted } from '../time/until-aborted.ts'
 import { coverageGap, defaultBatchBytesMax, produceRequest, splitBySize } from './record-batch.ts'
 import type { Claim, CommittedPosition, TransactionPort } from './transaction.ts'
 
@@ -40,7 +41,7 @@ export function openTransactionPort(parts: KafkaTransactionParts): TransactionPo
       const producer = client.transactionalProducer(transactionalIdOf(app, client.plan.group, input))
       const fencing = fenceOthers(producer, signal)
       try {
-        await abortable(fencing, signal)
+        await untilAborted(fencing, signal)
       } catch (error) {
         void closeProducer(producer, parts)
         if (!signal.aborted) throw claimError(error, input, client.plan.transactionTimeoutMs)
@@ -59,7 +60,7 @@ export function openTransactionPort(parts: KafkaTransactionParts): TransactionPo
  */
 export async function fenceOthers(producer: Producer, signal?: AbortSignal): Promise<void> {
   await producer.connect()
-  // Of a claim that nobody wants any more only the successor would notice something.
+  // Of a claim that nobody wants any more only the successor would notice something: it is fenced once.
   signal?.throwIfAborted()
   const transaction = await producer.transaction()
   await transaction.abort()
@@ -109,7 +110,7 @@ class KafkaClaim implements Claim {
   async committed(signal: AbortSignal): Promise<CommittedPosition | null> {
     const { client } = this.#parts
     const { topic, partition } = this.#input
-    const { offset, metadata } = await abortable(
+    const { offset, metadata } = await untilAborted(
       client.admin.groupOffset(client.plan.group, topic, partition),
       signal,
     )
@@ -282,19 +283,5 @@ export async function closeProducer(
     await withTimeout(producer.disconnect(), closeDeadlineMs, clock, 'closing the producer')
   } catch (error) {
     log.debug({ error: textOf(error) }, 'a producer was left to close by itself')
-  }
-}
-
-/** Settles as `promise` does, or rejects when the signal aborts; the work behind it goes on. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(() => {}) // somebody may have stopped listening
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

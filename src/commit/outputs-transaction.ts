@@ -32,12 +32,15 @@ export interface OutputsClaim {
 /** Fences every earlier claim of the id. When it returns, what they committed is final and readable. */
 export async function claimOutputs(parts: OutputsClaimParts, signal: AbortSignal): Promise<OutputsClaim> {
   const producer = parts.client.transactionalProducer(parts.transactionalId)
+  const fencing = fenceOthers(producer, signal)
   try {
-    await untilAborted(fenceOthers(producer), signal)
+    await untilAborted(fencing, signal)
   } catch (error) {
     void closeProducer(producer, parts)
-    if (signal.aborted) throw signal.reason
-    throw kafkaError(error, `claiming transactional id ${parts.transactionalId}`)
+    if (!signal.aborted) throw kafkaError(error, `claiming transactional id ${parts.transactionalId}`)
+    // What was abandoned goes on until kafkajs has an answer, and may connect once more.
+    void fencing.catch(() => undefined).then(() => closeProducer(producer, parts))
+    throw signal.reason
   }
   let dead = false
   return {

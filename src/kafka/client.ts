@@ -37,13 +37,16 @@ export interface KafkaClientOptions {
   readonly log: Log
 }
 
-/** Connections and metadata: 100 ms growing to 500 ms, about 13 s in all; then the caller decides. */
+/**
+ * Connections and metadata: 100 ms growing to 500 ms, about 9 s in all where connections are refused; then the caller
+ * decides.
+ */
 const connectionRetry = {
   initialRetryTime: 100,
   maxRetryTime: 500,
   multiplier: 2,
   factor: 0.2,
-  retries: 27,
+  retries: 20,
 }
 
 /** TLS and SASL over a long way take a few round trips. */

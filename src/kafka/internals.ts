@@ -31,6 +31,21 @@ export interface Cluster {
 /** The cluster of a consumer. */
 export interface ConsumerCluster extends Cluster {
   refreshMetadata(): Promise<void>
+  findBroker(request: { nodeId: number | string }): Promise<MemberCoordinator>
+  /** Asks one of the brokers. */
+  findGroupCoordinatorMetadata(request: {
+    groupId: string
+    coordinatorType: number
+  }): Promise<{ readonly coordinator: { readonly nodeId: number | string } }>
+}
+
+/** A broker as the coordinator of a member. */
+export interface MemberCoordinator extends Broker {
+  heartbeat(request: {
+    readonly groupId: string
+    readonly memberId: string
+    readonly groupGenerationId: number | null
+  }): Promise<unknown>
 }
 
 export interface CoordinatorRequest {
@@ -55,13 +70,23 @@ export interface GroupControl {
 export interface ConsumerGroup extends JoiningMember {
   readonly cluster: ConsumerCluster
   readonly groupId: string
+  readonly generationId: number | null
+  /** ms */
+  readonly sessionTimeout: number
   /** Null before the first join. */
-  coordinator: Broker | null
+  coordinator: MemberCoordinator | null
+  /** Remembers the coordinator of its own; null before the first join. */
+  readonly offsetManager: { coordinator: Broker } | null
+  /** Wall clock of the last accepted heartbeat. */
+  lastRequest: number
+  readonly instrumentationEmitter: { emit(event: string, payload: object): void }
+  readonly logger: { warn(message: string, extra: object): void }
   /** Null before the first join and after leaving. */
   memberId: string | null
   readonly preferredReadReplicasPerTopicPartition: Record<string, Record<number, unknown> | undefined>
   fetch(nodeId: string): Promise<FetchedBatch[]>
   joinAndSync(): Promise<void>
+  leave(): Promise<void>
   /** After a failed fetch: resolves when the next one may be tried. */
   recoverFromFetch(error: unknown): Promise<void>
   recoverFromOffsetOutOfRange(error: { topic: string; partition: number }): Promise<void>

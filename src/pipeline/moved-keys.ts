@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import { partitionOfKey } from '../sink/murmur2.ts'
+import { untilAborted } from '../time/until-aborted.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { keysMustStay } from './takeover-facts.ts'
 
@@ -9,21 +10,20 @@ const lookEveryMs = 1_000
 
 /**
  * Notices that a topic has grown by the first key that came here because of it, before its events are scored without
- * their past: the regular look at the topics comes only every 10 s. Producers that choose partitions in another way than
- * Java's default cause a look every second, off the path of the records.
+ * their past: the regular look at the topics comes only every 10 s. Where producers choose partitions in another way than
+ * Java's default, every slice has such keys, and the topics are looked at once a second.
  */
 export class MovedKeys {
   readonly #setup: PartitionSetup
   readonly #partitions: number
   readonly #matters: boolean
+  /** Monotonic ms of the last look that found nothing new; null: none was needed yet. */
   #lookedAt: number | null = null
-  #seen: number
 
   /** `partitions`: of the topic when this one was taken over. */
   constructor(setup: PartitionSetup, partitions: number) {
     this.#setup = setup
     this.#partitions = partitions
-    this.#seen = partitions
     this.#matters = partitions > 0 && keysMustStay(setup.shared.plan, setup.source)
   }
 
@@ -31,18 +31,16 @@ export class MovedKeys {
   async refuse(records: readonly RawRecord[], signal: AbortSignal): Promise<void> {
     if (!this.#matters || !records.some((record) => this.#isMisplaced(record))) return
     const now = this.#setup.shared.clock.monotonic()
-    if (this.#lookedAt === null) {
+    if (this.#lookedAt !== null && now - this.#lookedAt < lookEveryMs) return
+    const seen = await this.#look(signal)
+    if (seen <= this.#partitions) {
       this.#lookedAt = now
-      await this.#look(signal)
-    } else if (now - this.#lookedAt >= lookEveryMs) {
-      this.#lookedAt = now
-      void this.#look(signal).catch(() => undefined) // the regular look meets the same trouble and reports it
+      return
     }
-    if (this.#seen <= this.#partitions) return
     const { topic } = this.#setup.input
     throw new MillraceError(
       'TOPIC_CHANGED',
-      `topic ${topic} has ${this.#seen} partitions now, before ${this.#partitions}`,
+      `topic ${topic} has ${seen} partitions now, before ${this.#partitions}`,
     )
   }
 
@@ -50,8 +48,15 @@ export class MovedKeys {
     return key !== null && partitionOfKey(key, this.#partitions) !== this.#setup.input.partition
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
-    const lives = await this.#setup.shared.topics.look(signal)
-    this.#seen = lives.get(this.#setup.input.topic)?.partitions ?? this.#seen
+  async #look(signal: AbortSignal): Promise<number> {
+    const { shared, input } = this.#setup
+    try {
+      const lives = await untilAborted(shared.topics.look(signal), signal)
+      return lives.get(input.topic)?.partitions ?? 0
+    } catch (error) {
+      // Keys that are always misplaced say nothing: the regular look meets the same trouble and reports it.
+      if (signal.aborted || this.#lookedAt === null) throw error
+      return 0
+    }
   }
 }

@@ -66,7 +66,7 @@ export function openKafkaSource(parts: KafkaSourceParts): Source {
  * A member of a consumer group. Every join makes a new generation with paused streams; before the group moves on, the
  * handler gets `revoking`, and only then do the old streams end.
  *
- * kafkajs restarts a consumer by itself after trouble that may pass (a broker away for longer than its retries): the
+ * kafkajs restarts a consumer by itself after trouble that may pass (a broker away for half a minute, P-K): the
  * restart is a join like any other here, announced by `revoking` at once. All other crashes are final.
  */
 class KafkaSource implements Source {
@@ -216,15 +216,15 @@ class KafkaSource implements Source {
   }
 
   /**
-   * kafkajs sends heartbeats only between fetches: none while it waits for metadata, and none while a join waits. The
-   * coordinator answers REBALANCE_IN_PROGRESS then and counts them all the same, so the member is not thrown out before
-   * it has finished.
+   * kafkajs asks for heartbeats only between fetches: not while it waits for metadata, nor while a join waits. Then the
+   * coordinator answers REBALANCE_IN_PROGRESS and counts them all the same, so the member is not thrown out before it
+   * has finished.
    */
   async #keepSession(group: GroupControl, signal: AbortSignal): Promise<void> {
     const interval = this.#options.heartbeatIntervalMs
     while (!signal.aborted) {
       await this.#parts.clock.sleep(interval, signal).catch(() => {}) // the generation is over
-      if (!signal.aborted) await group.heartbeat({ interval }).catch(() => {}) // the next fetch meets the same answer
+      if (!signal.aborted) await group.heartbeat({ interval }).catch(() => {}) // the next fetch gets the same answer
     }
   }
 

@@ -7,6 +7,7 @@ import { patchBeforeJoin } from './before-join.ts'
 import { patchClaimBackOff } from './claim-back-off.ts'
 import { patchCoordinatorCache } from './coordinator-cache.ts'
 import { patchFetchedBatches } from './fetched-batches.ts'
+import { patchHeartbeats } from './heartbeats.ts'
 import { patchLostBrokers } from './lost-brokers.ts'
 import { patchOffsetOutOfRange } from './offset-out-of-range.ts'
 import { patchRefusedPartitions, type AnswerParser } from './refused-partitions.ts'
@@ -18,6 +19,7 @@ export const kafkajsVersion = '2.2.4'
 
 const filterModule = 'kafkajs/src/consumer/filterAbortedMessages'
 const sendModule = 'kafkajs/src/producer/sendMessages'
+const eventsModule = 'kafkajs/src/consumer/instrumentationEvents'
 /** Version 1 binds the parser of version 0 when it is loaded, so that one comes last. */
 const addPartitionsModules = [1, 0].map(
   (version) => `kafkajs/src/protocol/requests/addPartitionsToTxn/v${version}/response`,
@@ -50,6 +52,8 @@ export function loadPatchedKafkajs(): unknown {
   patchOffsetOutOfRange(consumerGroup)
   patchLostBrokers(consumerGroup)
   patchFetchedBatches(consumerGroup)
+  const { events } = load(eventsModule) as { events: { HEARTBEAT: string } }
+  patchHeartbeats(consumerGroup, events.HEARTBEAT)
   patchBeforeJoin(consumerGroup)
   for (const module of addPartitionsModules) patchRefusedPartitions(load(module) as AnswerParser)
   return kafkajs

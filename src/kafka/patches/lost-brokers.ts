@@ -1,21 +1,12 @@
-import type { ConsumerGroup, Patchable } from '../internals.ts'
 import { systemClock } from '../../time/system-clock.ts'
+import type { ConsumerGroup, Patchable } from '../internals.ts'
+import { isAway, isOfType, textOfLoss } from './broker-loss.ts'
 
-/** Between two tries to reach a broker that is away. */
+/** Between two fetches from a broker that is away. */
 const pauseMs = 100
+/** Longer than a cluster needs to notice a dead broker (9 s by default) and to choose other leaders. */
+const awayMaxMs = 30_000
 
-const awayNames = new Set([
-  'KafkaJSConnectionError',
-  'KafkaJSConnectionClosedError',
-  'KafkaJSRequestTimeoutError',
-  'KafkaJSBrokerNotFound',
-  'KafkaJSLockTimeout',
-])
-const movedCoordinator = new Set([
-  'NOT_COORDINATOR_FOR_GROUP',
-  'GROUP_COORDINATOR_NOT_AVAILABLE',
-  'GROUP_LOAD_IN_PROGRESS',
-])
 const movedLeader = new Set([
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_FOR_PARTITION',
@@ -23,68 +14,64 @@ const movedLeader = new Set([
   'UNKNOWN_LEADER_EPOCH',
 ])
 
+/** kafkajs starts a consumer anew at once that fails with this name. */
+class NoBrokerAvailable extends Error {
+  override readonly name = 'KafkaJSNoBrokerAvailableError'
+  readonly retriable = true
+}
+
+/** Out of kafkajs's recovery, to where it is known which broker was asked. */
+class Lost extends Error {
+  constructor(cause: unknown) {
+    super('a fetch failed', { cause })
+  }
+}
+
 /**
- * P-J. When one broker of several goes away, kafkajs stops for longer than the broker's duties do, and leaves its group:
- *
- * It looks for the coordinator only when it joins. Heartbeats to one that is gone fail until all retries are used up
- * (about 15 s), and one that has moved makes every member join again. Here a failed heartbeat looks for the coordinator,
- * beside the fetches, and goes on as the same member: the next coordinator knows the members and begins their sessions
- * anew.
- *
- * A fetch that cannot reach its broker ends the fetches from all brokers and the heartbeats that go with them, again and
- * again, so that the member is thrown out. Here it fetched nothing, after a pause.
- *
- * After a leader has moved every member joins again: a rebalance of the whole group for each move. Here only the metadata
- * are read again.
+ * P-K. A fetch that cannot reach its broker makes kafkajs end the fetches from all brokers, again and again, with growing
+ * pauses. And after a leader has moved every member joins again: a rebalance of the whole group for each move. Here such
+ * a fetch fetched nothing: after a pause the next one asks whoever leads then. When a broker stays away for half a
+ * minute the consumer is started anew, as published, which everybody sees.
  */
 export function patchLostBrokers(consumerGroup: Patchable<ConsumerGroup>): void {
-  const searches = new WeakMap<ConsumerGroup, Promise<void>>()
-  const search = async (group: ConsumerGroup): Promise<void> => {
-    try {
-      await systemClock.sleep(pauseMs)
-      group.coordinator = await group.cluster.findGroupCoordinator({ groupId: group.groupId })
-    } catch {
-      // The next heartbeat fails, and looks again.
-    } finally {
-      searches.delete(group)
-    }
-  }
-  const heartbeat = consumerGroup.prototype.heartbeat
-  consumerGroup.prototype.heartbeat = async function (this: ConsumerGroup, options) {
-    if (searches.has(this)) return
-    try {
-      await heartbeat.call(this, options)
-    } catch (error) {
-      if (!isAway(error) && !movedCoordinator.has(typeOf(error))) throw error
-      if (!searches.has(this)) searches.set(this, search(this))
-    }
-  }
-
+  const awaySince = new WeakMap<ConsumerGroup, Map<string, number>>()
   const recover = consumerGroup.prototype.recoverFromFetch
   consumerGroup.prototype.recoverFromFetch = async function (this: ConsumerGroup, error) {
-    if (movedLeader.has(typeOf(error))) {
-      await systemClock.sleep(pauseMs)
-      await this.cluster.refreshMetadata()
-      return
-    }
-    if (!isAway(error)) return recover.call(this, error)
-    // A connection that closed makes kafkajs forget the broker, and ask for metadata before the next fetch.
-    if (nameOf(error) === 'KafkaJSConnectionClosedError') await recover.call(this, error)
-    await systemClock.sleep(pauseMs)
+    if (isAway(error) || isOfType(error, movedLeader)) throw new Lost(error)
+    await recover.call(this, error)
   }
-}
 
-/** Also when kafkajs has given up trying. */
-function isAway(error: unknown): boolean {
-  if (awayNames.has(nameOf(error))) return true
-  const { cause } = error as { cause?: unknown }
-  return nameOf(error) === 'KafkaJSNumberOfRetriesExceeded' && cause !== undefined && isAway(cause)
-}
+  const lost = async (group: ConsumerGroup, nodeId: string, error: unknown): Promise<void> => {
+    const since = awaySince.get(group) ?? new Map<string, number>()
+    awaySince.set(group, since)
+    const now = systemClock.monotonic()
+    if (!since.has(nodeId)) {
+      since.set(nodeId, now)
+      group.logger.warn(`No records from broker ${nodeId}: ${textOfLoss(error)}`, { groupId: group.groupId })
+    }
+    const awayMs = now - (since.get(nodeId) ?? now)
+    if (awayMs > awayMaxMs) {
+      since.clear()
+      const message = `no records from broker ${nodeId} for ${Math.round(awayMs / 1000)} s: ${textOfLoss(error)}`
+      throw new NoBrokerAvailable(message, { cause: error })
+    }
+    // A connection that closed makes kafkajs forget the broker, and ask for metadata before the next fetch.
+    if ((error as { name?: string }).name === 'KafkaJSConnectionClosedError') await recover.call(group, error)
+    await systemClock.sleep(pauseMs)
+    // What fails here fails in the next fetch as well, which then comes here.
+    await group.cluster.refreshMetadata().catch(() => undefined)
+  }
 
-function nameOf(error: unknown): string {
-  return (error as { name?: string }).name ?? ''
-}
-
-function typeOf(error: unknown): string {
-  return (error as { type?: string }).type ?? ''
+  const fetch = consumerGroup.prototype.fetch
+  consumerGroup.prototype.fetch = async function (this: ConsumerGroup, nodeId: string) {
+    try {
+      const batches = await fetch.call(this, nodeId)
+      awaySince.get(this)?.delete(nodeId)
+      return batches
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error
+      await lost(this, nodeId, error.cause)
+      return []
+    }
+  }
 }

@@ -1,41 +1,57 @@
-import { expect, test, vi } from 'vitest'
-import type { Broker, ConsumerCluster, ConsumerGroup, Patchable } from '../../../src/kafka/internals.ts'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { ConsumerGroup, Patchable } from '../../../src/kafka/internals.ts'
 import { patchLostBrokers } from '../../../src/kafka/patches/lost-brokers.ts'
 import { copyOf, unpatched } from '../../support/unpatched-kafkajs.ts'
 
 const original = unpatched<Patchable<ConsumerGroup>>('consumer/consumerGroup')
 
-interface Coordinator extends Broker {
-  heartbeat: () => Promise<void>
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] }))
+afterEach(() => void vi.useRealTimers())
+
+function failure(name: string, fields: object = {}): Error {
+  return Object.assign(new Error(name), { name }, fields)
 }
 
-const away = Object.assign(new Error('no connection'), { name: 'KafkaJSConnectionError' })
-const gaveUp = Object.assign(new Error('no connection'), {
-  name: 'KafkaJSNumberOfRetriesExceeded',
-  cause: away,
+const away = failure('KafkaJSConnectionError')
+const gaveUp = failure('KafkaJSNumberOfRetriesExceeded', { cause: away })
+const movedLeader = failure('KafkaJSProtocolError', { type: 'NOT_LEADER_FOR_PARTITION' })
+const leaderless = failure('KafkaJSNumberOfRetriesExceeded', {
+  cause: failure('KafkaJSProtocolError', { type: 'LEADER_NOT_AVAILABLE' }),
 })
 
-function protocolError(type: string): Error {
-  return Object.assign(new Error(type), { name: 'KafkaJSProtocolError', type })
-}
-
-/** A member whose coordinator answers with `error` (null: well), and whose cluster knows another one. */
+/** A member whose fetches fail with `trouble.error` (null: they find nothing). */
 function member(prototype: ConsumerGroup, error: Error | null) {
-  const answer = vi.fn(() => (error === null ? Promise.resolve() : Promise.reject(error)))
-  const next = { nodeId: 2, heartbeat: vi.fn(async () => {}), isConnected: () => true }
+  const trouble = { error }
   const cluster = {
-    findGroupCoordinator: vi.fn(async () => next),
+    refreshMetadataIfNecessary: async () => {
+      if (trouble.error) throw trouble.error
+    },
     refreshMetadata: vi.fn(async () => {}),
     removeBroker: vi.fn(),
   }
-  // Its constructor makes the heartbeats that callers share.
-  const Group = prototype.constructor as new (options: object) => ConsumerGroup
-  const silent = { info() {}, debug() {}, warn() {}, error() {}, namespace: () => silent }
-  const group = new Group({ cluster, groupId: 'g', logger: silent, instrumentationEmitter: { emit() {} } })
+  const group = Object.create(prototype) as ConsumerGroup
+  const warn = vi.fn()
   const joinAndSync = vi.fn(async () => {})
-  const coordinator: Coordinator = { nodeId: 1, heartbeat: answer, isConnected: () => true }
-  Object.assign(group, { memberId: 'm', generationId: 3, coordinator, lastRequest: 0, joinAndSync })
-  return { group, cluster: cluster as typeof cluster & ConsumerCluster, answer, next, joinAndSync }
+  Object.assign(group, {
+    cluster,
+    groupId: 'g',
+    joinAndSync,
+    logger: { warn, debug() {}, info() {} },
+    // As far as a fetch without assigned partitions goes.
+    checkForStaleAssignment: () => {},
+    subscriptionState: { assigned: () => [] },
+    filterPartitionsByNode: () => [],
+    seekOffsets: async () => {},
+    offsetManager: { committedOffsets: () => ({}) },
+    getActiveTopicPartitions: () => ({}),
+    maxWaitTime: 5,
+  })
+  const fetch = async (nodeId = '1'): Promise<unknown> => {
+    const fetched = group.fetch(nodeId).catch((reason: unknown) => reason)
+    await vi.advanceTimersByTimeAsync(150)
+    return fetched
+  }
+  return { fetch, trouble, cluster, warn, joinAndSync }
 }
 
 function patchedMember(error: Error | null) {
@@ -44,87 +60,69 @@ function patchedMember(error: Error | null) {
   return member(Patched.prototype, error)
 }
 
-const now = { interval: 0 }
-
 test.each([
   ['cannot be reached', away],
   ['was not reached in many tries', gaveUp],
-  ['is the coordinator no more', protocolError('NOT_COORDINATOR_FOR_GROUP')],
-  ['still reads the group', protocolError('GROUP_LOAD_IN_PROGRESS')],
-])('a heartbeat to a broker that %s is followed by one to the present coordinator', async (_, error) => {
-  const published = member(original.prototype, error)
-  await expect(published.group.heartbeat(now)).rejects.toBe(error)
-  expect(published.cluster.findGroupCoordinator).not.toHaveBeenCalled()
-
-  const { group, cluster, answer, next } = patchedMember(error)
-  await group.heartbeat(now)
-  await group.heartbeat(now)
-  expect(answer).toHaveBeenCalledOnce() // not again while the coordinator is looked for
-  await vi.waitFor(() => expect(group.coordinator).toBe(next))
-  expect(cluster.findGroupCoordinator).toHaveBeenCalledExactlyOnceWith({ groupId: 'g' })
-  await vi.waitFor(async () => {
-    await group.heartbeat(now)
-    expect(next.heartbeat).toHaveBeenCalled()
-  })
-})
-
-test.each(['REBALANCE_IN_PROGRESS', 'UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'GROUP_AUTHORIZATION_FAILED'])(
-  'what a heartbeat learns of the membership is told: %s',
-  async (type) => {
-    const { group, cluster } = patchedMember(protocolError(type))
-    await expect(group.heartbeat(now)).rejects.toMatchObject({ type })
-    expect(cluster.findGroupCoordinator).not.toHaveBeenCalled()
-  },
-)
-
-test('a search for the coordinator that fails is begun again by the next heartbeat', async () => {
-  const { group, cluster, next } = patchedMember(away)
-  cluster.findGroupCoordinator.mockRejectedValueOnce(away)
-  await group.heartbeat(now)
-  await vi.waitFor(async () => {
-    await group.heartbeat(now)
-    expect(group.coordinator).toBe(next)
-  })
-  expect(cluster.findGroupCoordinator).toHaveBeenCalledTimes(2)
-})
-
-test.each([
-  ['cannot be reached', away],
-  ['was not reached in many tries', gaveUp],
+  ['does not answer', failure('KafkaJSRequestTimeoutError')],
 ])('a fetch from a broker that %s fetched nothing; as published it ends all fetches', async (_, error) => {
-  const published = member(original.prototype, null)
-  await expect(published.group.recoverFromFetch(error)).rejects.toBe(error)
-  await patchedMember(null).group.recoverFromFetch(error)
+  expect(await member(original.prototype, error).fetch()).toBe(error)
+  const { fetch, cluster, warn } = patchedMember(error)
+  expect(await fetch()).toEqual([])
+  expect(cluster.refreshMetadata).toHaveBeenCalled()
+  await fetch()
+  expect(warn).toHaveBeenCalledOnce()
+})
+
+test('metadata that cannot be read either are left to the next fetch', async () => {
+  const { fetch, cluster } = patchedMember(away)
+  cluster.refreshMetadata.mockRejectedValue(away)
+  expect(await fetch()).toEqual([])
+})
+
+test('a broker that stays away for half a minute starts the consumer anew, which everybody sees', async () => {
+  const { fetch, trouble } = patchedMember(away)
+  for (let i = 0; i < 200; i++) expect(await fetch()).toEqual([]) // 150 ms each
+  await fetch()
+  const given = await fetch()
+  expect(given).toMatchObject({ name: 'KafkaJSNoBrokerAvailableError', retriable: true })
+  expect(String(given)).toMatch(/no records from broker 1 for 30 s: KafkaJSConnectionError/)
+
+  // One good fetch from it begins the time anew; other brokers have a time of their own.
+  for (let i = 0; i < 190; i++) expect(await fetch()).toEqual([])
+  expect(await fetch('2')).toEqual([])
+  trouble.error = null
+  await fetch()
+  trouble.error = away
+  for (let i = 0; i < 190; i++) expect(await fetch()).toEqual([])
 })
 
 test('a connection that closed still makes kafkajs forget the broker', async () => {
-  const { group, cluster } = patchedMember(null)
-  const closed = Object.assign(new Error('closed'), {
-    name: 'KafkaJSConnectionClosedError',
-    host: 'kafka',
-    port: 9092,
-  })
-  await group.recoverFromFetch(closed)
+  const closed = failure('KafkaJSConnectionClosedError', { host: 'kafka', port: 9092 })
+  const { fetch, cluster } = patchedMember(closed)
+  expect(await fetch()).toEqual([])
   expect(cluster.removeBroker).toHaveBeenCalledExactlyOnceWith({ host: 'kafka', port: 9092 })
 })
 
-test('a leader that moved is looked up; as published the whole group joins again', async () => {
-  const error = protocolError('NOT_LEADER_FOR_PARTITION')
-  const published = member(original.prototype, null)
-  await published.group.recoverFromFetch(error)
-  expect(published.joinAndSync).toHaveBeenCalledOnce()
-
-  const { group, cluster, joinAndSync } = patchedMember(null)
-  await group.recoverFromFetch(error)
-  expect(cluster.refreshMetadata).toHaveBeenCalledOnce()
+test.each([
+  ['moved', movedLeader],
+  ['is not chosen yet', leaderless],
+])('a leader that %s is looked up, and nobody joins again', async (_, error) => {
+  const { fetch, cluster, joinAndSync } = patchedMember(error)
+  expect(await fetch()).toEqual([])
+  expect(cluster.refreshMetadata).toHaveBeenCalled()
   expect(joinAndSync).not.toHaveBeenCalled()
 })
 
-test('a topic that is gone, and any other trouble of a fetch, is left to kafkajs', async () => {
-  const { group, joinAndSync } = patchedMember(null)
-  await group.recoverFromFetch(protocolError('UNKNOWN_TOPIC_OR_PARTITION'))
+test('as published a leader that moved makes the group join again', async () => {
+  const { fetch, joinAndSync } = member(original.prototype, movedLeader)
+  await fetch()
   expect(joinAndSync).toHaveBeenCalledOnce()
-  await expect(group.recoverFromFetch(protocolError('TOPIC_AUTHORIZATION_FAILED'))).rejects.toMatchObject({
-    type: 'TOPIC_AUTHORIZATION_FAILED',
-  })
+})
+
+test('a topic that is gone, and any other trouble of a fetch, is left to kafkajs', async () => {
+  const gone = patchedMember(failure('KafkaJSProtocolError', { type: 'UNKNOWN_TOPIC_OR_PARTITION' }))
+  await gone.fetch()
+  expect(gone.joinAndSync).toHaveBeenCalledOnce()
+  const refused = failure('KafkaJSProtocolError', { type: 'TOPIC_AUTHORIZATION_FAILED' })
+  expect(await patchedMember(refused).fetch()).toBe(refused)
 })

@@ -1,0 +1,134 @@
+import { withTimeout } from '../../time/deadline.ts'
+import { systemClock } from '../../time/system-clock.ts'
+import type { ConsumerGroup, Patchable } from '../internals.ts'
+import { isAway, isOfType, textOfLoss } from './broker-loss.ts'
+
+/** Between two tries to reach a coordinator. */
+const pauseMs = 100
+const groupCoordinator = 0
+
+const movedCoordinator = new Set([
+  'NOT_COORDINATOR_FOR_GROUP',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'GROUP_LOAD_IN_PROGRESS',
+])
+
+/**
+ * P-J. kafkajs looks for the coordinator of its group only when it joins: heartbeats to one that is gone fail until all
+ * retries are used up, and one that has moved makes every member join again. And it waits for the answer of a heartbeat
+ * between two fetches, so a silent coordinator stops the fetches, too. Here heartbeats go out beside the fetches, one
+ * after another. One that fails, or is not answered within half the session, looks for the coordinator and goes on as
+ * the same member: the next coordinator knows the members and begins their sessions anew. What an answer says of the
+ * membership is thrown by the calls after it.
+ *
+ * `accepted`: name of the event that kafkajs emits for an accepted heartbeat.
+ */
+export function patchHeartbeats(consumerGroup: Patchable<ConsumerGroup>, accepted: string): void {
+  const all = new WeakMap<ConsumerGroup, Heartbeats>()
+  const heartbeatsOf = (group: ConsumerGroup): Heartbeats => {
+    const known = all.get(group) ?? new Heartbeats(group, accepted)
+    all.set(group, known)
+    return known
+  }
+  consumerGroup.prototype.heartbeat = async function (this: ConsumerGroup, { interval }) {
+    const heartbeats = heartbeatsOf(this)
+    heartbeats.send(interval)
+    heartbeats.throwAnswer()
+  }
+  const leave = consumerGroup.prototype.leave
+  consumerGroup.prototype.leave = function (this: ConsumerGroup) {
+    heartbeatsOf(this).stop()
+    return leave.call(this)
+  }
+}
+
+/** An answer that ends the membership it was given to. */
+interface Answer {
+  readonly error: unknown
+  readonly memberId: string | null
+  readonly generationId: number | null
+}
+
+class Heartbeats {
+  readonly #group: ConsumerGroup
+  readonly #accepted: string
+  #answer: Answer | null = null
+  #underWay = false
+  #searching = false
+  #stopped = false
+  #notBefore = 0
+
+  constructor(group: ConsumerGroup, accepted: string) {
+    this.#group = group
+    this.#accepted = accepted
+  }
+
+  /** Sends one if the last accepted one is `interval` ms ago; does not wait for the answer. */
+  send(interval: number): void {
+    const { memberId, coordinator, lastRequest } = this.#group
+    const now = systemClock.now()
+    if (this.#stopped || this.#underWay || memberId === null || coordinator === null) return
+    if (now < Math.max(lastRequest + interval, this.#notBefore)) return
+    this.#underWay = true
+    void this.#beat(coordinator, memberId).finally(() => (this.#underWay = false))
+  }
+
+  throwAnswer(): void {
+    const { memberId, generationId } = this.#group
+    const answer = this.#answer
+    if (answer?.memberId === memberId && answer.generationId === generationId) throw answer.error
+  }
+
+  /** The member leaves. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async #beat(coordinator: NonNullable<ConsumerGroup['coordinator']>, memberId: string): Promise<void> {
+    const { groupId, generationId, sessionTimeout, instrumentationEmitter } = this.#group
+    const request = { groupId, memberId, groupGenerationId: generationId }
+    try {
+      const answered = coordinator.heartbeat(request)
+      await withTimeout(answered, sessionTimeout / 2, systemClock, 'a heartbeat')
+      if (this.#group.generationId !== generationId) return
+      this.#group.lastRequest = systemClock.now()
+      this.#answer = null
+      instrumentationEmitter.emit(this.#accepted, request)
+    } catch (error) {
+      this.#notBefore = systemClock.now() + pauseMs
+      if (isAway(error) || isOfType(error, movedCoordinator)) this.#search()
+      else this.#answer = { error, memberId, generationId }
+    }
+  }
+
+  #search(): void {
+    if (this.#searching || this.#stopped) return
+    this.#searching = true
+    void this.#find().finally(() => (this.#searching = false))
+  }
+
+  /** Heartbeats go on meanwhile: the coordinator that was may answer again. */
+  async #find(): Promise<void> {
+    const { cluster, groupId, memberId, generationId, logger } = this.#group
+    try {
+      await systemClock.sleep(pauseMs)
+      if (this.#stopped) return
+      // Asked anew: what is remembered may be the one that does not answer.
+      const question = { groupId, coordinatorType: groupCoordinator }
+      const { coordinator } = await cluster.findGroupCoordinatorMetadata(question)
+      const found = await cluster.findBroker({ nodeId: coordinator.nodeId })
+      this.#group.coordinator = found
+      if (this.#group.offsetManager) this.#group.offsetManager.coordinator = found
+    } catch (error) {
+      if (this.#stopped) return
+      logger.warn(`The coordinator was not found: ${textOfLoss(error)}`, { groupId })
+      if (isFinal(error)) this.#answer = { error, memberId, generationId }
+      else await cluster.refreshMetadata().catch(() => undefined) // the next search needs a broker to ask
+    }
+  }
+}
+
+/** Refused credentials stay refused; what brokers answer to the search itself is only known as "not found". */
+function isFinal(error: unknown): boolean {
+  return !isAway(error) && (error as { name?: string }).name === 'KafkaJSSASLAuthenticationError'
+}
