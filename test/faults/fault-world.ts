@@ -21,9 +21,10 @@ const lookEveryMs = 50
 const watchEveryMs = 200
 /**
  * An acknowledged commit is seen within this time by a coordinator that answers: it is acknowledged before its markers are
- * written, which with several brokers goes over the network and waits for leaders.
+ * written, which with several brokers goes over the network and waits for leaders: where the one that died led the
+ * offsets, until there is another, and until that has read the group (seen: 7 s).
  */
-const commitSeenMs = { 1: 1_000, 3: 5_000 } as const
+const commitSeenMs = { 1: 1_000, 3: 15_000 } as const
 /** Above the longest takeover: session timeout, rebuild, a broker's return on two busy cores. */
 export const waitMaxMs = 90_000
 

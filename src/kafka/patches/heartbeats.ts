@@ -55,6 +55,8 @@ class Heartbeats {
   #answer: Answer | null = null
   #underWay = false
   #searching = false
+  /** That the coordinator was not found, once until it is. */
+  #told = false
   #stopped = false
   #notBefore = 0
 
@@ -117,11 +119,13 @@ class Heartbeats {
       const question = { groupId, coordinatorType: groupCoordinator }
       const { coordinator } = await cluster.findGroupCoordinatorMetadata(question)
       const found = await cluster.findBroker({ nodeId: coordinator.nodeId })
+      this.#told = false
       this.#group.coordinator = found
       if (this.#group.offsetManager) this.#group.offsetManager.coordinator = found
     } catch (error) {
       if (this.#stopped) return
-      logger.warn(`The coordinator was not found: ${textOfLoss(error)}`, { groupId })
+      if (!this.#told) logger.warn(`The coordinator was not found: ${textOfLoss(error)}`, { groupId })
+      this.#told = true
       if (isFinal(error)) this.#answer = { error, memberId, generationId }
       else await cluster.refreshMetadata().catch(() => undefined) // the next search needs a broker to ask
     }
