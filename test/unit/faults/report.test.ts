@@ -31,6 +31,24 @@ test('runs of one scenario are added up: rounds, events, violations, and quantil
   expect(text).toContain('| `kill-anywhere` | 2 | 4 | 3 000 | 1 | 200 / 400 | 210 / 410 | 220 / 420 |')
 })
 
+test('a false alarm of the referee is listed with its reason, and not counted', () => {
+  const alarm = { ...result(7, [9], ['I6: seen too late']), falseAlarm: 'Mended in 123.' }
+  const text = report(scenarios, [result(1, [100]), alarm], [])
+  expect(text).toContain('**1 runs × 1 seeds × 1 faults injected × 1 500 events checked: 0 violations.**')
+  expect(text).toContain('- `kill-anywhere`, seed 7, at abc: “I6: seen too late”. Mended in 123.')
+})
+
+test('times before a change of what is measured are left out, the runs are not', () => {
+  const of = (commit: string, ms: number): Result => {
+    const { on, ...rest } = result(1, [ms])
+    return { ...rest, scenario: 'broker-kill', group: 'broker', on: { ...on, commit } }
+  }
+  const runs = [of('abc', 9_000), of('d6c035c', 400), of('def', 300)]
+  expect(report(scenarios, runs, [])).toContain(
+    '| `broker-kill` | 3 | 3 | 4 500 | 0 | 300 / 400 | 310 / 410 | 320 / 420 |',
+  )
+})
+
 test('a round without recovery has no time, and counts', () => {
   const failed = { ...result(1, [100]), rounds: [{ what: '', firstMs: null, allMs: null, lagMs: null }] }
   expect(report(scenarios, [failed], [])).toContain('| `kill-anywhere` | 1 | 1 | 1 500 | 0 |  |  |  |')
