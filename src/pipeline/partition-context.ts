@@ -12,7 +12,7 @@ import type { Clock } from '../time/clock.ts'
 import type { Plan } from '../topology/plan.ts'
 import type { PipelineObserver } from './observer.ts'
 import type { TopicPort } from './topic-life.ts'
-import type { ProcessTrials } from './trial.ts'
+import type { ProcessTrials } from './process-trials.ts'
 
 /** Rows of several partitions scored together. */
 export interface Batching {

@@ -2,7 +2,7 @@ import type { InputPartition } from '../record/input.ts'
 import type { AssignmentHandler, InputStream } from '../source/source.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { PartitionTask } from './partition-task.ts'
-import { createProcessTrials } from './trial.ts'
+import { createProcessTrials } from './process-trials.ts'
 
 export interface TaskGroupOptions {
   readonly setupOf: (input: InputPartition) => Omit<PartitionSetup, 'trials'>

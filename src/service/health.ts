@@ -3,7 +3,8 @@ import type { Service } from './service.ts'
 
 /**
  * Probes of one instance; null while it opens. They look at what the service knows and call nobody:
- * a dead Kafka or Redis makes it unready, never dead (a restart would not mend it).
+ * a dead Kafka or Redis makes it unready, never dead (a restart would not mend it). Where nothing comes in, a dead Kafka
+ * is noticed after half a minute.
  */
 export function serviceHealth(current: () => Service | null): Health {
   const up = (detail: string): HealthReport => ({ ok: true, detail })

@@ -11,7 +11,7 @@ import { kafkaAnswers } from './kafka-handshake.ts'
 import type { WantedServers } from './missing.ts'
 import { freePorts } from './ports.ts'
 import { redisAnswers } from './redis-server.ts'
-import type { Stack, StackOptions } from './stack.ts'
+import type { Stack, StackOptions } from './stack-options.ts'
 import { startWatched, type WatchedServer } from './watched-process.ts'
 
 const run = promisify(execFile)

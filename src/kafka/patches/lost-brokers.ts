@@ -14,7 +14,7 @@ const movedLeader = new Set([
   'UNKNOWN_LEADER_EPOCH',
 ])
 
-/** kafkajs starts a consumer anew at once that fails with this name. */
+/** kafkajs starts a consumer anew at once that fails with this name, if the first cause may pass. */
 class NoBrokerAvailable extends Error {
   override readonly name = 'KafkaJSNoBrokerAvailableError'
   readonly retriable = true
@@ -53,7 +53,7 @@ export function patchLostBrokers(consumerGroup: Patchable<ConsumerGroup>): void 
     if (awayMs > awayMaxMs) {
       since.clear()
       const message = `no records from broker ${nodeId} for ${Math.round(awayMs / 1000)} s: ${textOfLoss(error)}`
-      throw new NoBrokerAvailable(message, { cause: error })
+      throw new NoBrokerAvailable(message)
     }
     // A connection that closed makes kafkajs forget the broker, and ask for metadata before the next fetch.
     if ((error as { name?: string }).name === 'KafkaJSConnectionClosedError') await recover.call(group, error)
