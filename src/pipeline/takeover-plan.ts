@@ -3,7 +3,7 @@ import { planLogGone, planStateGone, rebuildStart } from './deleted-records.ts'
 import { parseMetadata, type Anchor, type CommitMetadata } from './metadata.ts'
 import { freshMetadata, planFirstStart, planGrown, planRecreated, sameTopic } from './new-incarnation.ts'
 import type { BucketPlan, TakeoverFacts, TakeoverPlan, TakeoverPolicy } from './takeover-types.ts'
-import { isOtherTopic, knownCounts } from './topic-life.ts'
+import { isOtherTopic, knownCounts, latest, lostUntil } from './topic-life.ts'
 import { outageExceeded, parseWatermark, type Watermark } from './watermark.ts'
 
 /** What to do with a partition: begin anew, wait, or serve from what is committed and what of the store can be trusted. */
@@ -63,7 +63,7 @@ function planFromWatermarks(
   policy: TakeoverPolicy,
   committed: CommitMetadata,
 ): TakeoverPlan {
-  const metadata = committed.stateHash === policy.stateHash ? committed : withBaseAnchor(committed)
+  const metadata = committed.stateHash === policy.stateHash ? committed : redefined(committed, policy)
   const { acknowledged } = facts
   if (acknowledged?.incarnation === metadata.incarnation && acknowledged.offset > metadata.offset) {
     return {
@@ -107,9 +107,17 @@ function planFromWatermarks(
   return { kind: 'serve', metadata, replayFrom, buckets, rebuilds }
 }
 
-/** Anchors were forgotten by what another definition could see; this one may look back further. */
-function withBaseAnchor(metadata: CommitMetadata): CommitMetadata {
-  const { anchors, base } = metadata
-  if (anchors[0]?.offset === base && anchors[0].maxTime === null) return metadata
-  return { ...metadata, anchors: [{ offset: base, maxTime: null }, ...anchors] }
+/**
+ * Anchors were forgotten by what another definition could see; this one may look back further. So it may miss deleted
+ * records for longer, too.
+ */
+function redefined(metadata: CommitMetadata, policy: TakeoverPolicy): CommitMetadata {
+  const { anchors, base, incarnation } = metadata
+  const hasBase = anchors[0]?.offset === base && anchors[0].maxTime === null
+  const lost = lostUntil(incarnation)
+  return {
+    ...metadata,
+    anchors: hasBase ? anchors : [{ offset: base, maxTime: null }, ...anchors],
+    gapUntil: latest([metadata.gapUntil, lost === null ? null : lost + policy.visibleSpanMs]),
+  }
 }

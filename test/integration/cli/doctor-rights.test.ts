@@ -51,7 +51,7 @@ async function doctor(world: CardWorld): Promise<{ code: number | null; of: (id:
   return { code, of: (id) => checks.find((one) => one.id === id)! }
 }
 
-test('rights that are missing are found before they are missed, with the command that grants them', async () => {
+test('rights that are missing are found before a service stops for them, with the command that grants them', async () => {
   const world = await guardedWorld()
   const { admin, plan, topics } = world
   // The internal topics exist once somebody has used them.
@@ -93,6 +93,15 @@ test('rights that are missing are found before they are missed, with the command
     fix: expect.stringContaining('--resource-pattern-type prefixed'),
   })
   expect(guarded.of('group.positions').status).toBe('unknown')
+
+  // What it warned of happens.
+  await grant(admin, resources.group, plan.kafka.group, me, operations.all)
+  await grant(admin, resources.transactionalId, `${plan.name}|`, me, operations.all)
+  await world.write(new CardTraffic({ seed: 44, partitions: world.partitions }).next(40))
+  const service = world.start()
+  expect(await service.exited).toEqual({ code: 5, signal: null })
+  expect(service.tail(8)).toContain('KAFKA_UNAUTHORISED')
+  expect(service.tail(8)).toContain(topics.predictions)
 })
 
 test('with the rights that are documented, and no others, the group is found where it is; internal topics are not known', async () => {

@@ -350,6 +350,17 @@ describe('a definition that looks back further, long after the base was deleted'
     })
   })
 
+  test('misses records that were deleted before for as long as its own windows see them', () => {
+    const missing = { ...old, incarnation: 'inc@700000', gapUntil: 900_000, base: 60, anchors: [] }
+    const metadata = encodeMetadata(missing)
+    const gone = { ...changed, committed: { offset: 100, metadata }, log: { start: 60, end: 120 } }
+    const gapUntil = 700_000 + longer.visibleSpanMs
+    expect(planTakeover(gone, longer)).toMatchObject({ kind: 'serve', metadata: { gapUntil } })
+    // Shorter windows do not shorten what was said before.
+    const shorter = { ...longer, visibleSpanMs: 100_000 }
+    expect(planTakeover(gone, shorter)).toMatchObject({ metadata: { gapUntil: 900_000 } })
+  })
+
   test('asks when the oldest record was written; the same definition does not', () => {
     expect(missesRecords(changed, longer)).toBe(true)
     expect(missesRecords(changed, policy)).toBe(false)
