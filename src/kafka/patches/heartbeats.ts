@@ -5,6 +5,8 @@ import { isAway, isOfType, textOfLoss } from './broker-loss.ts'
 
 /** Between two tries to reach a coordinator. */
 const pauseMs = 100
+/** A coordinator that lives answers a new connection within this. */
+const reconnectMaxMs = 1_000
 const groupCoordinator = 0
 
 const movedCoordinator = new Set([
@@ -42,6 +44,8 @@ export function patchHeartbeats(consumerGroup: Patchable<ConsumerGroup>, accepte
   }
 }
 
+type Coordinator = NonNullable<ConsumerGroup['coordinator']>
+
 /** An answer that ends the membership it was given to. */
 interface Answer {
   readonly error: unknown
@@ -71,6 +75,8 @@ class Heartbeats {
     const now = systemClock.now()
     if (this.#stopped || this.#underWay || memberId === null || coordinator === null) return
     if (now < Math.max(lastRequest + interval, this.#notBefore)) return
+    // Never connects by itself: kafkajs opens a second connection over one that is being opened, and both break.
+    if (!coordinator.isConnected()) return this.#search(coordinator)
     this.#underWay = true
     void this.#beat(coordinator, memberId).finally(() => (this.#underWay = false))
   }
@@ -86,7 +92,7 @@ class Heartbeats {
     this.#stopped = true
   }
 
-  async #beat(coordinator: NonNullable<ConsumerGroup['coordinator']>, memberId: string): Promise<void> {
+  async #beat(coordinator: Coordinator, memberId: string): Promise<void> {
     const { groupId, generationId, sessionTimeout, instrumentationEmitter } = this.#group
     const request = { groupId, memberId, groupGenerationId: generationId }
     try {
@@ -98,27 +104,25 @@ class Heartbeats {
       instrumentationEmitter.emit(this.#accepted, request)
     } catch (error) {
       this.#notBefore = systemClock.now() + pauseMs
-      if (isAway(error) || isOfType(error, movedCoordinator)) this.#search()
+      if (isAway(error) || isOfType(error, movedCoordinator))
+        this.#search(coordinator.isConnected() ? null : coordinator)
       else this.#answer = { error, memberId, generationId }
     }
   }
 
-  #search(): void {
+  /** `lost`: a coordinator whose connection is gone, which may only need another. */
+  #search(lost: Coordinator | null): void {
     if (this.#searching || this.#stopped) return
     this.#searching = true
-    void this.#find().finally(() => (this.#searching = false))
+    void this.#find(lost).finally(() => (this.#searching = false))
   }
 
-  /** Heartbeats go on meanwhile: the coordinator that was may answer again. */
-  async #find(): Promise<void> {
+  async #find(lost: Coordinator | null): Promise<void> {
     const { cluster, groupId, memberId, generationId, logger } = this.#group
     try {
       await systemClock.sleep(pauseMs)
       if (this.#stopped) return
-      // Asked anew: what is remembered may be the one that does not answer.
-      const question = { groupId, coordinatorType: groupCoordinator }
-      const { coordinator } = await cluster.findGroupCoordinatorMetadata(question)
-      const found = await cluster.findBroker({ nodeId: coordinator.nodeId })
+      const found = (await this.#reconnected(lost)) ?? (await this.#present())
       this.#told = false
       this.#group.coordinator = found
       if (this.#group.offsetManager) this.#group.offsetManager.coordinator = found
@@ -129,6 +133,21 @@ class Heartbeats {
       if (isFinal(error)) this.#answer = { error, memberId, generationId }
       else await cluster.refreshMetadata().catch(() => undefined) // the next search needs a broker to ask
     }
+  }
+
+  /** The same coordinator over another connection: others may be slower to answer who it is. */
+  async #reconnected(lost: Coordinator | null): Promise<Coordinator | null> {
+    if (lost === null) return null
+    const connecting = this.#group.cluster.findBroker({ nodeId: lost.nodeId })
+    return withTimeout(connecting, reconnectMaxMs, systemClock, 'connecting').catch(() => null)
+  }
+
+  /** Asked anew: what is remembered may be the one that does not answer. */
+  async #present(): Promise<Coordinator> {
+    const { cluster, groupId } = this.#group
+    const question = { groupId, coordinatorType: groupCoordinator }
+    const { coordinator } = await cluster.findGroupCoordinatorMetadata(question)
+    return cluster.findBroker({ nodeId: coordinator.nodeId })
   }
 }
 

@@ -18,12 +18,12 @@ function protocolError(type: string): Error {
 
 /** A member whose coordinator answers like `answer`, in a cluster where broker 2 is the coordinator now. */
 function member(prototype: ConsumerGroup, answer: () => Promise<void>) {
-  const first = { nodeId: 1, heartbeat: vi.fn(answer), isConnected: () => true }
+  const first = { nodeId: 1, heartbeat: vi.fn(answer), isConnected: vi.fn(() => true) }
   const next = { nodeId: 2, heartbeat: vi.fn(async () => {}), isConnected: () => true }
   const cluster = {
     findGroupCoordinator: async () => first,
     findGroupCoordinatorMetadata: vi.fn(async () => ({ coordinator: { nodeId: 2 } })),
-    findBroker: async () => next,
+    findBroker: vi.fn(async ({ nodeId }: { nodeId: number | string }) => (nodeId === 1 ? first : next)),
     refreshMetadata: vi.fn(async () => {}),
   }
   const warn = vi.fn()
@@ -94,6 +94,31 @@ test.each([
     })
   },
 )
+
+test('a connection that is gone is made anew, by nobody but the search, and nobody else is asked', async () => {
+  const { group, cluster, first } = patched(async () => {})
+  first.isConnected.mockReturnValue(false)
+  await group.heartbeat(now)
+  expect(first.heartbeat).not.toHaveBeenCalled()
+  await pass(100)
+  expect(cluster.findBroker).toHaveBeenCalledExactlyOnceWith({ nodeId: 1 })
+  expect(cluster.findGroupCoordinatorMetadata).not.toHaveBeenCalled()
+  first.isConnected.mockReturnValue(true)
+  await group.heartbeat(now)
+  expect(first.heartbeat).toHaveBeenCalledOnce()
+})
+
+test.each([
+  ['is refused', () => Promise.reject(away)],
+  ['is not answered', () => never as never],
+])('where the new connection %s, the others are asked', async (_, connect) => {
+  const { group, cluster, first, next } = patched(async () => {})
+  first.isConnected.mockReturnValue(false)
+  cluster.findBroker.mockImplementationOnce(connect)
+  await group.heartbeat(now)
+  await pass(1_200)
+  expect(group.coordinator).toBe(next)
+})
 
 test('a coordinator that does not answer holds up nobody, and is replaced after half the session', async () => {
   const { group, first, next } = patched(() => never)
