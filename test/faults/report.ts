@@ -10,9 +10,9 @@ import { settleMs, type RoundResult } from './rounds.ts'
 
 /**
  * Commits that changed how long recovery takes, by group: runs before count, but their times are those of another program.
- * d6c035c: a lost broker no longer ends heartbeats and fetches (patches P-J and P-K).
+ * The commit of P-J and P-K as they are: a lost broker no longer ends heartbeats and fetches.
  */
-const timesSince: ReadonlyMap<string, string> = new Map([['broker', 'd6c035c']])
+const timesSince: ReadonlyMap<string, string> = new Map([['broker', 'ab39ff5']])
 
 /** Writes docs/fault-report.md and its plot from all results that are kept. */
 export function writeReport(
@@ -59,7 +59,7 @@ export function report(
     ...falseAlarms(all),
     '## Faults and recovery',
     '',
-    `Real processes, real brokers, real Redis; faults through a TCP proxy on every connection. Each round injects the fault under steady traffic. Times are milliseconds from the fault (for faults that last: from their end, if the summary says so) to the first commit on an affected partition (*first*), on every affected partition (*all*), and until the lag is what it was before and lost state is rebuilt (*whole*). Commits in the first ${settleMs} ms may have been under way and do not count. Of faults of brokers, which were survived more slowly before commit d6c035c, the times are of the runs since. Violations are of I1 to I9 over all events, judged once per run by Kafka's own console consumer and the brute-force oracle.`,
+    `Real processes, real brokers, real Redis; faults through a TCP proxy on every connection. Each round injects the fault under steady traffic. Times are milliseconds from the fault (for faults that last: from their end, if the summary says so) to the first commit on an affected partition (*first*), on every affected partition (*all*), and until the lag is what it was before and lost state is rebuilt (*whole*). Commits in the first ${settleMs} ms may have been under way and do not count. Of faults of brokers, which were survived more slowly before commit ab39ff5, the times are of the runs since, if there are any. Violations are of I1 to I9 over all events, judged once per run by Kafka's own console consumer and the brute-force oracle.`,
     '',
     '![Recovery times](images/recovery.svg)',
     '',
@@ -138,7 +138,9 @@ function row(name: string, runs: readonly Result[], timed: readonly Result[]): s
   const events = runs.reduce((sum, { verdict }) => sum + verdict.events, 0)
   const violations = runs.reduce((sum, { verdict }) => sum + verdict.violations.length, 0)
   const times = (of: (round: RoundResult) => number | null): string => {
-    const values = timed.flatMap((run) => run.rounds.map(of)).filter((ms) => Number.isFinite(ms)) as number[] // older results lack some
+    const values = (timed.length > 0 ? timed : runs)
+      .flatMap((run) => run.rounds.map(of))
+      .filter((ms) => Number.isFinite(ms)) as number[] // older results lack some
     return values.length === 0
       ? ''
       : `${Math.round(quantile(values, 0.5))} / ${Math.round(quantile(values, 0.95))}`

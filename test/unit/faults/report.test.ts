@@ -43,7 +43,7 @@ test('times before a change of what is measured are left out, the runs are not',
     const { on, ...rest } = result(1, [ms])
     return { ...rest, scenario: 'broker-kill', group: 'broker', on: { ...on, commit } }
   }
-  const runs = [of('abc', 9_000), of('d6c035c', 400), of('def', 300)]
+  const runs = [of('abc', 9_000), of('ab39ff5', 400), of('def', 300)]
   expect(report(scenarios, runs, [])).toContain(
     '| `broker-kill` | 3 | 3 | 4 500 | 0 | 300 / 400 | 310 / 410 | 320 / 420 |',
   )
