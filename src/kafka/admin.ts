@@ -3,6 +3,7 @@ import { MillraceError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
 import { isProtocolError, kafkaError } from './errors.ts'
 import { ConfigResourceTypes } from './kafkajs.ts'
+import { createTopics } from './new-topics.ts'
 import { createCluster, type RawCluster } from './raw-cluster.ts'
 import { requestTopicIds, requestTopicLives, type TopicLife } from './topic-metadata.ts'
 
@@ -135,7 +136,7 @@ export function openKafkaAdmin(kafka: Kafka, clock: Clock): KafkaAdmin {
       callRaw(`describing ${topics.join(', ')}`, (cluster) => requestTopicLives(cluster, topics)),
     topicIds: (topic) =>
       callRaw(`asking all brokers for ${topic}`, (cluster) => requestTopicIds(cluster, topic)),
-    ensureTopics: (specs) => call('creating topics', (api) => ensureTopics(api, specs)),
+    ensureTopics: (specs) => call('creating topics', (api) => ensureTopics(api, specs, clock)),
     describeTopics: (topics) => call(`describing ${topics.join(', ')}`, (api) => describeTopics(api, topics)),
     deleteTopics: (topics) => call(`deleting ${topics.join(', ')}`, (api) => deleteTopics(api, topics)),
     logRange: (topic, partition) =>
@@ -176,18 +177,21 @@ export function refuseCompacted(topics: readonly TopicDescription[]): void {
   }
 }
 
-async function ensureTopics(admin: Admin, specs: readonly TopicSpec[]): Promise<readonly string[]> {
+async function ensureTopics(
+  admin: Admin,
+  specs: readonly TopicSpec[],
+  clock: Clock,
+): Promise<readonly string[]> {
   const existing = new Set(await admin.listTopics())
   const missing = specs.filter(({ topic }) => !existing.has(topic))
   if (missing.length === 0) return []
-  await admin.createTopics({
-    topics: missing.map(({ topic, partitions, replicationFactor, settings = {} }) => ({
-      topic,
-      numPartitions: partitions,
-      ...(replicationFactor === undefined ? {} : { replicationFactor }),
-      configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
-    })),
-  })
+  const configs = missing.map(({ topic, partitions, replicationFactor, settings = {} }) => ({
+    topic,
+    numPartitions: partitions,
+    ...(replicationFactor === undefined ? {} : { replicationFactor }),
+    configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })),
+  }))
+  await createTopics(admin, configs, clock)
   return missing.map(({ topic }) => topic)
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Admin, Kafka as KafkaClient, Producer } from 'kafkajs'
 import { Kafka, logLevel, Partitioners } from '../../src/kafka/kafkajs.ts'
+import { createTopics } from '../../src/kafka/new-topics.ts'
 import { parseMetadata } from '../../src/pipeline/metadata.ts'
 import { parseWatermark } from '../../src/pipeline/watermark.ts'
 import { namespaceOf } from '../../src/service/service.ts'
@@ -114,13 +115,12 @@ export class CardWorld {
     await this.retopology({})
     this.#admin = this.#kafka.admin()
     await this.#admin.connect()
-    await this.#admin.createTopics({
-      topics: topicsOf(this.plan, this.partitions).map(({ topic, partitions, settings }) => ({
-        topic,
-        numPartitions: partitions,
-        configEntries: Object.entries(settings ?? {}).map(([name, value]) => ({ name, value })),
-      })),
-    })
+    const topics = topicsOf(this.plan, this.partitions).map(({ topic, partitions, settings }) => ({
+      topic,
+      numPartitions: partitions,
+      configEntries: Object.entries(settings ?? {}).map(([name, value]) => ({ name, value })),
+    }))
+    await createTopics(this.#admin, topics, systemClock)
     this.#producer = this.#kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,

@@ -18,7 +18,7 @@ const topicAuthorisationFailed = 29
 /**
  * P-I. When one of several topics may not be written, the broker refuses them all and says so of that one only; the others
  * are OPERATION_NOT_ATTEMPTED. kafkajs throws the first error in the answer, whose order is the broker's: a missing right
- * would look like trouble that passes. Here the topic that may not be written speaks. Other answers stay as they are.
+ * would look like trouble that passes. Here the topic that may not be written speaks, and is named. Other answers stay as they are.
  */
 export function patchRefusedPartitions(parser: AnswerParser): void {
   const { parse } = parser
@@ -26,6 +26,10 @@ export function patchRefusedPartitions(parser: AnswerParser): void {
     const refused = answer.errors.filter(({ partitionErrors }) =>
       partitionErrors.some(({ errorCode }) => errorCode === topicAuthorisationFailed),
     )
-    return parse(refused.length === 0 ? answer : { ...answer, errors: refused })
+    if (refused.length === 0) return parse(answer)
+    return parse({ ...answer, errors: refused }).catch((error: unknown) => {
+      if (error instanceof Error) error.message += ` (topic ${refused.map(({ topic }) => topic).join(', ')})`
+      throw error
+    })
   }
 }

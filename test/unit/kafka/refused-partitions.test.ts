@@ -24,7 +24,10 @@ test.each(versions)('the topic that may not be written speaks, wherever it stand
     { predictions: 55, alerts: 29 },
     { alerts: 29, predictions: 55 },
   ]) {
-    await expect(parse(answer(errors))).rejects.toMatchObject({ type: 'TOPIC_AUTHORIZATION_FAILED' })
+    await expect(parse(answer(errors))).rejects.toMatchObject({
+      type: 'TOPIC_AUTHORIZATION_FAILED',
+      message: expect.stringContaining('(topic alerts)'),
+    })
   }
 })
 

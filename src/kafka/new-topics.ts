@@ -1,0 +1,29 @@
+import type { Admin, ITopicConfig } from 'kafkajs'
+import type { Clock } from '../time/clock.ts'
+import { isProtocolError } from './errors.ts'
+
+const lookEveryMs = 50
+const looksMax = 200
+
+/**
+ * Creates topics and waits (at most 10 s) until the broker that answers knows all of them and their leaders. kafkajs waits
+ * for leaders only: asked a moment after the controller made a topic, a broker may not know it, and the creation failed.
+ */
+export async function createTopics(
+  admin: Pick<Admin, 'createTopics' | 'fetchTopicMetadata'>,
+  topics: ITopicConfig[],
+  clock: Clock,
+): Promise<void> {
+  await admin.createTopics({ topics, waitForLeaders: false })
+  const names = topics.map(({ topic }) => topic)
+  for (let look = 1; ; look++) {
+    try {
+      await admin.fetchTopicMetadata({ topics: names })
+      return
+    } catch (error) {
+      if (!isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE')) throw error
+      if (look === looksMax) throw error
+    }
+    await clock.sleep(lookEveryMs)
+  }
+}
