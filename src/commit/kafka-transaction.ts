@@ -39,18 +39,31 @@ export function openTransactionPort(parts: KafkaTransactionParts): TransactionPo
     claim: async (input, signal) => {
       signal.throwIfAborted()
       const producer = client.transactionalProducer(transactionalIdOf(app, client.plan.group, input))
-      const fencing = fenceOthers(producer, signal)
       try {
-        await untilAborted(fencing, signal)
+        await fenceOthers(producer, parts, signal)
       } catch (error) {
-        void closeProducer(producer, parts)
-        if (!signal.aborted) throw claimError(error, input, client.plan.transactionTimeoutMs)
-        // What was abandoned goes on until kafkajs has an answer, and may connect once more.
-        void fencing.catch(() => undefined).then(() => closeProducer(producer, parts))
-        throw signal.reason
+        if (signal.aborted) throw signal.reason
+        throw claimError(error, input, client.plan.transactionTimeoutMs)
       }
       return new KafkaClaim(parts, input, producer)
     },
+  }
+}
+
+/** Makes the producer the only owner of its transactional id. Closes it when that fails or the signal aborts. */
+export async function fenceOthers(
+  producer: Producer,
+  parts: Pick<KafkaTransactionParts, 'clock' | 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const fencing = initProducerId(producer, signal)
+  try {
+    await untilAborted(fencing, signal)
+  } catch (error) {
+    void closeProducer(producer, parts)
+    // What was abandoned goes on until kafkajs has an answer, and may connect once more.
+    if (signal.aborted) void fencing.catch(() => undefined).then(() => closeProducer(producer, parts))
+    throw error
   }
 }
 
@@ -58,10 +71,10 @@ export function openTransactionPort(parts: KafkaTransactionParts): TransactionPo
  * The first transaction sends InitProducerId: the broker ends an open transaction of the id (waiting for one that is
  * being committed) and refuses its earlier owners from then on. Nothing was added, so the abort sends nothing.
  */
-export async function fenceOthers(producer: Producer, signal?: AbortSignal): Promise<void> {
+async function initProducerId(producer: Producer, signal: AbortSignal): Promise<void> {
   await producer.connect()
   // Of a claim that nobody wants any more only the successor would notice something: it is fenced once.
-  signal?.throwIfAborted()
+  signal.throwIfAborted()
   const transaction = await producer.transaction()
   await transaction.abort()
 }

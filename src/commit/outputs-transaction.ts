@@ -6,7 +6,6 @@ import type { OutputRecord } from '../record/output.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
-import { untilAborted } from '../time/until-aborted.ts'
 import { closeProducer, fenceOthers, sendOutputs } from './kafka-transaction.ts'
 
 export interface OutputsClaimParts {
@@ -32,15 +31,11 @@ export interface OutputsClaim {
 /** Fences every earlier claim of the id. When it returns, what they committed is final and readable. */
 export async function claimOutputs(parts: OutputsClaimParts, signal: AbortSignal): Promise<OutputsClaim> {
   const producer = parts.client.transactionalProducer(parts.transactionalId)
-  const fencing = fenceOthers(producer, signal)
   try {
-    await untilAborted(fencing, signal)
+    await fenceOthers(producer, parts, signal)
   } catch (error) {
-    void closeProducer(producer, parts)
-    if (!signal.aborted) throw kafkaError(error, `claiming transactional id ${parts.transactionalId}`)
-    // What was abandoned goes on until kafkajs has an answer, and may connect once more.
-    void fencing.catch(() => undefined).then(() => closeProducer(producer, parts))
-    throw signal.reason
+    if (signal.aborted) throw signal.reason
+    throw kafkaError(error, `claiming transactional id ${parts.transactionalId}`)
   }
   let dead = false
   return {

@@ -36,6 +36,25 @@ export function isProtocolError(error: unknown, ...types: readonly string[]): bo
   return chain(error).some(({ type }) => type !== undefined && types.includes(type))
 }
 
+const awayNames = new Set([
+  'KafkaJSConnectionError',
+  'KafkaJSConnectionClosedError',
+  'KafkaJSRequestTimeoutError',
+  'KafkaJSBrokerNotFound',
+  'KafkaJSLockTimeout',
+  'DeadlineExceeded',
+])
+
+/** Whether a broker cannot be reached, or did not answer in time: others may. */
+export function isAway(error: unknown): boolean {
+  return chain(error).some(({ name }) => name !== undefined && awayNames.has(name))
+}
+
+/** Whether the credentials were refused, which waiting does not mend. */
+export function isRefused(error: unknown): boolean {
+  return chain(error).some(({ name }) => name === 'KafkaJSSASLAuthenticationError')
+}
+
 /** PRODUCER_FENCED; newer than the error table of kafkajs, which calls it unknown. */
 const producerFenced = 90
 
@@ -56,8 +75,7 @@ export function kafkaError(error: unknown, what: string): MillraceError {
 }
 
 function codeOf(error: unknown): ErrorCode {
-  const refused = chain(error).some(({ name }) => name === 'KafkaJSSASLAuthenticationError')
-  if (refused || isProtocolError(error, ...unauthorised)) {
+  if (isRefused(error) || isProtocolError(error, ...unauthorised)) {
     return 'KAFKA_UNAUTHORISED'
   }
   if (isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION')) return 'KAFKA_TOPIC_MISSING'

@@ -21,8 +21,8 @@ export async function createTopics(
       await admin.fetchTopicMetadata({ topics: names })
       return
     } catch (error) {
-      if (!isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE')) throw error
-      if (look === looksMax) throw error
+      const isNew = isProtocolError(error, 'UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE')
+      if (!isNew || look === looksMax) throw error
     }
     await clock.sleep(lookEveryMs)
   }

@@ -12,7 +12,8 @@ import { settleMs, type RoundResult } from './rounds.ts'
  * Commits that changed how long recovery takes, by group: runs before count, but their times are those of another program.
  * The commit of P-J and P-K as they are: a lost broker no longer ends heartbeats and fetches.
  */
-const timesSince: ReadonlyMap<string, string> = new Map([['broker', 'ab39ff5']])
+const brokersSince = 'ab39ff5'
+const timesSince: ReadonlyMap<string, string> = new Map([['broker', brokersSince]])
 
 /** Writes docs/fault-report.md and its plot from all results that are kept. */
 export function writeReport(
@@ -24,10 +25,7 @@ export function writeReport(
   mkdirSync(images, { recursive: true })
   writeFileSync(
     join(images, 'recovery.svg'),
-    plot(
-      'Time until every affected partition commits again',
-      plotRows(results.filter(({ falseAlarm }) => falseAlarm === undefined).filter(isTimed(results))),
-    ),
+    plot('Time until every affected partition commits again', plotRows(timedOf(counted(results)))),
   )
   const file = join(root, 'docs', 'fault-report.md')
   writeFileSync(file, report(scenarios, results, sabotages))
@@ -39,7 +37,8 @@ export function report(
   all: readonly Result[],
   sabotages: readonly SabotageResult[],
 ): string {
-  const results = all.filter(({ falseAlarm }) => falseAlarm === undefined)
+  const results = counted(all)
+  const timed = Map.groupBy(timedOf(results), ({ scenario }) => scenario)
   const known = new Map(scenarios.map((scenario) => [scenario.name, scenario]))
   const byScenario = Map.groupBy(results, ({ scenario }) => scenario)
   const inOrder = [...byScenario].toSorted(
@@ -59,13 +58,13 @@ export function report(
     ...falseAlarms(all),
     '## Faults and recovery',
     '',
-    `Real processes, real brokers, real Redis; faults through a TCP proxy on every connection. Each round injects the fault under steady traffic. Times are milliseconds from the fault (for faults that last: from their end, if the summary says so) to the first commit on an affected partition (*first*), on every affected partition (*all*), and until the lag is what it was before and lost state is rebuilt (*whole*). Commits in the first ${settleMs} ms may have been under way and do not count. Of faults of brokers, which were survived more slowly before commit ab39ff5, the times are of the runs since, if there are any. Violations are of I1 to I9 over all events, judged once per run by Kafka's own console consumer and the brute-force oracle.`,
+    `Real processes, real brokers, real Redis; faults through a TCP proxy on every connection. Each round injects the fault under steady traffic. Times are milliseconds from the fault (for faults that last: from their end, if the summary says so) to the first commit on an affected partition (*first*), on every affected partition (*all*), and until the lag is what it was before and lost state is rebuilt (*whole*). Commits in the first ${settleMs} ms may have been under way and do not count. Of faults of brokers, which were survived more slowly before commit ${brokersSince}, the times are of the runs since, if there are any. Violations are of I1 to I9 over all events, judged once per run by Kafka's own console consumer and the brute-force oracle.`,
     '',
     '![Recovery times](images/recovery.svg)',
     '',
     '| fault | runs | rounds | events | violations | first p50 / p95 | all p50 / p95 | whole p50 / p95 |',
     '|---|--:|--:|--:|--:|--:|--:|--:|',
-    ...inOrder.map(([name, runs]) => row(name, runs, runs.filter(isTimed(results)))),
+    ...inOrder.map(([name, runs]) => row(name, runs, timed.get(name) ?? runs)),
     '',
     ...inOrder.flatMap(([name]) => summaryLine(known.get(name))),
     '',
@@ -115,13 +114,16 @@ function totals(results: readonly Result[]): string[] {
   ]
 }
 
-/** Whether the times of a run are those of the present program; results are in the order in which they came. */
-function isTimed(results: readonly Result[]): (result: Result) => boolean {
+function counted(results: readonly Result[]): readonly Result[] {
+  return results.filter(({ falseAlarm }) => falseAlarm === undefined)
+}
+
+/** Runs whose times are those of the present program; results are in the order in which they came. */
+function timedOf(results: readonly Result[]): readonly Result[] {
   const first = new Map(
     [...timesSince].map(([group, commit]) => [group, results.findIndex(({ on }) => on.commit === commit)]),
   )
-  const place = new Map(results.map((result, index) => [result, index]))
-  return (result) => (place.get(result) ?? 0) >= (first.get(result.group) ?? 0)
+  return results.filter(({ group }, index) => index >= (first.get(group) ?? 0))
 }
 
 function falseAlarms(results: readonly Result[]): string[] {
@@ -138,9 +140,7 @@ function row(name: string, runs: readonly Result[], timed: readonly Result[]): s
   const events = runs.reduce((sum, { verdict }) => sum + verdict.events, 0)
   const violations = runs.reduce((sum, { verdict }) => sum + verdict.violations.length, 0)
   const times = (of: (round: RoundResult) => number | null): string => {
-    const values = (timed.length > 0 ? timed : runs)
-      .flatMap((run) => run.rounds.map(of))
-      .filter((ms) => Number.isFinite(ms)) as number[] // older results lack some
+    const values = timed.flatMap((run) => run.rounds.map(of)).filter((ms) => Number.isFinite(ms)) as number[] // older results lack some
     return values.length === 0
       ? ''
       : `${Math.round(quantile(values, 0.5))} / ${Math.round(quantile(values, 0.95))}`

@@ -44,10 +44,10 @@ export const sabotages: readonly Sabotage[] = [
     edits: [
       {
         file: transactions,
-        find: '      const fencing = fenceOthers(producer, signal)',
+        find: '      try {\n        await fenceOthers(producer, parts, signal)',
         replace:
           '      const early = await client.admin.groupOffset(client.plan.group, input.topic, input.partition)\n' +
-          '      const fencing = fenceOthers(producer, signal)',
+          '      try {\n        await fenceOthers(producer, parts, signal)',
       },
       {
         file: transactions,

@@ -1,7 +1,7 @@
 import { withTimeout } from '../../time/deadline.ts'
 import { systemClock } from '../../time/system-clock.ts'
+import { isAway, isProtocolError, isRefused, textOf } from '../errors.ts'
 import type { ConsumerGroup, Patchable } from '../internals.ts'
-import { isAway, isOfType, textOfLoss } from './broker-loss.ts'
 
 /** Between two tries to reach a coordinator. */
 const pauseMs = 100
@@ -9,11 +9,11 @@ const pauseMs = 100
 const reconnectMaxMs = 1_000
 const groupCoordinator = 0
 
-const movedCoordinator = new Set([
+const movedCoordinator = [
   'NOT_COORDINATOR_FOR_GROUP',
   'GROUP_COORDINATOR_NOT_AVAILABLE',
   'GROUP_LOAD_IN_PROGRESS',
-])
+]
 
 /**
  * P-J. kafkajs looks for the coordinator of its group only when it joins: heartbeats to one that is gone fail until all
@@ -104,7 +104,7 @@ class Heartbeats {
       instrumentationEmitter.emit(this.#accepted, request)
     } catch (error) {
       this.#notBefore = systemClock.now() + pauseMs
-      if (isAway(error) || isOfType(error, movedCoordinator))
+      if (isAway(error) || isProtocolError(error, ...movedCoordinator))
         this.#search(coordinator.isConnected() ? null : coordinator)
       else this.#answer = { error, memberId, generationId }
     }
@@ -128,9 +128,10 @@ class Heartbeats {
       if (this.#group.offsetManager) this.#group.offsetManager.coordinator = found
     } catch (error) {
       if (this.#stopped) return
-      if (!this.#told) logger.warn(`The coordinator was not found: ${textOfLoss(error)}`, { groupId })
+      if (!this.#told) logger.warn(`The coordinator was not found: ${textOf(error)}`, { groupId })
       this.#told = true
-      if (isFinal(error)) this.#answer = { error, memberId, generationId }
+      // What brokers answer to the search itself is only known as "not found".
+      if (isRefused(error)) this.#answer = { error, memberId, generationId }
       else await cluster.refreshMetadata().catch(() => undefined) // the next search needs a broker to ask
     }
   }
@@ -149,9 +150,4 @@ class Heartbeats {
     const { coordinator } = await cluster.findGroupCoordinatorMetadata(question)
     return cluster.findBroker({ nodeId: coordinator.nodeId })
   }
-}
-
-/** Refused credentials stay refused; what brokers answer to the search itself is only known as "not found". */
-function isFinal(error: unknown): boolean {
-  return !isAway(error) && (error as { name?: string }).name === 'KafkaJSSASLAuthenticationError'
 }

@@ -1,18 +1,18 @@
 import { systemClock } from '../../time/system-clock.ts'
+import { isAway, isProtocolError, textOf } from '../errors.ts'
 import type { ConsumerGroup, Patchable } from '../internals.ts'
-import { isAway, isOfType, textOfLoss } from './broker-loss.ts'
 
 /** Between two fetches from a broker that is away. */
 const pauseMs = 100
 /** Longer than a cluster needs to notice a dead broker (9 s by default) and to choose other leaders. */
 const awayMaxMs = 30_000
 
-const movedLeader = new Set([
+const movedLeader = [
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_FOR_PARTITION',
   'FENCED_LEADER_EPOCH',
   'UNKNOWN_LEADER_EPOCH',
-])
+]
 
 /** kafkajs starts a consumer anew at once that fails with this name, if the first cause may pass. */
 class NoBrokerAvailable extends Error {
@@ -37,7 +37,7 @@ export function patchLostBrokers(consumerGroup: Patchable<ConsumerGroup>): void 
   const awaySince = new WeakMap<ConsumerGroup, Map<string, number>>()
   const recover = consumerGroup.prototype.recoverFromFetch
   consumerGroup.prototype.recoverFromFetch = async function (this: ConsumerGroup, error) {
-    if (isAway(error) || isOfType(error, movedLeader)) throw new Lost(error)
+    if (isAway(error) || isProtocolError(error, ...movedLeader)) throw new Lost(error)
     await recover.call(this, error)
   }
 
@@ -47,12 +47,12 @@ export function patchLostBrokers(consumerGroup: Patchable<ConsumerGroup>): void 
     const now = systemClock.monotonic()
     if (!since.has(nodeId)) {
       since.set(nodeId, now)
-      group.logger.warn(`No records from broker ${nodeId}: ${textOfLoss(error)}`, { groupId: group.groupId })
+      group.logger.warn(`No records from broker ${nodeId}: ${textOf(error)}`, { groupId: group.groupId })
     }
     const awayMs = now - (since.get(nodeId) ?? now)
     if (awayMs > awayMaxMs) {
       since.clear()
-      const message = `no records from broker ${nodeId} for ${Math.round(awayMs / 1000)} s: ${textOfLoss(error)}`
+      const message = `no records from broker ${nodeId} for ${Math.round(awayMs / 1000)} s: ${textOf(error)}`
       throw new NoBrokerAvailable(message)
     }
     // A connection that closed makes kafkajs forget the broker, and ask for metadata before the next fetch.
