@@ -4,6 +4,7 @@ import { commitProblems, readCommits } from '../support/commit-log.ts'
 import { fold } from '../support/judge-features.ts'
 import { problemsOf } from '../support/judge.ts'
 import { stateProblems } from '../support/judge-state.ts'
+import { logEnds } from '../support/log-ends.ts'
 import { readOutputs } from '../support/outputs.ts'
 import { readCommitted } from '../support/referee.ts'
 import type { FaultWorld } from './fault-world.ts'
@@ -32,6 +33,7 @@ export async function judge(world: FaultWorld): Promise<Verdict> {
   try {
     await world.until('everything is committed (I8)', () => isCommitted(world), drainMaxMs)
     await world.until('everything is in Redis (I8)', () => isFlushed(world), drainMaxMs)
+    await world.until('no transaction is open in an output topic (I8)', () => isStable(world), drainMaxMs)
   } catch (error) {
     violations.push(`I8: ${String(error)}`)
   }
@@ -90,6 +92,16 @@ async function isCommitted({ card }: FaultWorld): Promise<boolean> {
       const at = positions.find((one) => one.topic === topic && one.partition === partition)
       if ((at?.offset ?? 0) < Number(high)) return false
     }
+  }
+  return true
+}
+
+/** What is committed is also visible: readers stop at the first open transaction. */
+async function isStable({ card: { admin, topics } }: FaultWorld): Promise<boolean> {
+  for (const topic of [topics.predictions, topics.alerts, topics.deadLetters]) {
+    const written = await logEnds(admin, topic, 'written')
+    const stable = await logEnds(admin, topic, 'stable')
+    if ([...written].some(([partition, end]) => (stable.get(partition) ?? 0n) < end)) return false
   }
   return true
 }

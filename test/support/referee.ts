@@ -6,7 +6,7 @@ import { findJava } from '../../src/stack/java.ts'
 import { kafkaJars, kafkaToolArgs } from '../../src/stack/kafka-server.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
 import { endTogether } from './end-together.ts'
-import { lastStableOffsets } from './list-offsets.ts'
+import { logEnds } from './log-ends.ts'
 import { uniqueName } from './unique-name.ts'
 
 /*
@@ -25,8 +25,8 @@ export interface RefereeRecord {
 }
 
 /**
- * Every record of `topic` that a read_committed consumer sees up to the last stable offsets of this moment, by
- * partition and offset. Takes about two seconds (a JVM starts). Texts with control characters are not told apart
+ * Every record of `topic` that a read_committed consumer sees, by partition and offset: up to what was in the log when
+ * this was called, or up to a transaction that stays open. Takes about two seconds (a JVM starts). Texts with control characters are not told apart
  * from separators; JSON has none. As `bytes`, what is not printable ASCII is written as \xNN.
  */
 export async function readCommitted(
@@ -37,8 +37,8 @@ export async function readCommitted(
   const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
   try {
-    const ends = await lastStableOffsets(admin, topic)
     const logs = await admin.fetchTopicOffsets(topic)
+    const ends = await stableEnds(admin, topic)
     const filled = logs.filter(({ partition, low }) => (ends.get(partition) ?? 0n) > BigInt(low))
     if (filled.length === 0) return []
     const group = uniqueName('referee')
@@ -51,6 +51,20 @@ export async function readCommitted(
     return onceEach(records).toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
   } finally {
     await admin.disconnect()
+  }
+}
+
+/** A broker acknowledges a commit before it writes the markers that end the transaction in each partition. */
+const markersMaxMs = 3_000
+
+async function stableEnds(admin: Admin, topic: string): Promise<Map<number, bigint>> {
+  const written = await logEnds(admin, topic, 'written')
+  const giveUpAt = systemClock.monotonic() + markersMaxMs
+  for (;;) {
+    const ends = await logEnds(admin, topic, 'stable')
+    const isStable = [...written].every(([partition, end]) => (ends.get(partition) ?? 0n) >= end)
+    if (isStable || systemClock.monotonic() > giveUpAt) return ends
+    await systemClock.sleep(pollEveryMs)
   }
 }
 

@@ -3,14 +3,16 @@ import { exchange } from '../../src/stack/kafka-handshake.ts'
 
 const listOffsetsKey = 2
 const listOffsetsVersion = 2 // the first with an isolation level
-const readCommittedLevel = 1
+/** Where readers of this isolation level end. */
+const levels = { written: 0, stable: 1 } as const
+export type LogEnd = keyof typeof levels
 const latestTimestamp = -1n
 
 /**
- * The last stable offset of each partition: where read_committed consumers end. kafkajs's admin only tells the high
- * watermark. Asks the leaders.
+ * The end of each partition: with `written` the high watermark, with `stable` where read_committed consumers end, which
+ * is before the first open transaction. Asks the leaders. (kafkajs's admin calls `high` what is stable.)
  */
-export async function lastStableOffsets(admin: Admin, topic: string): Promise<Map<number, bigint>> {
+export async function logEnds(admin: Admin, topic: string, end: LogEnd): Promise<Map<number, bigint>> {
   const [{ brokers }, { topics }] = await Promise.all([
     admin.describeCluster(),
     admin.fetchTopicMetadata({ topics: [topic] }),
@@ -21,13 +23,13 @@ export async function lastStableOffsets(admin: Admin, topic: string): Promise<Ma
     const at = brokers.find(({ nodeId }) => nodeId === leader)
     if (at === undefined) throw new Error(`${topic} has partitions without a leader`)
     const ids = partitions.map(({ partitionId }) => partitionId)
-    const answer = readAnswer(await exchange(at.host, at.port, encodeRequest(topic, ids)))
+    const answer = readAnswer(await exchange(at.host, at.port, encodeRequest(topic, ids, levels[end])))
     for (const [partition, end] of answer) ends.set(partition, end)
   }
   return ends
 }
 
-function encodeRequest(topic: string, ids: readonly number[]): Buffer {
+function encodeRequest(topic: string, ids: readonly number[], level: number): Buffer {
   const name = Buffer.from(topic)
   const head = Buffer.alloc(21)
   head.writeInt16BE(listOffsetsKey, 0)
@@ -35,7 +37,7 @@ function encodeRequest(topic: string, ids: readonly number[]): Buffer {
   head.writeInt32BE(1, 4) // correlation id
   head.writeInt16BE(-1, 8) // client id: null
   head.writeInt32BE(-1, 10) // replica id: a consumer
-  head.writeInt8(readCommittedLevel, 14)
+  head.writeInt8(level, 14)
   head.writeInt32BE(1, 15) // topics
   head.writeInt16BE(name.length, 19)
   const partitions = Buffer.alloc(4 + ids.length * 12)
