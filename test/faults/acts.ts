@@ -1,6 +1,6 @@
 import type { Random } from '../../src/simulator/random.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
-import type { FaultWorld } from './fault-world.ts'
+import { lastWords, type FaultWorld } from './fault-world.ts'
 import type { Injected } from './scenario.ts'
 import type { Seat } from './seat.ts'
 import type { RuleAction, RuleHandle, WireRule } from './wire/proxy.ts'
@@ -153,6 +153,8 @@ export async function restartOther(world: FaultWorld, than: Seat, random: Random
   const { code, signal } = await other.process.stop()
   // Before that the signal may find a process that does not listen yet.
   if (code !== 0 && hasJoined)
-    world.violations.push(`${other.name} ended with ${code ?? signal} after SIGTERM`)
+    world.violations.push(
+      `${other.name} ended with ${code ?? signal} after SIGTERM: ${lastWords(other.process)}`,
+    )
   void other.start()
 }

@@ -26,6 +26,8 @@ export class CommitMeter {
   #wake: (() => void)[] = []
   /** Monotonic ms of the last answer. */
   lookedAt = 0
+  /** Monotonic ms of the first answer since the last one that did not come. */
+  answeringSince = Infinity
 
   /** Records written and not committed, at each answer. */
   readonly #lags: { readonly at: number; readonly lag: number }[] = []
@@ -115,9 +117,11 @@ export class CommitMeter {
           for (const { partition, offset } of partitions) this.#note(`${topic}:${partition}`, Number(offset))
         }
         this.lookedAt = askedAt
+        this.answeringSince = Math.min(this.answeringSince, askedAt)
         this.#noteLag()
         for (const wake of this.#wake.splice(0)) wake()
       } catch {
+        this.answeringSince = Infinity
         // A new connection finds the next coordinator sooner than the old one's back-off.
         this.#admin?.disconnect().catch(() => undefined)
         this.#admin = null

@@ -20,18 +20,18 @@ const lookEveryMs = 50
 /** Redis is compared with what is committed. */
 const watchEveryMs = 200
 /**
- * An acknowledged commit is seen within this time by a coordinator that answers: it is acknowledged before its markers are
- * written, which with several brokers goes over the network and waits for leaders: where the one that died led the
- * offsets, until there is another, and until that has read the group (seen: 7 s).
+ * An acknowledged commit is seen within this time once the coordinator answers: it is acknowledged before its markers are
+ * written. A broker that comes back answers before it has written them; several write them over the network and wait for
+ * leaders: where the one that died led the offsets, until there is another, and until that has read the group (seen: 7 s).
  */
-const commitSeenMs = { 1: 1_000, 3: 15_000 } as const
+const commitSeenMs = { 1: 5_000, 3: 15_000 } as const
 /** Above the longest takeover: session timeout, rebuild, a broker's return on two busy cores. */
 export const waitMaxMs = 90_000
 
 /** Unexpected ends in one scenario, after which there is no sense in going on. */
 const surprisesMax = 5
 
-function lastWords({ lines }: ServiceProcess): string {
+export function lastWords({ lines }: ServiceProcess): string {
   const words = lines.slice(-8).map(({ msg, code = '', detail = '' }) => `${code} ${msg} ${detail}`.trim())
   return words.join(' | ').slice(-600)
 }
@@ -236,7 +236,8 @@ export class FaultWorld {
     const since = systemClock.monotonic()
     while (this.meter.offset(input) < offset && !this.#watch.signal.aborted) {
       // A coordinator that does not answer convicts nobody.
-      if (this.meter.lookedAt > since + commitSeenMs[this.stack.kind.nodes]) return false
+      const answering = Math.max(since, this.meter.answeringSince)
+      if (this.meter.lookedAt > answering + commitSeenMs[this.stack.kind.nodes]) return false
       await this.meter.next()
     }
     return true

@@ -7,7 +7,7 @@ import { stateProblems } from '../support/judge-state.ts'
 import { logEnds } from '../support/log-ends.ts'
 import { readOutputs } from '../support/outputs.ts'
 import { readCommitted } from '../support/referee.ts'
-import type { FaultWorld } from './fault-world.ts'
+import { lastWords, type FaultWorld } from './fault-world.ts'
 import { bucketsOf } from './scenario.ts'
 
 export interface Verdict {
@@ -27,19 +27,27 @@ const drainMaxMs = 60_000
 
 /** Ends the traffic and the processes, then reads all logs once and judges them. */
 export async function judge(world: FaultWorld): Promise<Verdict> {
-  const violations = [...world.violations]
+  const { violations: seen } = world
+  const violations: string[] = []
   await world.traffic.stop()
   const stoppedAt = systemClock.monotonic()
+  let trouble = ''
+  // A look that fails is one too early: a broker or Redis that was just hurt may still refuse.
+  const patient = (look: (world: FaultWorld) => Promise<boolean>) => (): Promise<boolean> =>
+    look(world).catch((error: unknown) => {
+      trouble = `; last trouble: ${error instanceof Error ? error.message : String(error)}`
+      return false
+    })
   try {
-    await world.until('everything is committed (I8)', () => isCommitted(world), drainMaxMs)
-    await world.until('everything is in Redis (I8)', () => isFlushed(world), drainMaxMs)
-    await world.until('no transaction is open in an output topic (I8)', () => isStable(world), drainMaxMs)
+    await world.until('everything is committed (I8)', patient(isCommitted), drainMaxMs)
+    await world.until('everything is in Redis (I8)', patient(isFlushed), drainMaxMs)
+    await world.until('no transaction is open in an output topic (I8)', patient(isStable), drainMaxMs)
   } catch (error) {
-    violations.push(`I8: ${String(error)}`)
+    violations.push(`I8: ${String(error)}${trouble}`)
   }
   const drainedMs = systemClock.monotonic() - stoppedAt
   violations.push(...(await stopAll(world)))
-  violations.push(...world.violations.slice(violations.length))
+  violations.unshift(...seen)
   const { card, store, traffic, scenario } = world
   const [outputs, commits, state, positions, ...logs] = await Promise.all([
     readOutputs(card),
@@ -80,7 +88,8 @@ async function stopAll(world: FaultWorld): Promise<string[]> {
   const ends = world.running.map(async (seat) => {
     seat.isEnding = true
     const { code, signal } = await seat.process.stop()
-    return code === 0 ? [] : [`${seat.name} ended with ${code ?? signal} after SIGTERM`]
+    const words = lastWords(seat.process)
+    return code === 0 ? [] : [`${seat.name} ended with ${code ?? signal} after SIGTERM: ${words}`]
   })
   return (await Promise.all(ends)).flat()
 }

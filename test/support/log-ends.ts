@@ -1,6 +1,7 @@
 import type { Admin } from 'kafkajs'
 import { exchange } from '../../src/stack/kafka-handshake.ts'
 
+const answerMaxMs = 10_000
 const listOffsetsKey = 2
 const listOffsetsVersion = 2 // the first with an isolation level
 /** Where readers of this isolation level end. */
@@ -23,7 +24,14 @@ export async function logEnds(admin: Admin, topic: string, end: LogEnd): Promise
     const at = brokers.find(({ nodeId }) => nodeId === leader)
     if (at === undefined) throw new Error(`${topic} has partitions without a leader`)
     const ids = partitions.map(({ partitionId }) => partitionId)
-    const answer = readAnswer(await exchange(at.host, at.port, encodeRequest(topic, ids, levels[end])))
+    const answer = readAnswer(
+      await exchange(
+        at.host,
+        at.port,
+        encodeRequest(topic, ids, levels[end]),
+        AbortSignal.timeout(answerMaxMs),
+      ),
+    )
     for (const [partition, end] of answer) ends.set(partition, end)
   }
   return ends

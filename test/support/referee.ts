@@ -44,7 +44,7 @@ export async function readCommitted(
     const group = uniqueName('referee')
     const isRead = (): Promise<boolean> => hasReached(admin, group, topic, filled, ends)
     const output = await consume(brokers, topic, group, formats[as], isRead)
-    await admin.deleteGroups([group])
+    await admin.deleteGroups([group]).catch(() => undefined) // only tidiness: brokers forget it in a week
     const records = parseRecords(topic, output).filter(
       ({ partition, offset }) => BigInt(offset) < (ends.get(partition) ?? 0n),
     )
@@ -94,7 +94,7 @@ async function hasReached(
 }
 
 const pollEveryMs = 50
-const readMaxMs = 60_000
+const readMaxMs = 180_000
 
 /** Runs the console consumer until `isRead`, and returns all it printed. */
 async function consume(
@@ -134,7 +134,8 @@ async function until(
 ): Promise<void> {
   const giveUpAt = systemClock.monotonic() + readMaxMs
   while (!(await isRead())) {
-    if (reader.exitCode !== null) throw new Error(`The referee's reader ended early: ${problems()}`)
+    const end = reader.exitCode ?? reader.signalCode
+    if (end !== null) throw new Error(`The referee's reader ended early with ${end}: ${problems()}`)
     if (systemClock.monotonic() > giveUpAt)
       throw new Error(`The referee did not reach the end: ${problems()}`)
     await systemClock.sleep(pollEveryMs)

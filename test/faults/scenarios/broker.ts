@@ -1,9 +1,10 @@
-import { now, pause } from '../acts.ts'
+import { armed, now, pause, reached } from '../acts.ts'
 import type { FaultWorld } from '../fault-world.ts'
-import type { Scenario } from '../scenario.ts'
+import type { Injected, Scenario } from '../scenario.ts'
 import type { KafkaNode } from '../servers/kafka-cluster.ts'
 import type { Random } from '../../../src/simulator/random.ts'
 import { transactionalIdOf } from '../../../src/commit/kafka-transaction.ts'
+import { isCommit } from '../wire/kafka-requests.ts'
 import { oneBroker, smallSlices, threeBrokers } from './settings.ts'
 
 const base = { group: 'broker', processes: 2 } as const
@@ -52,9 +53,45 @@ function bounce(
   }
 }
 
+async function killedInCommit(world: FaultWorld, random: Random): Promise<Injected> {
+  await pause(random.below(300))
+  const seat = await world.victim(random)
+  const node = world.stack.kafka.node(1)
+  let at = 0
+  let killed = Promise.resolve()
+  const run = (): void => {
+    at = now()
+    killed = node.kill()
+  }
+  const acknowledged = armed(
+    seat,
+    { server: 'kafka', on: 'EndTxn', at: 'reply', where: ({ bytes }) => isCommit(bytes) === true },
+    { kind: 'call', run },
+    random,
+  )
+  await reached(world, acknowledged, 'a commit is acknowledged')
+  await killed
+  await node.start()
+  return {
+    what: `SIGKILL of the broker as it acknowledged a commit of ${seat.name}`,
+    at,
+    heal: () => world.stack.kafka.untilHealthy(),
+  }
+}
+
 export const brokerScenarios: readonly Scenario[] = [
   bounce('broker-kill', 'SIGKILL of the only broker, which comes back', 'broker-one', 1, 'kill', only),
   bounce('broker-bounce', 'the only broker is stopped and started', 'broker-one', 1, 'stop', only),
+  {
+    ...base,
+    topology: smallSlices,
+    name: 'broker-kill-in-commit',
+    summary:
+      'SIGKILL of the only broker as it acknowledges a commit, mostly before it has written the markers',
+    covers: ['broker-one'],
+    stack: oneBroker,
+    inject: killedInCommit,
+  },
   {
     ...base,
     topology: smallSlices,

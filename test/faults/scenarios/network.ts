@@ -333,10 +333,8 @@ async function commitBeforeClaim(world: FaultWorld, random: Random): Promise<Inj
   await pause(random.below(300))
   const seat = await world.victim(random)
   const { name } = seat
-  const [partition = 0] = seat.partitions(world.topic)
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
-  const where = (request: { readonly bytes: Buffer }): boolean =>
-    isOf(partition)(request) && isCommit(request.bytes) === true
+  const where = ({ bytes }: { readonly bytes: Buffer }): boolean => isCommit(bytes) === true
   const held = armed(
     seat,
     { server: 'kafka', on: 'EndTxn', at: 'request', where },
@@ -344,6 +342,7 @@ async function commitBeforeClaim(world: FaultWorld, random: Random): Promise<Inj
     random,
   )
   await reached(world, held, 'a commit is on its way')
+  const partition = partitionOf(await held.hit)
   await seat.kill()
   const at = now()
   const run = async (): Promise<void> => {
