@@ -50,6 +50,11 @@ export async function reached(world: FaultWorld, handle: RuleHandle, what: strin
   }
 }
 
+/** Partitions that this seat's processes have claimed, or tried to. */
+export function claimsOf(seat: Seat): number {
+  return seat.route.kafka.reduce((sum, wire) => sum + wire.seen('InitProducerId'), 0)
+}
+
 /** SIGKILL of somebody, now; the process starts again at once. */
 export async function kill(world: FaultWorld, random: Random, after = ''): Promise<Injected> {
   const seat = await world.victim(random)

@@ -13,6 +13,8 @@ export interface RoundResult {
   readonly allMs: number | null
   /** From the fault until the lag was what it was before, and what the fault broke was whole again. */
   readonly lagMs: number | null
+  /** Times that a process joined the group again, which stops partitions. Older results lack it. */
+  readonly joins?: number
 }
 
 export interface ScenarioRun {
@@ -95,13 +97,14 @@ export const notInjected = 'the fault could not be injected'
 export async function playRound(world: FaultWorld, random: Random, round: number): Promise<RoundResult> {
   const lagBefore = Math.max(world.meter.lag, world.normalLag)
   let injected: Injected | null = null
+  const before = joins(world)
   try {
     injected = await world.scenario.inject(world, random, round)
     const recovered = await recovery(world, injected, lagBefore)
     await injected.heal?.()
     await world.refill()
     await world.steady()
-    return { what: injected.what, ...recovered }
+    return { what: injected.what, ...recovered, joins: joins(world) - before }
   } catch (error) {
     await injected?.heal?.().catch(() => undefined) // the verdict needs processes that are awake
     const what = injected?.what ?? notInjected
@@ -110,6 +113,13 @@ export async function playRound(world: FaultWorld, random: Random, round: number
     )
     return { what, firstMs: null, allMs: null, lagMs: null }
   }
+}
+
+function joins({ card }: FaultWorld): number {
+  return card.processes.reduce(
+    (sum, { lines }) => sum + lines.filter(({ msg }) => msg === 'joined the group').length,
+    0,
+  )
 }
 
 async function recovery(

@@ -62,7 +62,7 @@ export async function judge(world: FaultWorld): Promise<Verdict> {
     violations.push(`I1: only ${positions.length} partitions have a committed position`)
   const check = scenario.check ?? {}
   violations.push(
-    ...problemsOf({ plan, input, positions, outputs }, check),
+    ...problemsOf({ plan, input, positions, outputs }, { gapless: true, ...check }),
     ...commitProblems(commits, positions),
     ...stateProblems(
       plan,

@@ -17,7 +17,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a torn script leaves the old watermark',
     file: 'src/features/memory-store.ts',
-    find: 'watermarks.set(request.inputName, tornBy(request.next))',
+    find: 'watermarks.set(request.inputName, tornBy(next))',
     replace: 'void tornBy',
   },
   {

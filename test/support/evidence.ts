@@ -17,6 +17,8 @@ export interface Published<T> {
 export interface CheckOptions {
   /** Also compare delayed features with all there is, not only with what was visible: nothing was scored too early. */
   readonly complete?: boolean
+  /** Nothing was ever missing, so no prediction says it may be (`gap`). */
+  readonly gapless?: boolean
   /** Inputs the model throws on. */
   readonly poison?: (input: LoggedInput) => boolean
   /** Inputs that kill or hang the process: dead letters (POISON), not applied. */

@@ -132,7 +132,7 @@ function rowProblems(
   prediction: Prediction,
   at: AppliedEvent,
   events: readonly AppliedEvent[],
-  { complete = false }: CheckOptions,
+  { complete = false, gapless = false }: CheckOptions,
 ): string[] {
   const name = positionOf(prediction.position)
   const question = {
@@ -146,6 +146,7 @@ function rowProblems(
   const visibleTo = prediction.entityWatermarks ?? {}
   const row = oracleRow({ ...question, visible, visibleTo })
   const problems = compare(name, prediction, row.numbers)
+  if (gapless && prediction.flags.includes('gap')) problems.push(`I9: ${name} says gap`)
   if (complete && prediction.flags.includes('unaligned')) problems.push(`I9: ${name} is unaligned`)
   if (complete) {
     const all = new Map([...visible.keys()].map((input) => [input, Infinity]))

@@ -1,7 +1,8 @@
 import type { Random } from '../../../src/simulator/random.ts'
-import { kill, killAt, pause, restartOther, type Point } from '../acts.ts'
+import { claimsOf, kill, killAt, pause, restartOther, type Point } from '../acts.ts'
 import type { FaultWorld } from '../fault-world.ts'
 import type { Injected, Scenario } from '../scenario.ts'
+import type { Seat } from '../seat.ts'
 import { isCommit } from '../wire/kafka-requests.ts'
 import { labelled, oneBroker, smallCache, smallSlices } from './settings.ts'
 
@@ -31,15 +32,13 @@ function inTakeover(name: string, summary: string, id: string, point: Point, emp
     covers: [id],
     inject: async (world, random) => {
       const seat = await world.victim(random)
-      const claims = (): number =>
-        seat.route.kafka.reduce((sum, wire) => sum + wire.seen('InitProducerId'), 0)
-      const before = claims()
+      const before = claimsOf(seat)
       const trigger = async (): Promise<void> => {
         if (empty) await world.redis.flushAll()
         await restartOther(world, seat, random)
       }
       // kafkajs asks for offsets by itself right after it joined, which is no takeover yet.
-      const where = (): boolean => claims() > before
+      const where = (): boolean => claimsOf(seat) > before
       return killAt(world, seat, { nthMax: 2, where, ...point }, random, { trigger })
     },
   }
@@ -175,8 +174,27 @@ export const crashScenarios: readonly Scenario[] = [
   },
   {
     ...base,
+    name: 'kill-while-revoking',
+    summary:
+      'SIGKILL while partitions are given up: the last slice is committed, its changes are not flushed',
+    covers: ['crash-revoke'],
+    inject: (world, random) => killedGivingUp(world, random, (seat) => restartOther(world, seat, random)),
+  },
+  {
+    ...base,
+    name: 'kill-while-draining',
+    summary: 'SIGKILL while draining after SIGTERM: the last slice is committed, its changes are not flushed',
+    covers: ['crash-revoke'],
+    inject: (world, random) =>
+      killedGivingUp(world, random, async (seat) => {
+        seat.isEnding = true
+        seat.process.signal('SIGTERM')
+      }),
+  },
+  {
+    ...base,
     name: 'kill-in-drain',
-    summary: 'SIGKILL while draining after SIGTERM',
+    summary: 'SIGKILL after draining, as it leaves the group',
     covers: ['crash-revoke'],
     inject: async (world, random) => {
       const seat = await world.victim(random)
@@ -189,3 +207,16 @@ export const crashScenarios: readonly Scenario[] = [
     },
   },
 ]
+
+/** SIGKILL at a flush of partitions that are given up, which `trigger` brings about. */
+async function killedGivingUp(
+  world: FaultWorld,
+  random: Random,
+  trigger: (seat: Seat) => Promise<void>,
+): Promise<Injected> {
+  await pause(random.below(300))
+  const seat = await world.victim(random)
+  const where = (): boolean => seat.partitions(world.topic, ['draining']).length > 0
+  const point = { server: 'redis', on: 'millraceFlush', at: 'request', where, nthMax: 1 } as const
+  return killAt(world, seat, point, random, { trigger: () => trigger(seat), drop: true })
+}

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { faults } from '../../faults/coverage.ts'
 import { root } from '../../faults/results.ts'
 import { sabotages } from '../../faults/sabotages.ts'
+import { mutants } from '../../simulation/mutants.ts'
 import { slice } from '../../faults/slice.ts'
 import { scenarios } from '../../faults/scenarios/index.ts'
 
@@ -42,6 +43,12 @@ test('every sabotage fits the source, once, and is shown to something that exist
   })
   expect(wrong).toEqual([])
   expect(sabotages.length).toBeGreaterThanOrEqual(10)
+})
+
+test('every mutant of the simulation fits the source, once', () => {
+  const unfit = mutants.filter(({ file, find }) => textOf(file).split(find).length !== 2)
+  expect(unfit.map(({ name, file }) => `${name}: not once in ${file}`)).toEqual([])
+  expect(mutants.length).toBeGreaterThanOrEqual(40)
 })
 
 test('the slice for continuous integration has every kind of fault that scenarios show', () => {
