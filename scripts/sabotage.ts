@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { commitOf, putJson } from '../test/faults/results.ts'
 import { mutants, type Mutant } from '../test/simulation/mutants.ts'
 import { sabotages, type Sabotage } from '../test/simulation/sabotage.ts'
 import { simulate } from '../test/simulation/world.ts'
@@ -30,6 +31,7 @@ const root = resolve(import.meta.dirname, '..')
 // Inside the root, so that packages are found; git ignores the folder.
 const copy = join(root, '.millrace', `sabotage-${process.pid}`)
 
+const commit = commitOf()
 const findings: Finding[] = []
 copySource()
 try {
@@ -45,7 +47,8 @@ for (const [name, sabotage] of Object.entries(sabotages)) {
 }
 const caught = findings.filter(({ violation }) => violation !== null).length
 console.log(`caught ${caught} of ${findings.length}`)
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(findings, null, 1)}\n`)
+if (values.json !== undefined)
+  putJson(values.json, 'mutants', { commit, seeds: Number(values.seeds), findings })
 process.exit(caught === findings.length ? 0 : 1)
 
 function isWanted({ name }: { readonly name: string }): boolean {
@@ -62,7 +65,7 @@ function tell(finding: Finding): void {
 
 function copySource(): void {
   mkdirSync(copy, { recursive: true })
-  for (const folder of ['src', 'test/simulation', 'test/support', 'scripts']) {
+  for (const folder of ['src', 'test/faults', 'test/simulation', 'test/support', 'scripts']) {
     cpSync(join(root, folder), join(copy, folder), { recursive: true })
   }
   cpSync(join(root, 'package.json'), join(copy, 'package.json'))

@@ -1,9 +1,10 @@
 /**
  * Runs simulated seeds until one is red: `node scripts/simulate-seeds.ts [seeds] [first]`, or one run again:
  * `--seed K --depth D`, `--case JSON`; `--settings JSON` fixes some settings of all runs. A red run is made smaller while it stays red (not with `--no-shrink`), and the
- * command that replays it is printed. Exit code 1 when a run is red, 0 when all are green.
+ * command that replays it is printed. `--json FILE` puts the figures there. Exit code 1 when a run is red, 0 when all are green.
  */
 import { parseArgs } from 'node:util'
+import { commitOf, putJson } from '../test/faults/results.ts'
 import { replayCommand, type Case } from '../test/simulation/cases.ts'
 import { describeRun, reportOf } from '../test/simulation/report.ts'
 import type { Settings } from '../test/simulation/topology.ts'
@@ -17,6 +18,7 @@ const { values, positionals } = parseArgs({
     case: { type: 'string' },
     settings: { type: 'string' },
     'no-shrink': { type: 'boolean' },
+    json: { type: 'string' },
   },
 })
 const given: Partial<Case> =
@@ -65,5 +67,7 @@ async function search(seeds: number, first: number): Promise<boolean> {
     `${total.runs} runs, ${total.faults} faults, ${total.events} events, ${total.steps} steps in ${seconds.toFixed(1)} s ` +
       `(${cpuSeconds.toFixed(1)} s of CPU): ${perSecond(seconds)} steps/s, ${perSecond(cpuSeconds)} per second of CPU`,
   )
+  if (values.json !== undefined)
+    putJson(values.json, 'seeds', { commit: commitOf(), seeds, ...total, cpuSeconds: Math.round(cpuSeconds) })
   return true
 }

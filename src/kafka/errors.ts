@@ -45,14 +45,28 @@ const awayNames = new Set([
   'DeadlineExceeded',
 ])
 
+/** What kafkajs says of a connection that broke while credentials were exchanged; it keeps only the text. */
+const brokenConnection =
+  /Closed connection|Connection (error|timeout)|Not connected|timed out|closed by the server/
+
 /** Whether a broker cannot be reached, or did not answer in time: others may. */
 export function isAway(error: unknown): boolean {
-  return chain(error).some(({ name }) => name !== undefined && awayNames.has(name))
+  return chain(error).some(
+    (one) => one.name !== undefined && (awayNames.has(one.name) || (isSasl(one) && isBroken(one))),
+  )
 }
 
 /** Whether the credentials were refused, which waiting does not mend. */
 export function isRefused(error: unknown): boolean {
-  return chain(error).some(({ name }) => name === 'KafkaJSSASLAuthenticationError')
+  return chain(error).some((one) => isSasl(one) && !isBroken(one))
+}
+
+function isSasl({ name }: KafkajsError): boolean {
+  return name === 'KafkaJSSASLAuthenticationError'
+}
+
+function isBroken({ message = '' }: KafkajsError): boolean {
+  return brokenConnection.test(message)
 }
 
 /** PRODUCER_FENCED; newer than the error table of kafkajs, which calls it unknown. */

@@ -28,8 +28,16 @@ const levels: Readonly<Record<number, 'debug' | 'info' | 'warn'>> = {
   5: 'debug',
 }
 
-/** Lines that happen in normal work, at any level: a retried send, a seed broker tried in turn. */
-const noise = [/^Response (?!without)/, /^Failed to send messages/, /^Failed to connect to seed broker/]
+/**
+ * Lines that happen in normal work, at any level: a retried send, a seed broker tried in turn; and one for each try to reach
+ * a broker that is away, which whoever waits for it has already told.
+ */
+const noise = [
+  /^Response (?!without)/,
+  /^Failed to send messages/,
+  /^Failed to connect to seed broker/,
+  /^Connection (error|timeout)/,
+]
 
 export function kafkajsLogCreator(log: Log): (level: LogLevel) => (entry: LogEntry) => void {
   return () =>

@@ -1,12 +1,15 @@
 import { MillraceError } from '../errors.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import { partitionOfKey } from '../sink/murmur2.ts'
+import { withTimeout } from '../time/deadline.ts'
 import { untilAborted } from '../time/until-aborted.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { keysMustStay } from './takeover-facts.ts'
 
 /** Between two looks at the topics while keys lie where Kafka's default partitioner would not put them. */
 const lookEveryMs = 1_000
+/** Where keys are always misplaced, a broker that does not answer may not hold up every slice. */
+const lookMaxMs = 500
 
 /**
  * Notices that a topic has grown by the first key that came here because of it, before its events are scored without
@@ -30,11 +33,11 @@ export class MovedKeys {
   /** Throws TOPIC_CHANGED when a key of the records may have been in another partition before. */
   async refuse(records: readonly RawRecord[], signal: AbortSignal): Promise<void> {
     if (!this.#matters || !records.some((record) => this.#isMisplaced(record))) return
-    const now = this.#setup.shared.clock.monotonic()
-    if (this.#lookedAt !== null && now - this.#lookedAt < lookEveryMs) return
+    const { clock } = this.#setup.shared
+    if (this.#lookedAt !== null && clock.monotonic() - this.#lookedAt < lookEveryMs) return
     const seen = await this.#look(signal)
     if (seen <= this.#partitions) {
-      this.#lookedAt = now
+      this.#lookedAt = clock.monotonic()
       return
     }
     const { topic } = this.#setup.input
@@ -51,7 +54,10 @@ export class MovedKeys {
   async #look(signal: AbortSignal): Promise<number> {
     const { shared, input } = this.#setup
     try {
-      const lives = await untilAborted(shared.topics.look(signal), signal)
+      const looked = untilAborted(shared.topics.look(signal), signal)
+      const lives = await (this.#lookedAt === null
+        ? looked
+        : withTimeout(looked, lookMaxMs, shared.clock, 'the look at the topics'))
       return lives.get(input.topic)?.partitions ?? 0
     } catch (error) {
       // Keys that are always misplaced say nothing: the regular look meets the same trouble and reports it.

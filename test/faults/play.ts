@@ -11,6 +11,8 @@ import { stackName, type Scenario } from './scenario.ts'
 export interface Counts {
   passed: number
   failed: number
+  /** Scenarios that there was no time for. */
+  leftOut: number
   events: number
 }
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { faults } from './coverage.ts'
 import { plot, quantile, type PlotRow } from './plot.ts'
-import { root, type Result } from './results.ts'
+import { docsDir, type Result, type Simulated } from './results.ts'
 import type { SabotageResult } from './sabotage-results.ts'
 import { sabotages } from './sabotages.ts'
 import { groups, type Scenario } from './scenario.ts'
@@ -20,15 +20,16 @@ export function writeReport(
   scenarios: readonly Scenario[],
   results: readonly Result[],
   sabotages: readonly SabotageResult[],
+  simulation: Simulated,
 ): string {
-  const images = join(root, 'docs', 'images')
+  const images = join(docsDir, 'images')
   mkdirSync(images, { recursive: true })
   writeFileSync(
     join(images, 'recovery.svg'),
     plot('Time until every affected partition commits again', plotRows(timedOf(counted(results)))),
   )
-  const file = join(root, 'docs', 'fault-report.md')
-  writeFileSync(file, report(scenarios, results, sabotages))
+  const file = join(docsDir, 'fault-report.md')
+  writeFileSync(file, report(scenarios, results, sabotages, simulation))
   return file
 }
 
@@ -36,6 +37,7 @@ export function report(
   scenarios: readonly Scenario[],
   all: readonly Result[],
   sabotages: readonly SabotageResult[],
+  simulation: Simulated = {},
 ): string {
   const results = counted(all)
   const timed = Map.groupBy(timedOf(results), ({ scenario }) => scenario)
@@ -68,6 +70,8 @@ export function report(
     '',
     ...inOrder.flatMap(([name]) => summaryLine(known.get(name))),
     '',
+    ...killLines(results),
+    ...joinLines(results),
     '## Every fault and where it is shown',
     '',
     '| | fault | shown by |',
@@ -82,6 +86,10 @@ export function report(
     '## Mutation of the guarantees',
     '',
     ...sabotageLines(sabotages),
+    '',
+    '## Simulation',
+    '',
+    ...simulationLines(simulation),
   ]
   return `${parts.join('\n').replace(/\n+$/, '')}\n`
 }
@@ -162,6 +170,60 @@ function summaryLine(scenario: Scenario | undefined): string[] {
   return scenario === undefined ? [] : [`- \`${scenario.name}\`: ${scenario.summary}.`]
 }
 
+/** Session timeout of a scenario with kills, ms; the session timeout is all that a plain kill waits for. */
+const killSessionMs = 3_000
+const withOtherSessions = new Set(['kill-defaults', 'kill-named'])
+
+function killLines(results: readonly Result[]): string[] {
+  const kills = results
+    .filter(({ group, scenario }) => group === 'crash' && !withOtherSessions.has(scenario))
+    .flatMap(({ scenario, rounds }) => rounds.map(({ what, allMs }) => ({ scenario, what, allMs })))
+    .flatMap(({ allMs, ...kill }) => (allMs === null ? [] : [{ ...kill, allMs }]))
+  const slow = kills.filter(({ allMs }) => allMs > killSessionMs + 1_000)
+  if (kills.length === 0) return []
+  const names = [...Map.groupBy(slow, ({ scenario }) => scenario)].map(
+    ([name, some]) =>
+      `\`${name}\` ${some.length} (up to ${(Math.max(...some.map(({ allMs }) => allMs)) / 1_000).toFixed(1)} s)`,
+  )
+  return [
+    `Kills of a process with a session timeout of ${killSessionMs / 1_000} s: ${kills.length}; all its partitions committed again within session timeout + 1 s after ${kills.length - slow.length} of them.${names.length === 0 ? '' : ` The others: ${names.join(', ')}.`} Where a kill hits a takeover, or the partitions of its heirs are merged, their work comes on top.`,
+    '',
+  ]
+}
+
+/** Who joins again stops its partitions; one lost broker of three is no reason to. */
+function joinLines(results: readonly Result[]): string[] {
+  const rounds = results
+    .filter(({ group, stack }) => group === 'broker' && stack.startsWith('3 brokers'))
+    .flatMap((run) => run.rounds)
+    .flatMap(({ joins }) => joins ?? [])
+  if (rounds.length === 0) return []
+  const some = rounds.filter((joins) => joins > 0).length
+  return [
+    `Faults of one broker of three: ${rounds.length} in which joins were counted; in ${some} of them a process joined the group again.`,
+    '',
+  ]
+}
+
+function simulationLines({ seeds, mutants }: Simulated): string[] {
+  const lines: string[] = []
+  if (seeds !== undefined)
+    lines.push(
+      `\`node scripts/simulate-seeds.ts ${seeds.seeds}\` at ${seeds.commit}: ${thousands(seeds.runs)} runs (${seeds.seeds} seeds, pipeline depths 1, 2 and 3), ${thousands(seeds.faults)} faults, ${thousands(seeds.events)} events, no violation; ${thousands(Math.round(seeds.steps / seeds.cpuSeconds))} steps per second of processor time. \`npm test\` runs 1 000 of them.`,
+      '',
+    )
+  if (mutants !== undefined) {
+    const { findings } = mutants
+    const missed = findings.filter(({ violation }) => violation === null).map(({ name }) => name)
+    lines.push(
+      `\`node scripts/sabotage.ts\` at ${mutants.commit}: ${findings.length - missed.length} of ${findings.length} mistakes in a copy of the source, and lies of the simulated servers, were noticed within ${mutants.seeds} seeds or by the exhaustive exploration of small schedules.${missed.length === 0 ? '' : ` Not noticed: ${missed.join('; ')}.`}`,
+    )
+  }
+  return lines.length === 0
+    ? ['Not run: `node scripts/simulate-seeds.ts`, `node scripts/sabotage.ts`.']
+    : lines
+}
+
 function plotRows(results: readonly Result[]): PlotRow[] {
   const rows = [...Map.groupBy(results, ({ scenario }) => scenario)].map(([name, runs]) => ({
     name,
@@ -182,14 +244,14 @@ function sabotageLines(made: readonly SabotageResult[]): string[] {
   if (made.length === 0) return ['Not run: `npm run test:faults -- --sabotage`.']
   const caught = made.filter(({ violation }) => violation !== null).length
   return [
-    `Each is made in a copy of the source, and must turn what it names red: ${caught} of ${made.length} caught.`,
+    `Each is made in a copy of the source, and must bring about the violation that it names: ${caught} of ${made.length} caught.`,
     '',
-    '| mutation | caught by | first violation |',
-    '|---|---|---|',
-    ...made.map(({ name, by, violation }) => {
+    '| mutation | caught by | first violation of that kind | at |',
+    '|---|---|---|---|',
+    ...made.map(({ name, by, violation, commit }) => {
       const why = sabotages.find((one) => one.name === name)?.unnoticed
       const missed = why === undefined ? '**not caught**' : `**not caught**: ${why}`
-      return `| ${name} | ${by} | ${violation === null ? missed : cell(violation)} |`
+      return `| ${name} | ${by} | ${violation === null ? missed : cell(violation)} | ${commit} |`
     }),
   ]
 }

@@ -37,6 +37,7 @@ export const root = join(import.meta.dirname, '..', '..')
 export const faultsDir = join(root, '.millrace', 'faults')
 const resultsDir = join(faultsDir, 'results')
 /** One run a line; what the report is made of. */
+export const docsDir = join(root, 'docs')
 const historyFile = join(root, 'docs', 'fault-history.jsonl')
 
 export function machine(sessionTimeout: string): Machine {
@@ -50,7 +51,8 @@ export function machine(sessionTimeout: string): Machine {
   }
 }
 
-function commitOf(): string {
+/** Short id of the checkout's commit; with `+` when files were changed. */
+export function commitOf(): string {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   try {
@@ -60,6 +62,12 @@ function commitOf(): string {
   } catch {
     return 'unknown'
   }
+}
+
+/** Sets one key of a JSON file, which need not be there yet. */
+export function putJson(file: string, key: string, value: unknown): void {
+  const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as object) : {}
+  writeFileSync(file, `${JSON.stringify({ ...before, [key]: value }, null, 1)}\n`)
 }
 
 /** Whole milliseconds are all that these times mean. */
@@ -74,8 +82,31 @@ export function keep(result: Result): void {
 }
 
 /** Of runs of a commit that everybody can check out: only these are published. */
-function isPublic({ on }: Result): boolean {
-  return /^[0-9a-f]+$/.test(on.commit)
+export function isPublic(commit: string): boolean {
+  return /^[0-9a-f]+$/.test(commit)
+}
+
+/** What scripts/simulate-seeds.ts and scripts/sabotage.ts wrote with `--json docs/simulation.json`. */
+export interface Simulated {
+  readonly seeds?: {
+    readonly commit: string
+    readonly seeds: number
+    readonly runs: number
+    readonly faults: number
+    readonly events: number
+    readonly steps: number
+    readonly cpuSeconds: number
+  }
+  readonly mutants?: {
+    readonly commit: string
+    readonly seeds: number
+    readonly findings: readonly { readonly name: string; readonly violation: string | null }[]
+  }
+}
+
+export function simulated(): Simulated {
+  const file = join(docsDir, 'simulation.json')
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Simulated) : {}
 }
 
 /** All runs, oldest first: those published before, and those of this checkout, which are added to them. */
@@ -87,7 +118,7 @@ export function published(): Result[] {
   const names = readdirSync(resultsDir).filter((name) => name.endsWith('.json'))
   for (const name of names.toSorted((a, b) => stamp(a) - stamp(b))) {
     const text = readFileSync(join(resultsDir, name), 'utf8').trim()
-    if (isPublic(JSON.parse(text) as Result)) lines.add(text)
+    if (isPublic((JSON.parse(text) as Result).on.commit)) lines.add(text)
   }
   writeFileSync(historyFile, [...lines].map((line) => `${line}\n`).join(''))
   return [...lines].map((line) => JSON.parse(line) as Result)

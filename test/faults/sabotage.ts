@@ -6,7 +6,7 @@ import { join, relative } from 'node:path'
 import { cacheDir } from '../../src/stack/cache.ts'
 import { endTogether } from '../support/end-together.ts'
 import { say, type Counts } from './play.ts'
-import { root } from './results.ts'
+import { commitOf, root } from './results.ts'
 import { notInjected } from './rounds.ts'
 import { keepSabotages, type SabotageResult } from './sabotage-results.ts'
 import { sabotages, type Edit, type Sabotage } from './sabotages.ts'
@@ -16,7 +16,7 @@ export async function sabotage(only: string | undefined): Promise<Counts> {
   const wanted = sabotages.filter(({ name }) => only === undefined || name.includes(only))
   if (wanted.length === 0) throw new RangeError(`no sabotage has “${only}” in its name`)
   const copy = mkdtempSync(join(tmpdir(), 'millrace-sabotage-'))
-  const counts: Counts = { passed: 0, failed: 0, events: 0 }
+  const counts: Counts = { passed: 0, failed: 0, leftOut: 0, events: 0 }
   try {
     copyCheckout(copy)
     for (const one of wanted) {
@@ -40,7 +40,8 @@ function copyCheckout(copy: string): void {
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
 }
 
-async function shown(copy: string, { name, edits, shown: to }: Sabotage): Promise<SabotageResult> {
+async function shown(copy: string, { name, edits, shown: to, breaks }: Sabotage): Promise<SabotageResult> {
+  const commit = commitOf()
   const by = 'scenario' in to ? `\`${to.scenario}\`` : `“${to.named}” (${to.test})`
   const originals = new Map(edits.map(({ file }) => [file, readFileSync(join(copy, file), 'utf8')]))
   try {
@@ -50,11 +51,13 @@ async function shown(copy: string, { name, edits, shown: to }: Sabotage): Promis
         ? ['test/faults/run.ts', '--only', to.scenario, '--rounds', String(to.rounds)]
         : ['node_modules/vitest/vitest.mjs', 'run', to.test, '-t', to.named]
     const { code, output } = await run(copy, args)
-    if (code === 0) return { name, by, violation: null }
-    const violation = 'scenario' in to ? violationOf(output) : failureOf(output, to.named)
-    if (violation === null)
+    if (code === 0) return { name, by, violation: null, commit }
+    const seen = 'scenario' in to ? violationsOf(output) : failuresOf(output, to.named)
+    if (seen.length === 0)
       throw new Error(`${name}: ${by} failed for another reason:\n${output.slice(-2_000)}`)
-    return { name, by, violation }
+    const violation = seen.find((one) => breaks.test(one)) ?? null
+    if (violation === null) say(`    not what it breaks: ${seen[0]}`)
+    return { name, by, violation, commit }
   } finally {
     for (const [file, text] of originals) writeFileSync(join(copy, file), text)
   }
@@ -84,19 +87,21 @@ async function run(copy: string, args: readonly string[]): Promise<{ code: numbe
   return { code: code ?? 1, output: Buffer.concat(chunks).toString() }
 }
 
-/** The first violation that the suite names; a fault that could not be injected is none. */
-function violationOf(output: string): string | null {
-  const found = output.split('\n').find((line) => line.includes(' VIOLATION ') && !line.includes(notInjected))
-  return found?.split(' VIOLATION ')[1] ?? null
+/** The violations that the suite names; a fault that could not be injected is none. */
+function violationsOf(output: string): string[] {
+  return output
+    .split('\n')
+    .filter((line) => line.includes(' VIOLATION ') && !line.includes(notInjected))
+    .map((line) => line.split(' VIOLATION ')[1] ?? '')
 }
 
-/** Why vitest says that this test failed; null: it did not. */
-function failureOf(output: string, named: string): string | null {
+/** Why vitest says that this test failed, with the first difference; empty: it did not. */
+function failuresOf(output: string, named: string): string[] {
   const lines = output.split('\n').map((line) => line.trim())
   const failed = lines.findIndex((line) => line.startsWith('FAIL ') && line.includes(named))
-  if (failed < 0) return null
+  if (failed < 0) return []
   const after = lines.slice(failed + 1)
-  const reason = after.find((line) => /^(AssertionError|Error|TypeError|MillraceError)/.test(line))
+  const reason = after.find((line) => line !== '')
   const difference = after.find((line) => /^[+-] +["']/.test(line))
-  return [reason, difference].filter((line) => line !== undefined).join(' ')
+  return [[reason, difference].filter((line) => line !== undefined).join(' ')]
 }

@@ -14,6 +14,8 @@ export interface Sabotage {
   /** A scenario, and rounds enough for it to notice; or a test, as vitest takes it. */
   readonly shown:
     { readonly scenario: string; readonly rounds: number } | { readonly test: string; readonly named: string }
+  /** The violation, or the failure of the test, that it must bring about: another one proves nothing. */
+  readonly breaks: RegExp
   /** Why it may pass unnoticed there, and what notices it. */
   readonly unnoticed?: string
 }
@@ -38,6 +40,7 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'sleep-before-commit', rounds: 3 },
+    breaks: /^I1:/,
   },
   {
     name: 'the position is read before the claim',
@@ -59,6 +62,7 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'commit-before-claim', rounds: 3 },
+    breaks: /^I1:/,
   },
   {
     name: 'the store takes the larger offset instead of comparing',
@@ -72,11 +76,13 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'redis-old-snapshot', rounds: 5 },
+    breaks: /^I[59]:/,
   },
   {
     name: 'changes are flushed before the commit',
     edits: mutant('changes go to the flusher before the commit'),
     shown: { scenario: 'late-commit', rounds: 3 },
+    breaks: /^I6:/,
   },
   {
     name: 'a producer goes on after a clean abort',
@@ -127,6 +133,7 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'late-produce-after-abort', rounds: 3 },
+    breaks: /^I[123]:/,
     unnoticed:
       'the slice is tried again from the same record, so the late outputs and the new ones have the same sequence numbers, and the broker takes only one of them (by reasoning, not traced); the simulation notices it (test/simulation/sabotage.test.ts)',
   },
@@ -134,6 +141,7 @@ export const sabotages: readonly Sabotage[] = [
     name: 'after a missing W changes are put behind what is stored',
     edits: mutant('after a missing watermark changes are put behind what is stored'),
     shown: { scenario: 'redis-watermarks-lost', rounds: 5 },
+    breaks: /^I[59]:/,
   },
   {
     name: 'W moves on over queued changes',
@@ -145,16 +153,19 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'kill-anywhere', rounds: 3 },
+    breaks: /^I[59]:/,
   },
   {
     name: 'unflushed changes are not laid over what is loaded',
     edits: mutant('parts with unflushed changes are evicted'),
     shown: { scenario: 'kill-many-entities', rounds: 3 },
+    breaks: /^I[59]:/,
   },
   {
     name: 'one alert is lost',
     edits: mutant('an alert is not put into the transaction'),
     shown: { scenario: 'kill-anywhere', rounds: 1 },
+    breaks: /^I2:/,
   },
   {
     name: 'rewinds of Redis are ignored',
@@ -163,6 +174,7 @@ export const sabotages: readonly Sabotage[] = [
       ...mutant('a refused flush is taken for an applied one'),
     ],
     shown: { scenario: 'redis-old-snapshot', rounds: 5 },
+    breaks: /^I[59]:/,
   },
   {
     name: 'what the brokers acknowledged is not compared with what was sent',
@@ -174,6 +186,7 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'leader-moves', rounds: 10 },
+    breaks: /^I1:/,
   },
   {
     name: 'a dead letter is written twice',
@@ -185,6 +198,7 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'kill-anywhere', rounds: 1 },
+    breaks: /^I1:/,
   },
   {
     name: 'the metadata is not committed',
@@ -196,6 +210,7 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'hand-over', rounds: 2 },
+    breaks: /^metadata of/,
   },
   {
     name: 'without patch P-B: aborted records are seen',
@@ -210,6 +225,7 @@ export const sabotages: readonly Sabotage[] = [
       test: 'test/integration/service/inputs.test.ts',
       named: 'aborted records of a transactional producer are never seen',
     },
+    breaks: /which is no input/,
   },
   {
     name: 'without patch P-D: kafkajs commits an offset of its own when a fetch is out of range',
@@ -224,6 +240,7 @@ export const sabotages: readonly Sabotage[] = [
       test: 'test/integration/service/log-positions.test.ts',
       named: 'records deleted under a live owner',
     },
+    breaks: /./,
   },
   {
     name: 'without patch P-H: a send is tried again while other brokers have not answered',
@@ -235,5 +252,6 @@ export const sabotages: readonly Sabotage[] = [
       },
     ],
     shown: { scenario: 'leader-kill', rounds: 1 },
+    breaks: /^I[12]:/,
   },
 ]

@@ -19,7 +19,7 @@ export const slice: ReadonlyMap<string, number> = new Map([
   ['model-throws', 1],
 ])
 
-/** No scenario of the slice starts later; the longest one takes half a minute. */
+/** No scenario of the slice starts later; what is left out is named. The longest one takes a minute. */
 export const sliceMaxMs = 7 * 60_000
 /** A random mix comes on top. */
 export const sliceMixMinutes = 1

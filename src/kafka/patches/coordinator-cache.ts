@@ -29,6 +29,17 @@ interface Entry {
   readonly failuresThen: number
 }
 
+const caches = new WeakMap<Cluster, Map<string, Entry>>()
+
+/** Whoever has waited long enough for the coordinator of a group; its request may fail much later. */
+export function forgetCoordinator(cluster: Cluster, group: string): void {
+  caches.get(cluster)?.delete(keyOf({ groupId: group }))
+}
+
+function keyOf({ coordinatorType = 0, groupId }: CoordinatorRequest): string {
+  return `${coordinatorType}|${groupId}`
+}
+
 /**
  * P-C. kafkajs asks for the coordinator before every coordinator request: four of the nine round trips of a
  * transaction. Here the answer is kept per cluster and key while the broker is connected and known, and dropped
@@ -43,12 +54,11 @@ export function patchCoordinatorCache(cluster: Patchable<Cluster>, broker: Patch
     requests[name] = counting(requests[name] as Request, (one) => failures.set(one, failuresOf(one) + 1))
   }
 
-  const caches = new WeakMap<Cluster, Map<string, Entry>>()
   const find = cluster.prototype.findGroupCoordinator
   cluster.prototype.findGroupCoordinator = async function (this: Cluster, request: CoordinatorRequest) {
     const cache = caches.get(this) ?? new Map<string, Entry>()
     caches.set(this, cache)
-    const key = `${request.coordinatorType ?? 0}|${request.groupId}`
+    const key = keyOf(request)
     const known = cache.get(key)
     if (known && isUsable(this, known, failuresOf(known.broker))) return known.broker
     cache.delete(key)

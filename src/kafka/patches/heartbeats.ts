@@ -2,11 +2,13 @@ import { withTimeout } from '../../time/deadline.ts'
 import { systemClock } from '../../time/system-clock.ts'
 import { isAway, isProtocolError, isRefused, textOf } from '../errors.ts'
 import type { ConsumerGroup, Patchable } from '../internals.ts'
+import { forgetCoordinator } from './coordinator-cache.ts'
+import { awayMaxMs, NoBrokerAvailable } from './no-broker.ts'
 
 /** Between two tries to reach a coordinator. */
 const pauseMs = 100
-/** A coordinator that lives answers a new connection within this. */
-const reconnectMaxMs = 1_000
+/** A broker that lives answers within this; one that does not may not hold up the search: the next one is asked. */
+const answerMaxMs = 1_000
 const groupCoordinator = 0
 
 const movedCoordinator = [
@@ -21,7 +23,8 @@ const movedCoordinator = [
  * between two fetches, so a silent coordinator stops the fetches, too. Here heartbeats go out beside the fetches, one
  * after another. One that fails, or is not answered within half the session, looks for the coordinator and goes on as
  * the same member: the next coordinator knows the members and begins their sessions anew. What an answer says of the
- * membership is thrown by the calls after it.
+ * membership is thrown by the calls after it. When none is answered for half a minute the consumer is started anew: it
+ * is no member any more, and may not look like one.
  *
  * `accepted`: name of the event that kafkajs emits for an accepted heartbeat.
  */
@@ -63,6 +66,8 @@ class Heartbeats {
   #told = false
   #stopped = false
   #notBefore = 0
+  /** Monotonic ms of the first heartbeat without an answer since the last with one. */
+  #silentSince: number | null = null
 
   constructor(group: ConsumerGroup, accepted: string) {
     this.#group = group
@@ -101,20 +106,39 @@ class Heartbeats {
       if (this.#group.generationId !== generationId) return
       this.#group.lastRequest = systemClock.now()
       this.#answer = null
+      this.#silentSince = null
       instrumentationEmitter.emit(this.#accepted, request)
     } catch (error) {
       this.#notBefore = systemClock.now() + pauseMs
       if (isAway(error) || isProtocolError(error, ...movedCoordinator))
         this.#search(coordinator.isConnected() ? null : coordinator)
-      else this.#answer = { error, memberId, generationId }
+      else {
+        this.#silentSince = null
+        this.#answer = { error, memberId, generationId }
+      }
     }
   }
 
   /** `lost`: a coordinator whose connection is gone, which may only need another. */
   #search(lost: Coordinator | null): void {
+    this.#noteSilence()
     if (this.#searching || this.#stopped) return
     this.#searching = true
+    // A join meanwhile must not wait for the one that does not answer.
+    forgetCoordinator(this.#group.cluster, this.#group.groupId)
     void this.#find(lost).finally(() => (this.#searching = false))
+  }
+
+  /** As many tries as they may be: nobody knows this member any more. */
+  #noteSilence(): void {
+    const { memberId, generationId, sessionTimeout } = this.#group
+    const now = systemClock.monotonic()
+    this.#silentSince ??= now
+    const silentMs = now - this.#silentSince
+    if (silentMs <= Math.max(awayMaxMs, 2 * sessionTimeout)) return
+    const error = new NoBrokerAvailable(`no heartbeat was answered for ${Math.round(silentMs / 1000)} s`)
+    this.#answer = { error, memberId, generationId }
+    this.#silentSince = null
   }
 
   async #find(lost: Coordinator | null): Promise<void> {
@@ -132,22 +156,26 @@ class Heartbeats {
       this.#told = true
       // What brokers answer to the search itself is only known as "not found".
       if (isRefused(error)) this.#answer = { error, memberId, generationId }
-      else await cluster.refreshMetadata().catch(() => undefined) // the next search needs a broker to ask
+      else await within(cluster.refreshMetadata()).catch(() => undefined) // the next search needs a broker to ask
     }
   }
 
   /** The same coordinator over another connection: others may be slower to answer who it is. */
   async #reconnected(lost: Coordinator | null): Promise<Coordinator | null> {
     if (lost === null) return null
-    const connecting = this.#group.cluster.findBroker({ nodeId: lost.nodeId })
-    return withTimeout(connecting, reconnectMaxMs, systemClock, 'connecting').catch(() => null)
+    return within(this.#group.cluster.findBroker({ nodeId: lost.nodeId })).catch(() => null)
   }
 
   /** Asked anew: what is remembered may be the one that does not answer. */
   async #present(): Promise<Coordinator> {
     const { cluster, groupId } = this.#group
     const question = { groupId, coordinatorType: groupCoordinator }
-    const { coordinator } = await cluster.findGroupCoordinatorMetadata(question)
-    return cluster.findBroker({ nodeId: coordinator.nodeId })
+    const { coordinator } = await within(cluster.findGroupCoordinatorMetadata(question))
+    return within(cluster.findBroker({ nodeId: coordinator.nodeId }))
   }
+}
+
+function within<T>(answered: Promise<T>): Promise<T> {
+  answered.catch(() => undefined) // may fail after nobody waits any more
+  return withTimeout(answered, answerMaxMs, systemClock, 'the search for the coordinator')
 }

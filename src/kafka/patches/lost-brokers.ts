@@ -1,11 +1,10 @@
 import { systemClock } from '../../time/system-clock.ts'
 import { isAway, isProtocolError, textOf } from '../errors.ts'
 import type { ConsumerGroup, Patchable } from '../internals.ts'
+import { awayMaxMs, NoBrokerAvailable } from './no-broker.ts'
 
 /** Between two fetches from a broker that is away. */
 const pauseMs = 100
-/** Longer than a cluster needs to notice a dead broker (9 s by default) and to choose other leaders. */
-const awayMaxMs = 30_000
 
 const movedLeader = [
   'LEADER_NOT_AVAILABLE',
@@ -13,12 +12,6 @@ const movedLeader = [
   'FENCED_LEADER_EPOCH',
   'UNKNOWN_LEADER_EPOCH',
 ]
-
-/** kafkajs starts a consumer anew at once that fails with this name, if the first cause may pass. */
-class NoBrokerAvailable extends Error {
-  override readonly name = 'KafkaJSNoBrokerAvailableError'
-  readonly retriable = true
-}
 
 /** Out of kafkajs's recovery, to where it is known which broker was asked. */
 class Lost extends Error {

@@ -59,13 +59,34 @@ test('a sabotage that nobody noticed stands out', () => {
     scenarios,
     [],
     [
-      { name: 'no fence', by: '`sleep-before-commit`', violation: 'I1: a|b' },
-      { name: 'one alert is lost', by: '`kill-anywhere`', violation: null },
+      { name: 'no fence', by: '`sleep-before-commit`', violation: 'I1: a|b', commit: 'abc' },
+      { name: 'one alert is lost', by: '`kill-anywhere`', violation: null, commit: 'def' },
     ],
   )
   expect(text).toContain('1 of 2 caught')
-  expect(text).toContain('| no fence | `sleep-before-commit` | I1: a\\|b |')
-  expect(text).toContain('| one alert is lost | `kill-anywhere` | **not caught** |')
+  expect(text).toContain('| no fence | `sleep-before-commit` | I1: a\\|b | abc |')
+  expect(text).toContain('| one alert is lost | `kill-anywhere` | **not caught** | def |')
+})
+
+test('kills that took longer than session timeout and a second are counted by scenario', () => {
+  const text = report(scenarios, [result(1, [3_900, 3_995, 4_500])], [])
+  expect(text).toContain(
+    '3; all its partitions committed again within session timeout + 1 s after 1 of them.',
+  )
+  expect(text).toContain('`kill-anywhere` 2 (up to 4.5 s)')
+})
+
+test('the figures of the simulation are told with their commits', () => {
+  const findings = [
+    { name: 'a', violation: 'I1' },
+    { name: 'b', violation: null },
+  ]
+  const seeds = { commit: 'abc', seeds: 10, runs: 30, faults: 400, events: 500, steps: 90_000, cpuSeconds: 3 }
+  const text = report(scenarios, [], [], { seeds, mutants: { commit: 'def', seeds: 20, findings } })
+  expect(text).toContain('at abc: 30 runs (10 seeds, pipeline depths 1, 2 and 3), 400 faults, 500 events')
+  expect(text).toContain('30 000 steps per second')
+  expect(text).toContain('at def: 1 of 2 mistakes')
+  expect(text).toContain('Not noticed: b.')
 })
 
 test('quantiles are values that were seen', () => {

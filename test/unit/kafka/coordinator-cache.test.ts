@@ -1,6 +1,10 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { Broker, CoordinatorRequest } from '../../../src/kafka/internals.ts'
-import { coordinatorRequests, patchCoordinatorCache } from '../../../src/kafka/patches/coordinator-cache.ts'
+import {
+  coordinatorRequests,
+  forgetCoordinator,
+  patchCoordinatorCache,
+} from '../../../src/kafka/patches/coordinator-cache.ts'
 import { unpatched } from '../../support/unpatched-kafkajs.ts'
 
 /** Stands for the classes of kafkajs: patched prototypes, scripted answers. */
@@ -44,6 +48,13 @@ test('the coordinator of a key is asked for once', async () => {
   await cluster.findGroupCoordinator(group)
   await cluster.findGroupCoordinator({ ...group, coordinatorType: 0 })
   expect(cluster.found).toBe(1)
+})
+
+test('it is asked for again by whoever has waited long enough, while the request still waits', async () => {
+  await cluster.findGroupCoordinator(group)
+  forgetCoordinator(cluster, 'g')
+  await cluster.findGroupCoordinator(group)
+  expect(cluster.found).toBe(2)
 })
 
 test('a group and a transactional id of the same name are different keys', async () => {

@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest'
 import { MillraceError } from '../../../src/errors.ts'
-import { isFenced, isProtocolError, kafkaError, textOf } from '../../../src/kafka/errors.ts'
+import {
+  isAway,
+  isFenced,
+  isProtocolError,
+  isRefused,
+  kafkaError,
+  textOf,
+} from '../../../src/kafka/errors.ts'
 
 const protocolError = (type: string, message = type, cause?: unknown) =>
   Object.assign(new Error(message, { cause }), { name: 'KafkaJSProtocolError', type })
@@ -42,6 +49,19 @@ test.each([
   const error = kafkaError(cause, 'asking for x')
   expect(error).toMatchObject({ code, cause })
   expect(error.message).toBe(`asking for x: ${textOf(cause)}`)
+})
+
+test.each([
+  ['Closed connection', true],
+  ['Connection error: read ECONNRESET', true],
+  ['Request SaslAuthenticate(key: 36, version: 0) timed out', true],
+  ['Authentication failed: Invalid username or password', false],
+])('a connection that breaks while credentials are exchanged refuses nobody: %s', (text, isBroken) => {
+  const error = Object.assign(new Error(`SASL PLAIN authentication failed: ${text}`), {
+    name: 'KafkaJSSASLAuthenticationError',
+  })
+  expect([isAway(error), isRefused(error)]).toEqual([isBroken, !isBroken])
+  expect(kafkaError(error, 'x').code).toBe(isBroken ? 'KAFKA_UNREACHABLE' : 'KAFKA_UNAUTHORISED')
 })
 
 test('an error of this program stays itself', () => {

@@ -183,6 +183,41 @@ test('a search that fails is told once and begun again by the next heartbeat', a
   expect(group.coordinator).toBe(next)
 })
 
+test('a broker that does not answer who the coordinator is does not hold up the search', async () => {
+  const { group, cluster, next } = patched(fail(away))
+  cluster.findGroupCoordinatorMetadata.mockReturnValueOnce(never as never)
+  cluster.refreshMetadata.mockReturnValueOnce(never)
+  await group.heartbeat(now)
+  await pass(2_200)
+  await group.heartbeat(now)
+  await pass(200)
+  expect(group.coordinator).toBe(next)
+})
+
+test('without an answer for half a minute the member ends, for it is none any more; one answer begins anew', async () => {
+  let isSilent = true
+  const { group, cluster, first } = patched(() => (isSilent ? never : Promise.resolve()))
+  cluster.findBroker.mockResolvedValue(first) // it is the coordinator still, by what the others say
+  const tries = async (seconds: number): Promise<unknown> => {
+    for (let ms = 0; ms < seconds * 1_000; ms += 100) {
+      const error = await group.heartbeat(now).then(
+        () => null,
+        (thrown: unknown) => thrown,
+      )
+      if (error) return error
+      await pass(100)
+    }
+    return null
+  }
+  expect(await tries(25)).toBeNull()
+  isSilent = false
+  expect(await tries(4)).toBeNull()
+  isSilent = true
+  expect(await tries(25)).toBeNull()
+  expect(await tries(15)).toMatchObject({ name: 'KafkaJSNoBrokerAvailableError', retriable: true })
+  await expect(group.heartbeat(now)).rejects.toThrow('no heartbeat was answered for')
+})
+
 test('refused credentials end the membership instead of being tried for ever', async () => {
   const refused = Object.assign(new Error('no'), { name: 'KafkaJSSASLAuthenticationError' })
   const { group, cluster } = patched(fail(away))

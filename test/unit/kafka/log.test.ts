@@ -22,10 +22,11 @@ test.each([
   expect(logged(level, 'Something')).toEqual([[expected, 'kafkajs: Something', expect.anything()]])
 })
 
-test('retried sends are normal work', () => {
-  expect(logged(1, 'Failed to send messages: the leader moved')).toMatchObject([
-    ['debug', expect.any(String), {}],
-  ])
+test.each([
+  'Failed to send messages: the leader moved',
+  'Connection error: connect ECONNREFUSED 127.0.0.1:9092',
+])('retried sends, and each try to reach a broker, are normal work: %s', (message) => {
+  expect(logged(1, message)).toMatchObject([['debug', expect.any(String), {}]])
 })
 
 test('only known fields are kept, so no credential can get through', () => {

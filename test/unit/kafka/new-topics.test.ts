@@ -30,9 +30,22 @@ test('any other answer, and one that does not come in 10 s, is told', async () =
   await expect(createTopics(refused.admin, topics, refused.clock)).rejects.toThrow(
     'TOPIC_AUTHORIZATION_FAILED',
   )
-  const never = brokerThatAnswers(...Array.from({ length: 200 }, () => 'UNKNOWN_TOPIC_OR_PARTITION'))
+  const never = brokerThatAnswers()
+  const unknown = Object.assign(new Error('UNKNOWN_TOPIC_OR_PARTITION'), {
+    type: 'UNKNOWN_TOPIC_OR_PARTITION',
+  })
+  never.fetchTopicMetadata.mockRejectedValue(unknown)
   const created = createTopics(never.admin, topics, never.clock)
   const failed = expect(created).rejects.toThrow('UNKNOWN_TOPIC_OR_PARTITION')
   await never.clock.advance(10_000)
   await failed
+  const slow = brokerThatAnswers()
+  slow.fetchTopicMetadata.mockImplementation(async () => {
+    await slow.clock.sleep(9_000) // kafkajs asks many times before it tells that there is no leader
+    throw unknown
+  })
+  const waited = expect(createTopics(slow.admin, topics, slow.clock)).rejects.toThrow(unknown.message)
+  await slow.clock.advance(20_000)
+  await waited
+  expect(slow.fetchTopicMetadata).toHaveBeenCalledTimes(2)
 })

@@ -25,12 +25,19 @@ function recordsOf(...some: readonly (Buffer | null)[]): readonly RawRecord[] {
 
 /** A topic that has `cluster.partitions` now, and how often somebody looked. */
 function open({ merged = false } = {}) {
-  const cluster = { partitions: 2, looks: 0, nowMs: 0, fails: false, hangs: false }
+  const cluster = {
+    partitions: 2,
+    looks: 0,
+    nowMs: 0,
+    fails: false,
+    hangs: false,
+    slept: new Promise<void>(() => {}),
+  }
   const layout = {}
   const setup = {
     shared: {
       plan: { features: { layoutsFedBy: () => [layout], mergedReads: merged ? [layout] : [] } },
-      clock: { monotonic: () => cluster.nowMs },
+      clock: { monotonic: () => cluster.nowMs, sleep: () => cluster.slept },
       topics: {
         look: () => {
           cluster.looks++
@@ -83,6 +90,16 @@ test('nobody answers whether the topic has grown: the first stray key waits, tho
   cluster.nowMs = 5_000
   await moved.refuse(recordsOf(strays[0]!), signal)
   expect(cluster.looks).toBe(3)
+})
+
+test('under another partitioner a look that is not answered holds up a slice for half a second, and the next second nothing', async () => {
+  const { cluster, moved } = open()
+  await moved.refuse(recordsOf(strays[0]!), signal)
+  Object.assign(cluster, { hangs: true, nowMs: 5_000, slept: Promise.resolve() })
+  await moved.refuse(recordsOf(strays[0]!), signal)
+  cluster.nowMs = 5_999
+  await moved.refuse(recordsOf(strays[0]!), signal)
+  expect(cluster.looks).toBe(2)
 })
 
 test('a look that is not answered does not hold up a partition that has to end', async () => {
