@@ -38,8 +38,16 @@ export function planFirstStart(facts: TakeoverFacts, policy: TakeoverPolicy): Ta
   )
   if (facts.partition >= counts.first) return planAdded(facts, policy, counts)
   const first = startOffset(policy.start, log)
+  const fresh = freshMetadata(facts, policy, first, log.start)
+  // Its offset was lost and Redis emptied: this one begins anew, the others are long past.
+  const gapUntil = same.some(hasForgotten) ? facts.trimmedFor : null
   const reason = `a first start at offset ${first}: the group has no committed offset`
-  return { kind: 'pin', metadata: freshMetadata(facts, policy, first, log.start), reason }
+  return { kind: 'pin', metadata: { ...fresh, gapUntil }, reason }
+}
+
+/** It cannot rebuild what it stored at first: no reader that was known could see that any more. */
+function hasForgotten({ anchors, base }: CommitMetadata): boolean {
+  return (anchors[0]?.offset ?? base) > base
 }
 
 function startOffset(start: TakeoverPolicy['start'], { start: first, end }: LogRange): number {

@@ -102,6 +102,22 @@ describe('first start', () => {
   })
 })
 
+describe('a first start beside others', () => {
+  const fresh = { ...facts, committed: null, watermarks: [null], trimmedFor: 900_000 }
+  const gapBeside = (anchors: CommitMetadata['anchors']): unknown => {
+    const plan = planTakeover({ ...fresh, siblings: [{ ...metadata, anchors }] }, policy)
+    return plan.kind === 'pin' ? plan.metadata.gapUntil : plan.kind
+  }
+
+  test('that can still rebuild all they ever stored misses nothing', () => {
+    expect(gapBeside(metadata.anchors)).toBeNull()
+  })
+
+  test('that have forgotten what they stored at first may miss it: its offset was lost, and Redis was emptied', () => {
+    expect(gapBeside(metadata.anchors.slice(1))).toBe(900_000)
+  })
+})
+
 describe('takeover', () => {
   test('a store at the committed offset is served at once', () => {
     const plan = planTakeover(facts, policy)
