@@ -137,10 +137,11 @@ export const faults: readonly Fault[] = [
     'model-worker': [
       'kills the worker',
       `${service}/poison.test.ts: with the model in a process of its own, the service survives`,
+      `${service}/poison.test.ts: with the model in a process of its own, a native crash costs its row alone`,
     ],
     'model-process': [
       'kills the process',
-      `${service}/poison.test.ts: a row that hangs the process becomes a dead letter`,
+      `${service}/poison.test.ts: a row on which the native code of the model crashes becomes a dead letter`,
     ],
   }),
 ]

@@ -106,6 +106,7 @@ function machineLines(results: readonly Result[]): string[] {
     `- commits: ${several(results.map(({ on }) => on.commit))}`,
     `- days: ${several(results.map(({ on }) => on.day))}`,
     `- Kafka ${several(results.map(({ on }) => on.kafka))} (KRaft, 1 and 3 brokers), Redis ${several(results.map(({ on }) => on.redis))}, ${several(results.map(({ on }) => on.cores))} cores`,
+    '- brokers notice a dead one after 3 s (`broker.session.timeout.ms`; the default of Kafka is 9 s)',
     `- session timeout ${several(results.map(({ on }) => on.sessionTimeout))}, except in \`kill-defaults\` and \`kill-named\`, which have the product's default of 6 s`,
     `- seeds: ${seeds.join(', ')}`,
   ]

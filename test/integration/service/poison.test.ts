@@ -1,11 +1,14 @@
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { aloneLostMax, slicesLostMax } from '../../../src/pipeline/attempt.ts'
 import { parseMetadata } from '../../../src/pipeline/metadata.ts'
+import { crashes } from '../../support/crash-value.ts'
 import { checkExactlyOnce, deadLetterPosition, type Outputs } from '../../support/exactly-once.ts'
 import { modelProcessesOf } from '../../support/process-list.ts'
 import type { Exit } from '../../support/service-process.ts'
 import { CardTraffic } from '../../support/service-records.ts'
 import { openWorld, type LoggedInput, type ServiceWorld } from '../../support/service-world.ts'
+
+afterEach(() => void vi.unstubAllEnvs())
 
 /** slow.onnx turns as often as the largest tier of the batch: with this one for half an hour. */
 const hangs = 2_000_000_000
@@ -94,6 +97,51 @@ test(
     process.kill(model, 'SIGKILL')
     await world.caughtUp()
     await checkExactlyOnce(world, { poison: isKiller })
+    expect(service.exit).toBeNull()
+    expect(await service.stop()).toEqual({ code: 0, signal: null })
+  },
+)
+
+/** The native code of the model crashes on this row. */
+const isCrasher = ({ event }: LoggedInput): boolean => event?.fields['tier'] === crashes
+const crashingModel = { inputs: { features: ['riskTier', 'customer_count_10m', 'customer_count_1h'] } }
+const withCrashes = (): void => {
+  const file = new URL('../../support/crashing-model.ts', import.meta.url)
+  vi.stubEnv('NODE_OPTIONS', `--import ${file.href}`)
+}
+
+test(
+  'a row on which the native code of the model crashes becomes a dead letter like one that hangs',
+  { timeout: 300_000 },
+  async () => {
+    const world = await openWorld({ partitions: 1, change: { model: crashingModel } })
+    const traffic = new CardTraffic({ seed: 24, partitions: 1, customers: 12 })
+    await world.write([...traffic.next(200), traffic.one({ tier: crashes }), ...traffic.next(200)])
+    withCrashes()
+    const exits = await supervise(world, 2 + slicesLostMax + aloneLostMax)
+    expect(exits.every(({ signal }) => signal === 'SIGSEGV')).toBe(true)
+    expect(exits.length).toBeGreaterThanOrEqual(slicesLostMax + aloneLostMax)
+    expect(reasonsOf(await checkExactlyOnce(world, { killers: isCrasher }), 'POISON')).toHaveLength(1)
+  },
+)
+
+test(
+  'with the model in a process of its own, a native crash costs its row alone',
+  { timeout: 120_000 },
+  async () => {
+    const world = await openWorld({
+      partitions: 1,
+      change: { model: { ...crashingModel, isolation: 'process' } },
+    })
+    const traffic = new CardTraffic({ seed: 25, partitions: 1, customers: 12 })
+    await world.write([...traffic.next(200), traffic.one({ tier: crashes }), ...traffic.next(200)])
+    withCrashes()
+    const service = world.start()
+    await world.caughtUp()
+    const outputs = await checkExactlyOnce(world, { poison: isCrasher })
+    expect(reasonsOf(outputs, 'INFERENCE').map(({ headers }) => headers['__dlq.errors.message'])).toEqual([
+      expect.stringContaining('SIGSEGV'),
+    ])
     expect(service.exit).toBeNull()
     expect(await service.stop()).toEqual({ code: 0, signal: null })
   },
