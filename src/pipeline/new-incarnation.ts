@@ -40,14 +40,10 @@ export function planFirstStart(facts: TakeoverFacts, policy: TakeoverPolicy): Ta
   const first = startOffset(policy.start, log)
   const fresh = freshMetadata(facts, policy, first, log.start)
   // Its offset was lost and Redis emptied: this one begins anew, the others are long past.
-  const gapUntil = same.some(hasForgotten) ? facts.trimmedFor : null
+  const { forgottenTime = null, trimmedFor } = facts
+  const gapUntil = forgottenTime === null ? null : latest([forgottenTime + policy.visibleSpanMs, trimmedFor])
   const reason = `a first start at offset ${first}: the group has no committed offset`
   return { kind: 'pin', metadata: { ...fresh, gapUntil }, reason }
-}
-
-/** It cannot rebuild what it stored at first: no reader that was known could see that any more. */
-function hasForgotten({ anchors, base }: CommitMetadata): boolean {
-  return (anchors[0]?.offset ?? base) > base
 }
 
 function startOffset(start: TakeoverPolicy['start'], { start: first, end }: LogRange): number {

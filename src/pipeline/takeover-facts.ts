@@ -9,7 +9,7 @@ import type { Plan } from '../topology/plan.ts'
 import { committedReaderTime, keptForAtMost } from './committed-readers.ts'
 import { missesRecords } from './deleted-records.ts'
 import { parseMetadata, type CommitMetadata } from './metadata.ts'
-import { visibleSpanMs, type StateSetup } from './partition-context.ts'
+import { sourceOf, visibleSpanMs, type StateSetup } from './partition-context.ts'
 import { leastKnown, mergedReads, slowestReader } from './peers.ts'
 import type { TakeoverFacts, TakeoverPolicy } from './takeover-types.ts'
 import { isOtherTopic, latest, type TopicLives } from './topic-life.ts'
@@ -70,6 +70,7 @@ export async function readFacts(
     trimmedFor: isAnythingKept(setup, maps)
       ? latest([readerTime, keptForAtMost(own, topic.siblings, times)])
       : null,
+    forgottenTime: committed === null ? await forgottenTime(setup, signal) : null,
     oldestTimestamp,
     ...(nextTimestamp === null ? {} : { nextTimestamp }),
     nowMs,
@@ -149,6 +150,23 @@ function isAnythingKept({ shared, source }: StateSetup, buckets: readonly Waterm
   if (source.role !== 'score') return false
   const inputs = mergedReads(shared.plan, shared.partitionCounts).flatMap((read) => read.inputs)
   return inputs.some((input) => buckets.some((watermarks) => watermarks.has(input)))
+}
+
+/** No reader that was known could see it any more when they forgot the anchor before it. */
+async function forgottenTime({ shared, source }: StateSetup, signal: AbortSignal): Promise<number | null> {
+  if (source.role !== 'score') return null
+  const topics = new Set(
+    shared.plan.features.mergedReads.map((layout) => sourceOf(shared.plan, layout.source).topic),
+  )
+  const times: (number | null)[] = []
+  for (const topic of topics) {
+    for (const { metadata } of (await shared.topics.positions(topic, signal)).values()) {
+      const { clusterId, base, anchors = [] } = parseMetadata(metadata) ?? {}
+      const [oldest] = anchors
+      if (clusterId === shared.clusterId && oldest && oldest.offset > (base ?? 0)) times.push(oldest.maxTime)
+    }
+  }
+  return latest(times)
 }
 
 async function startOffset(setup: StateSetup, stream: InputStream): Promise<TakeoverPolicy['start']> {

@@ -29,6 +29,11 @@ export interface TakeoverFacts {
    * then misses what was trimmed. null: it reads none, or nothing was trimmed.
    */
   readonly trimmedFor: number | null
+  /**
+   * Largest event time of what the partitions that are read stored at first and cannot rebuild any more; null: there is none.
+   * Asked only where nothing is committed.
+   */
+  readonly forgottenTime?: number | null
   readonly nowMs: number
   readonly clusterId: string
   /** Set when a replay found the log to be another one. */

@@ -103,18 +103,19 @@ describe('first start', () => {
 })
 
 describe('a first start beside others', () => {
-  const fresh = { ...facts, committed: null, watermarks: [null], trimmedFor: 900_000 }
-  const gapBeside = (anchors: CommitMetadata['anchors']): unknown => {
-    const plan = planTakeover({ ...fresh, siblings: [{ ...metadata, anchors }] }, policy)
+  const fresh = { ...facts, committed: null, watermarks: [null] }
+  const gap = (known: Partial<TakeoverFacts>): unknown => {
+    const plan = planTakeover({ ...fresh, siblings: [metadata], ...known }, policy)
     return plan.kind === 'pin' ? plan.metadata.gapUntil : plan.kind
   }
 
   test('that can still rebuild all they ever stored misses nothing', () => {
-    expect(gapBeside(metadata.anchors)).toBeNull()
+    expect(gap({ forgottenTime: null, trimmedFor: 900_000 })).toBeNull()
   })
 
   test('that have forgotten what they stored at first may miss it: its offset was lost, and Redis was emptied', () => {
-    expect(gapBeside(metadata.anchors.slice(1))).toBe(900_000)
+    expect(gap({ forgottenTime: 500_000 })).toBe(700_000)
+    expect(gap({ forgottenTime: 500_000, trimmedFor: 900_000 })).toBe(900_000)
   })
 })
 
