@@ -100,8 +100,16 @@ export class StoreCheck {
     const ownOnly = !layout.merge && layout.source === transactions
     const { account, readTime } = this.#parts
     const own = account(inputName(input))?.seenTime ?? -Infinity
-    const times = ownOnly ? [] : readers.map((reader) => readTime(inputName(reader)))
+    const counting = readers.filter((reader) => !this.#neverHadAny(reader))
+    const times = ownOnly ? [] : counting.map((reader) => readTime(inputName(reader)))
     return Math.min(own, ...times) - outOfOrderMs - allowedLatenessMs - layout.horizonMs
+  }
+
+  /** Such a partition does not hold the others (docs/features.md): only records that were no events, and none are left. */
+  #neverHadAny(reader: InputPartition): boolean {
+    const { account, logs } = this.#parts
+    const { seenTime = 0, position = 0 } = account(inputName(reader)) ?? {}
+    return seenTime === -Infinity && logs.of(reader).every(({ raw }) => raw.offset < position)
   }
 }
 
