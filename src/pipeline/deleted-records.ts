@@ -17,14 +17,14 @@ export function missesRecords(
   if (committed === null) return false
   if (committed.offset < log.start) return true
   const metadata = parseMetadata(committed.metadata)
-  if (metadata === null) return false
+  if (metadata === null || metadata.offset !== committed.offset) return log.start > 0 // windows are built from there
   const { anchors, base, partitions } = metadata
   const isFromBase = metadata.stateHash !== stateHash || !partitions
   return (isFromBase ? base : (anchors[0]?.offset ?? base)) < log.start
 }
 
 /** No deleted event is later: its record came before the oldest one left, and an event may lie ahead of its record by so much. */
-function deletedUntil(facts: TakeoverFacts, policy: TakeoverPolicy): number {
+export function deletedUntil(facts: TakeoverFacts, policy: TakeoverPolicy): number {
   return (facts.oldestTimestamp ?? facts.nowMs) + policy.futureMaxMs
 }
 

@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors.ts'
-import { planLogGone, planStateGone, rebuildStart } from './deleted-records.ts'
+import { deletedUntil, missesRecords, planLogGone, planStateGone, rebuildStart } from './deleted-records.ts'
 import { parseMetadata, type Anchor, type CommitMetadata } from './metadata.ts'
 import { freshMetadata, planFirstStart, planGrown, planRecreated, sameTopic } from './new-incarnation.ts'
 import type { BucketPlan, TakeoverFacts, TakeoverPlan, TakeoverPolicy } from './takeover-types.ts'
@@ -24,8 +24,10 @@ export function planTakeover(facts: TakeoverFacts, policy: TakeoverPolicy): Take
     }
     const start = Math.min(Math.max(committed.offset, log.start), log.end)
     const reason = `a new incarnation from offset ${start} on: the committed offset ${committed.offset} is not this service's: ${foreign}`
-    const fresh = freshMetadata(facts, policy, start, log.start)
-    return { kind: 'pin', metadata: { ...fresh, gapUntil: facts.trimmedFor }, reason }
+    const lost = missesRecords(facts, policy) ? deletedUntil(facts, policy) : null
+    const fresh = freshMetadata(facts, policy, start, log.start, lost)
+    const gapUntil = latest([facts.trimmedFor, lost === null ? null : lost + policy.visibleSpanMs])
+    return { kind: 'pin', metadata: { ...fresh, gapUntil }, reason }
   }
   if (committed.offset < log.start) return planLogGone(facts, policy, metadata)
   const { partitions } = metadata

@@ -140,10 +140,19 @@ test('a definition that looks back further than the one before is rebuilt from t
 
 test('a new incarnation is flagged up to the event time that others have kept their parts for', () => {
   const back = { ...facts, committed: { offset: 20, metadata: '' }, trimmedFor: 900_000 }
-  expect(planTakeover(back, policy)).toMatchObject({ metadata: { start: 20, gapUntil: 900_000 } })
+  const whole = { ...back, log: { start: 0, end: 120 } }
+  expect(planTakeover(whole, policy)).toMatchObject({ metadata: { start: 20, gapUntil: 900_000 } })
   expect(planTakeover({ ...facts, topic: recreated, trimmedFor: 900_000 }, policy)).toMatchObject({
     metadata: { start: 5, gapUntil: 900_000 },
   })
+})
+
+test('behind an offset that an operator moved, windows are flagged until deleted records lie behind them', () => {
+  // Times of events may lie ahead of their records by 5 000.
+  const moved = { ...facts, committed: { offset: 20, metadata: '' }, oldestTimestamp: 800_000 }
+  const plan = planTakeover(moved, { ...policy, futureMaxMs: 5_000 })
+  expect(plan).toMatchObject({ metadata: { start: 20, base: 5, gapUntil: 1_005_000 } })
+  if (plan.kind === 'pin') expect(lostUntil(plan.metadata.incarnation)).toBe(805_000)
 })
 
 test('an incarnation tells its topic, and until when deleted records are missing from its state', () => {
