@@ -92,7 +92,7 @@ test(
     ])
 
     // Killed from outside in the middle of a run, it costs no row anything.
-    await world.write([traffic.one({ tier: 500_000 }), ...traffic.next(50)]) // half a second of work
+    await world.write([traffic.one({ tier: 200_000 }), ...traffic.next(50)]) // a fifth of a second of work; 2 s are a hang
     const [model = 0] = await modelProcessesOf(service.pid)
     process.kill(model, 'SIGKILL')
     await world.caughtUp()
