@@ -135,7 +135,7 @@ export const sabotages: readonly Sabotage[] = [
     shown: { scenario: 'late-produce-after-abort', rounds: 3 },
     breaks: /^I[123]:/,
     unnoticed:
-      'the slice is tried again from the same record, so the late outputs and the new ones have the same sequence numbers, and the broker takes only one of them (by reasoning, not traced); the simulation notices it (test/simulation/sabotage.test.ts)',
+      'the partition only stands still there (I8), which is not what it breaks; the simulation notices it (test/simulation/sabotage.test.ts)',
   },
   {
     name: 'after a missing W changes are put behind what is stored',
