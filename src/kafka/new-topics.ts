@@ -6,8 +6,9 @@ const lookEveryMs = 50
 const waitMaxMs = 10_000
 
 /**
- * Creates topics and waits until the broker that answers knows all of them and their leaders; no look begins after 10 s. kafkajs waits
- * for leaders only: asked a moment after the controller made a topic, a broker may not know it, and the creation failed.
+ * Creates topics and waits until the broker that answers knows all of them and their leaders; no look begins after 10 s.
+ * kafkajs waits for leaders only: asked a moment after the controller made a topic, a broker may not know it, and the
+ * creation failed.
  */
 export async function createTopics(
   admin: Pick<Admin, 'createTopics' | 'fetchTopicMetadata'>,

@@ -70,7 +70,7 @@ export async function readFacts(
     trimmedFor: isAnythingKept(setup, maps)
       ? latest([readerTime, keptForAtMost(own, topic.siblings, times)])
       : null,
-    forgottenTime: committed === null ? await forgottenTime(setup, signal) : null,
+    forgottenTime: committed === null ? await forgottenTime(setup, topic.siblings, signal) : null,
     oldestTimestamp,
     ...(nextTimestamp === null ? {} : { nextTimestamp }),
     nowMs,
@@ -108,9 +108,19 @@ async function siblingsOf(
   { shared, input }: StateSetup,
   signal: AbortSignal,
 ): Promise<readonly CommitMetadata[]> {
-  const positions = await shared.topics.positions(input.topic, signal)
+  return commitsIn(shared, input.topic, signal, input.partition)
+}
+
+/** As far as this service wrote them; of all partitions but one. */
+async function commitsIn(
+  { topics }: StateSetup['shared'],
+  topic: string,
+  signal: AbortSignal,
+  except: number | null = null,
+): Promise<readonly CommitMetadata[]> {
+  const positions = await topics.positions(topic, signal)
   return [...positions].flatMap(([partition, { metadata }]) => {
-    const parsed = partition === input.partition ? null : parseMetadata(metadata)
+    const parsed = partition === except ? null : parseMetadata(metadata)
     return parsed === null ? [] : [parsed]
   })
 }
@@ -153,17 +163,21 @@ function isAnythingKept({ shared, source }: StateSetup, buckets: readonly Waterm
 }
 
 /** No reader that was known could see it any more when they forgot the anchor before it. */
-async function forgottenTime({ shared, source }: StateSetup, signal: AbortSignal): Promise<number | null> {
+async function forgottenTime(
+  { shared, source, input }: StateSetup,
+  siblings: readonly CommitMetadata[],
+  signal: AbortSignal,
+): Promise<number | null> {
   if (source.role !== 'score') return null
   const topics = new Set(
     shared.plan.features.mergedReads.map((layout) => sourceOf(shared.plan, layout.source).topic),
   )
   const times: (number | null)[] = []
   for (const topic of topics) {
-    for (const { metadata } of (await shared.topics.positions(topic, signal)).values()) {
-      const { clusterId, base, anchors = [] } = parseMetadata(metadata) ?? {}
+    const commits = topic === input.topic ? siblings : await commitsIn(shared, topic, signal)
+    for (const { clusterId, base, anchors } of commits) {
       const [oldest] = anchors
-      if (clusterId === shared.clusterId && oldest && oldest.offset > (base ?? 0)) times.push(oldest.maxTime)
+      if (clusterId === shared.clusterId && oldest && oldest.offset > base) times.push(oldest.maxTime)
     }
   }
   return latest(times)

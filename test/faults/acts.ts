@@ -1,6 +1,6 @@
 import type { Random } from '../../src/simulator/random.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
-import { lastWords, type FaultWorld } from './fault-world.ts'
+import type { FaultWorld } from './fault-world.ts'
 import type { Injected } from './scenario.ts'
 import type { Seat } from './seat.ts'
 import type { RuleAction, RuleHandle, WireRule } from './wire/proxy.ts'
@@ -50,9 +50,11 @@ export async function reached(world: FaultWorld, handle: RuleHandle, what: strin
   }
 }
 
-/** Partitions that this seat's processes have claimed, or tried to. */
-export function claimsOf(seat: Seat): number {
-  return seat.route.kafka.reduce((sum, wire) => sum + wire.seen('InitProducerId'), 0)
+/** Whether the seat has claimed a partition since now: kafkajs asks for offsets by itself right after it joined. */
+export function sinceClaim(seat: Seat): () => boolean {
+  const claims = (): number => seat.route.kafka.reduce((sum, wire) => sum + wire.seen('InitProducerId'), 0)
+  const before = claims()
+  return () => claims() > before
 }
 
 /** SIGKILL of somebody, now; the process starts again at once. */
@@ -153,13 +155,9 @@ export async function restartOther(world: FaultWorld, than: Seat, random: Random
   const others = world.running.filter((seat) => seat !== than && !seat.isAsleep)
   const other = others[random.below(others.length)]
   if (other === undefined) throw new Error('there is no other process')
-  other.isEnding = true
   const hasJoined = other.process.lines.some(({ msg }) => msg === 'joined the group')
-  const { code, signal } = await other.process.stop()
+  const problem = await other.stop()
   // Before that the signal may find a process that does not listen yet.
-  if (code !== 0 && hasJoined)
-    world.violations.push(
-      `${other.name} ended with ${code ?? signal} after SIGTERM: ${lastWords(other.process)}`,
-    )
+  if (problem !== null && hasJoined) world.violations.push(problem)
   void other.start()
 }

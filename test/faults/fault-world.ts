@@ -6,11 +6,10 @@ import { systemClock } from '../../src/time/system-clock.ts'
 import type { Random } from '../../src/simulator/random.ts'
 import { CardWorld } from '../support/card-world.ts'
 import { changed } from '../support/service-topology.ts'
-import type { ServiceProcess } from '../support/service-process.ts'
 import type { RedisNode } from '../support/redis/node.ts'
 import { CommitMeter } from './commit-meter.ts'
 import type { Scenario } from './scenario.ts'
-import { Seat } from './seat.ts'
+import { lastWords, Seat } from './seat.ts'
 import type { FaultStack } from './stack.ts'
 import { openStore, type Store } from './store.ts'
 import { SteadyTraffic } from './traffic.ts'
@@ -30,11 +29,6 @@ export const waitMaxMs = 90_000
 
 /** Unexpected ends in one scenario, after which there is no sense in going on. */
 const surprisesMax = 5
-
-export function lastWords({ lines }: ServiceProcess): string {
-  const words = lines.slice(-8).map(({ msg, code = '', detail = '' }) => `${code} ${msg} ${detail}`.trim())
-  return words.join(' | ').slice(-600)
-}
 
 /** Topics, Redis, processes and steady traffic of one scenario. */
 export class FaultWorld {

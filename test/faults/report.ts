@@ -107,7 +107,7 @@ function machineLines(results: readonly Result[]): string[] {
     `- days: ${several(results.map(({ on }) => on.day))}`,
     `- Kafka ${several(results.map(({ on }) => on.kafka))} (KRaft, 1 and 3 brokers), Redis ${several(results.map(({ on }) => on.redis))}, ${several(results.map(({ on }) => on.cores))} cores`,
     '- brokers notice a dead one after 3 s (`broker.session.timeout.ms`; the default of Kafka is 9 s)',
-    `- session timeout ${several(results.map(({ on }) => on.sessionTimeout))}, except in \`kill-defaults\` and \`kill-named\`, which have the product's default of 6 s`,
+    `- session timeout ${several(results.map(({ on }) => on.sessionTimeout))}, except in ${[...withOtherSessions].map((name) => `\`${name}\``).join(' and ')}, which have the product's default of 6 s`,
     `- seeds: ${seeds.join(', ')}`,
   ]
 }
@@ -173,13 +173,15 @@ function summaryLine(scenario: Scenario | undefined): string[] {
 
 /** Session timeout of a scenario with kills, ms; the session timeout is all that a plain kill waits for. */
 const killSessionMs = 3_000
+/** These have the product's default. */
 const withOtherSessions = new Set(['kill-defaults', 'kill-named'])
 
 function killLines(results: readonly Result[]): string[] {
   const kills = results
     .filter(({ group, scenario }) => group === 'crash' && !withOtherSessions.has(scenario))
-    .flatMap(({ scenario, rounds }) => rounds.map(({ what, allMs }) => ({ scenario, what, allMs })))
-    .flatMap(({ allMs, ...kill }) => (allMs === null ? [] : [{ ...kill, allMs }]))
+    .flatMap(({ scenario, rounds }) =>
+      rounds.flatMap(({ allMs }) => (allMs === null ? [] : [{ scenario, allMs }])),
+    )
   const slow = kills.filter(({ allMs }) => allMs > killSessionMs + 1_000)
   if (kills.length === 0) return []
   const names = [...Map.groupBy(slow, ({ scenario }) => scenario)].map(

@@ -36,9 +36,9 @@ export interface Machine {
 export const root = join(import.meta.dirname, '..', '..')
 export const faultsDir = join(root, '.millrace', 'faults')
 const resultsDir = join(faultsDir, 'results')
-/** One run a line; what the report is made of. */
 export const docsDir = join(root, 'docs')
-const historyFile = join(root, 'docs', 'fault-history.jsonl')
+/** One run a line; what the report is made of. */
+const historyFile = join(docsDir, 'fault-history.jsonl')
 
 export function machine(sessionTimeout: string): Machine {
   return {

@@ -27,7 +27,7 @@ const usage = `npm run test:faults -- [options]
   --logs                 keeps the logs of all processes in .millrace/faults/logs, also when all is well
   --mix MINUTES          a random mix of faults instead of one scenario after another
   --sabotage             makes mistakes in a copy of the source, which must be noticed (--only: these)
-  --json FILE            writes {"passed", "failed"} there
+  --json FILE            writes {"passed", "failed", "leftOut"} there
   --report               adds the runs of clean commits in .millrace/faults to docs/fault-history.jsonl, writes
                          docs/fault-report.md from all that are there, and runs nothing
 Without --only, --group, --slice, --mix and --sabotage, all scenarios run (about an hour), and then the report is written.

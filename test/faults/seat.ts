@@ -12,6 +12,11 @@ export interface Route {
   close(): Promise<void>
 }
 
+export function lastWords({ lines }: ServiceProcess): string {
+  const words = lines.slice(-8).map(({ msg, code = '', detail = '' }) => `${code} ${msg} ${detail}`.trim())
+  return words.join(' | ').slice(-600)
+}
+
 /** A place for one service process at a time. */
 export class Seat {
   readonly index: number
@@ -63,6 +68,16 @@ export class Seat {
     this.isEnding = true
     this.isAsleep = false
     await this.process.kill()
+  }
+
+  /** SIGTERM; resolves when it is gone, with what was wrong about its end: null when it ended with 0. */
+  async stop(): Promise<string | null> {
+    this.isEnding = true
+    const { process } = this
+    const { code, signal } = await process.stop()
+    return code === 0
+      ? null
+      : `${process.name} ended with ${code ?? signal} after SIGTERM: ${lastWords(process)}`
   }
 
   /** Partitions of a topic whose last status was `serving`, or another of these. */

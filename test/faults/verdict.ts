@@ -4,10 +4,10 @@ import { commitProblems, readCommits } from '../support/commit-log.ts'
 import { fold } from '../support/judge-features.ts'
 import { problemsOf } from '../support/judge.ts'
 import { stateProblems } from '../support/judge-state.ts'
-import { logEnds } from '../support/log-ends.ts'
+import { haveReached, logEnds } from '../support/log-ends.ts'
 import { readOutputs } from '../support/outputs.ts'
 import { readCommitted } from '../support/referee.ts'
-import { lastWords, type FaultWorld } from './fault-world.ts'
+import type { FaultWorld } from './fault-world.ts'
 import { bucketsOf } from './scenario.ts'
 
 export interface Verdict {
@@ -27,8 +27,7 @@ const drainMaxMs = 60_000
 
 /** Ends the traffic and the processes, then reads all logs once and judges them. */
 export async function judge(world: FaultWorld): Promise<Verdict> {
-  const { violations: seen } = world
-  const violations: string[] = []
+  const { violations } = world // the watch goes on while the rest is worked off
   await world.traffic.stop()
   const stoppedAt = systemClock.monotonic()
   let trouble = ''
@@ -47,7 +46,6 @@ export async function judge(world: FaultWorld): Promise<Verdict> {
   }
   const drainedMs = systemClock.monotonic() - stoppedAt
   violations.push(...(await stopAll(world)))
-  violations.unshift(...seen)
   const { card, store, traffic, scenario } = world
   const [outputs, commits, state, positions, ...logs] = await Promise.all([
     readOutputs(card),
@@ -85,13 +83,8 @@ export async function judge(world: FaultWorld): Promise<Verdict> {
 
 /** SIGTERM to all; each must end with 0. */
 async function stopAll(world: FaultWorld): Promise<string[]> {
-  const ends = world.running.map(async (seat) => {
-    seat.isEnding = true
-    const { code, signal } = await seat.process.stop()
-    const words = lastWords(seat.process)
-    return code === 0 ? [] : [`${seat.name} ended with ${code ?? signal} after SIGTERM: ${words}`]
-  })
-  return (await Promise.all(ends)).flat()
+  const ends = await Promise.all(world.running.map((seat) => seat.stop()))
+  return ends.filter((problem) => problem !== null)
 }
 
 async function isCommitted({ card }: FaultWorld): Promise<boolean> {
@@ -110,7 +103,7 @@ async function isStable({ card: { admin, topics } }: FaultWorld): Promise<boolea
   for (const topic of [topics.predictions, topics.alerts, topics.deadLetters]) {
     const written = await logEnds(admin, topic, 'written')
     const stable = await logEnds(admin, topic, 'stable')
-    if ([...written].some(([partition, end]) => (stable.get(partition) ?? 0n) < end)) return false
+    if (!haveReached(stable, written)) return false
   }
   return true
 }

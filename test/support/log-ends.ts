@@ -24,17 +24,16 @@ export async function logEnds(admin: Admin, topic: string, end: LogEnd): Promise
     const at = brokers.find(({ nodeId }) => nodeId === leader)
     if (at === undefined) throw new Error(`${topic} has partitions without a leader`)
     const ids = partitions.map(({ partitionId }) => partitionId)
-    const answer = readAnswer(
-      await exchange(
-        at.host,
-        at.port,
-        encodeRequest(topic, ids, levels[end]),
-        AbortSignal.timeout(answerMaxMs),
-      ),
-    )
-    for (const [partition, end] of answer) ends.set(partition, end)
+    const request = encodeRequest(topic, ids, levels[end])
+    const answer = await exchange(at.host, at.port, request, AbortSignal.timeout(answerMaxMs))
+    for (const [partition, offset] of readAnswer(answer)) ends.set(partition, offset)
   }
   return ends
+}
+
+/** Whether each partition has reached its end in `wanted`. */
+export function haveReached(ends: ReadonlyMap<number, bigint>, wanted: ReadonlyMap<number, bigint>): boolean {
+  return [...wanted].every(([partition, end]) => (ends.get(partition) ?? 0n) >= end)
 }
 
 function encodeRequest(topic: string, ids: readonly number[], level: number): Buffer {

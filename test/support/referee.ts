@@ -6,7 +6,7 @@ import { findJava } from '../../src/stack/java.ts'
 import { kafkaJars, kafkaToolArgs } from '../../src/stack/kafka-server.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
 import { endTogether } from './end-together.ts'
-import { logEnds } from './log-ends.ts'
+import { haveReached, logEnds } from './log-ends.ts'
 import { uniqueName } from './unique-name.ts'
 
 /*
@@ -26,8 +26,8 @@ export interface RefereeRecord {
 
 /**
  * Every record of `topic` that a read_committed consumer sees, by partition and offset: up to what was in the log when
- * this was called, or up to a transaction that stays open. Takes about two seconds (a JVM starts). Texts with control characters are not told apart
- * from separators; JSON has none. As `bytes`, what is not printable ASCII is written as \xNN.
+ * this was called, or up to a transaction that stays open. Takes about two seconds (a JVM starts). Texts with control
+ * characters are not told apart from separators; JSON has none. As `bytes`, what is not printable ASCII is written as \xNN.
  */
 export async function readCommitted(
   brokers: readonly string[],
@@ -62,8 +62,7 @@ async function stableEnds(admin: Admin, topic: string): Promise<Map<number, bigi
   const giveUpAt = systemClock.monotonic() + markersMaxMs
   for (;;) {
     const ends = await logEnds(admin, topic, 'stable')
-    const isStable = [...written].every(([partition, end]) => (ends.get(partition) ?? 0n) >= end)
-    if (isStable || systemClock.monotonic() > giveUpAt) return ends
+    if (haveReached(ends, written) || systemClock.monotonic() > giveUpAt) return ends
     await systemClock.sleep(pollEveryMs)
   }
 }

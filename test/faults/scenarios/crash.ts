@@ -1,5 +1,5 @@
 import type { Random } from '../../../src/simulator/random.ts'
-import { claimsOf, kill, killAt, pause, restartOther, type Point } from '../acts.ts'
+import { kill, killAt, pause, restartOther, sinceClaim, type Point } from '../acts.ts'
 import type { FaultWorld } from '../fault-world.ts'
 import type { Injected, Scenario } from '../scenario.ts'
 import type { Seat } from '../seat.ts'
@@ -32,13 +32,11 @@ function inTakeover(name: string, summary: string, id: string, point: Point, emp
     covers: [id],
     inject: async (world, random) => {
       const seat = await world.victim(random)
-      const before = claimsOf(seat)
+      const where = sinceClaim(seat)
       const trigger = async (): Promise<void> => {
         if (empty) await world.redis.flushAll()
         await restartOther(world, seat, random)
       }
-      // kafkajs asks for offsets by itself right after it joined, which is no takeover yet.
-      const where = (): boolean => claimsOf(seat) > before
       return killAt(world, seat, { nthMax: 2, where, ...point }, random, { trigger })
     },
   }
@@ -185,11 +183,7 @@ export const crashScenarios: readonly Scenario[] = [
     name: 'kill-while-draining',
     summary: 'SIGKILL while draining after SIGTERM: the last slice is committed, its changes are not flushed',
     covers: ['crash-revoke'],
-    inject: (world, random) =>
-      killedGivingUp(world, random, async (seat) => {
-        seat.isEnding = true
-        seat.process.signal('SIGTERM')
-      }),
+    inject: (world, random) => killedGivingUp(world, random, terminate),
   },
   {
     ...base,
@@ -199,14 +193,16 @@ export const crashScenarios: readonly Scenario[] = [
     inject: async (world, random) => {
       const seat = await world.victim(random)
       const point = { server: 'kafka', on: 'LeaveGroup', at: 'request', nthMax: 1 } as const
-      const trigger = async (): Promise<void> => {
-        seat.isEnding = true
-        seat.process.signal('SIGTERM')
-      }
-      return killAt(world, seat, point, random, { trigger, drop: true })
+      return killAt(world, seat, point, random, { trigger: () => terminate(seat), drop: true })
     },
   },
 ]
+
+/** SIGTERM; its end is not waited for. */
+async function terminate(seat: Seat): Promise<void> {
+  seat.isEnding = true
+  seat.process.signal('SIGTERM')
+}
 
 /** SIGKILL at a flush of partitions that are given up, which `trigger` brings about. */
 async function killedGivingUp(

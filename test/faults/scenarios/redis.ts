@@ -1,5 +1,5 @@
 import type { Random } from '../../../src/simulator/random.ts'
-import { armed, claimsOf, now, pause, reached, restartOther } from '../acts.ts'
+import { armed, now, pause, reached, restartOther, sinceClaim } from '../acts.ts'
 import { featureScripts } from '../../../src/features/redis-store.ts'
 import type { FaultWorld } from '../fault-world.ts'
 import type { Injected, Scenario } from '../scenario.ts'
@@ -47,9 +47,7 @@ async function emptiedAt(
   const server = on === 'OffsetFetch' ? 'kafka' : 'redis'
   const at = on === 'OffsetFetch' ? 'reply' : 'request'
   const empty = { kind: 'call', run: () => world.redis.flushAll() } as const
-  const before = claimsOf(seat)
-  // kafkajs asks for offsets by itself right after it joined, which is no takeover yet.
-  const where = (): boolean => on !== 'OffsetFetch' || claimsOf(seat) > before
+  const where = on === 'OffsetFetch' ? sinceClaim(seat) : (): boolean => true
   const handle = armed(seat, { server, on, at, where }, empty, random)
   await trigger(seat)
   await reached(world, handle, `${on} of ${seat.name} passes`)

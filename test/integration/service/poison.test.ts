@@ -12,11 +12,16 @@ afterEach(() => void vi.unstubAllEnvs())
 
 /** slow.onnx turns as often as the largest tier of the batch: with this one for half an hour. */
 const hangs = 2_000_000_000
-const isKiller = ({ event }: LoggedInput): boolean => event?.fields['tier'] === hangs
+const hasTier =
+  (tier: number) =>
+  ({ event }: LoggedInput): boolean =>
+    event?.fields['tier'] === tier
+const isKiller = hasTier(hangs)
+const inputs = { features: ['riskTier', 'customer_count_10m', 'customer_count_1h'] }
 const hangingModel = {
   path: 'slow.onnx',
   runTimeout: '2s',
-  inputs: { features: ['riskTier', 'customer_count_10m', 'customer_count_1h'] },
+  inputs,
 }
 
 /** Restarts the service whenever it ends, as a supervisor does, until everything is committed. */
@@ -103,8 +108,7 @@ test(
 )
 
 /** The native code of the model crashes on this row. */
-const isCrasher = ({ event }: LoggedInput): boolean => event?.fields['tier'] === crashes
-const crashingModel = { inputs: { features: ['riskTier', 'customer_count_10m', 'customer_count_1h'] } }
+const isCrasher = hasTier(crashes)
 const withCrashes = (): void => {
   const file = new URL('../../support/crashing-model.ts', import.meta.url)
   vi.stubEnv('NODE_OPTIONS', `--import ${file.href}`)
@@ -114,7 +118,7 @@ test(
   'a row on which the native code of the model crashes becomes a dead letter like one that hangs',
   { timeout: 300_000 },
   async () => {
-    const world = await openWorld({ partitions: 1, change: { model: crashingModel } })
+    const world = await openWorld({ partitions: 1, change: { model: { inputs } } })
     const traffic = new CardTraffic({ seed: 24, partitions: 1, customers: 12 })
     await world.write([...traffic.next(200), traffic.one({ tier: crashes }), ...traffic.next(200)])
     withCrashes()
@@ -131,7 +135,7 @@ test(
   async () => {
     const world = await openWorld({
       partitions: 1,
-      change: { model: { ...crashingModel, isolation: 'process' } },
+      change: { model: { inputs, isolation: 'process' } },
     })
     const traffic = new CardTraffic({ seed: 25, partitions: 1, customers: 12 })
     await world.write([...traffic.next(200), traffic.one({ tier: crashes }), ...traffic.next(200)])
