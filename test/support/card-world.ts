@@ -38,6 +38,8 @@ export interface WorldOptions {
 export interface LoggedInput extends InputRecord {
   readonly topic: string
   readonly offset: number
+  /** As many records of the world's `input` were acknowledged before this one was sent; 0: not known. */
+  readonly writtenAfter?: number
 }
 
 export interface Position {
@@ -165,16 +167,18 @@ export class CardWorld {
       const topic = this.topics[group[0]!.source]
       for (let at = 0; at < group.length; at += sendRowsMax) {
         const some = group.slice(at, at + sendRowsMax)
+        const writtenAfter = this.input.length
         const [answer] = await this.producer.send({ topic, messages: some.map(message) })
-        this.log(some, Number(answer?.baseOffset))
+        this.log(some, Number(answer?.baseOffset), writtenAfter)
       }
     }
   }
 
   /** Remembers records of one partition as written at `baseOffset` and behind. */
-  log(records: readonly InputRecord[], baseOffset: number): void {
+  log(records: readonly InputRecord[], baseOffset: number, writtenAfter = 0): void {
     for (const [index, record] of records.entries()) {
-      this.input.push({ ...record, topic: this.topics[record.source], offset: baseOffset + index })
+      const topic = this.topics[record.source]
+      this.input.push({ ...record, topic, offset: baseOffset + index, writtenAfter })
     }
   }
 
