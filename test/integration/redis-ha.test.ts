@@ -9,10 +9,11 @@ import { openRedis, type RedisClient } from '../../src/redis/client.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
 import { ClusterServers } from '../support/redis/cluster.ts'
-import { replicated, stopAll, until, type RedisNode } from '../support/redis/node.ts'
+import { replicated, stopAll, type RedisNode } from '../support/redis/node.ts'
 import { SentinelServers } from '../support/redis/sentinel.ts'
 import { startStandalone } from '../support/redis/standalone.ts'
 import { uniqueName } from '../support/unique-name.ts'
+import { until } from '../support/until.ts'
 
 const layouts: readonly Layout[] = [
   { index: 0, entity: 'e', source: 'tx', merge: false, horizonMs: 1000, columns: ['time'] },
@@ -144,9 +145,7 @@ describe('the store on a cluster', () => {
     let waiting: Promise<unknown[]> = Promise.resolve([])
     await servers.moveSlot(slot, target, async () => {
       waiting = Promise.all(buckets.map((bucket) => store.flush(bucket, request('w1', 'w2', keys), signal)))
-      await until('the client is told to try again', () =>
-        Promise.resolve(logged.some((line) => line.includes('TRYAGAIN'))),
-      )
+      await until('the client is told to try again', () => logged.some((line) => line.includes('TRYAGAIN')))
     })
     expect(await waiting).toEqual(buckets.map(() => ({ applied: true, current: 'w2' })))
     expect(await servers.masterOf(slot)).toBe(target)
@@ -192,7 +191,7 @@ describe('the store on one server', () => {
     })
     const { store, logged } = open(redis.url, 1)
     const told = (word: string): Promise<void> =>
-      until(word, () => Promise.resolve(logged.some((line) => line.includes(word))))
+      until(word, () => logged.some((line) => line.includes(word)))
     await store.flush(0, request(null, 'w1', ['a']), signal)
 
     await redis.limitMemory(0)
@@ -226,9 +225,7 @@ describe('the store on one server', () => {
     await demoted.command('REPLICAOF', master.host, master.port)
     await replicated(master, demoted)
     const flushing = store.flush(0, request('w1', 'w2', ['a']), signal)
-    await until('the replica refuses', () =>
-      Promise.resolve(logged.some((line) => line.includes('READONLY'))),
-    )
+    await until('the replica refuses', () => logged.some((line) => line.includes('READONLY')))
     await demoted.command('REPLICAOF', 'NO', 'ONE')
     expect(await flushing).toEqual({ applied: false, current: null }) // as a master it may say so
   })

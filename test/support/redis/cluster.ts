@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { freePorts } from '../../../src/stack/ports.ts'
-import { holdReplication, RedisNode, replicated, startTogether, stopAll, until } from './node.ts'
+import { holdReplication, RedisNode, replicated, startTogether, stopAll } from './node.ts'
+import { until } from '../until.ts'
 
 export interface ClusterOptions {
   readonly dir: string

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { prepareRedis } from '../../../src/stack/redis-server.ts'
 import { startWatched, type ServerLaunch, type WatchedServer } from '../../../src/stack/watched-process.ts'
 import { systemClock } from '../../../src/time/system-clock.ts'
+import { until } from '../until.ts'
 
 export type RedisReply = string | number | null | readonly RedisReply[]
 
@@ -181,25 +182,6 @@ export async function replicated(master: RedisNode, replica: RedisNode): Promise
   })
 }
 
-/** Polls until it is so; a failing look is tried again. */
-export async function until(what: string, look: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = systemClock.monotonic() + untilMaxMs
-  let failure: unknown = null
-  for (;;) {
-    try {
-      if (await look()) return
-      failure = null
-    } catch (error) {
-      failure = error
-    }
-    if (systemClock.monotonic() > giveUpAt)
-      throw new Error(`waited too long until ${what}`, { cause: failure })
-    await systemClock.sleep(50)
-  }
-}
-
-/** Above an election that failed once, on a busy machine. */
-const untilMaxMs = 60_000
 const startTriesMax = 3
 
 /** Ports are found free, and may be taken before all servers have started: then everything starts once more. */

@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePorts } from '../../../src/stack/ports.ts'
-import { holdReplication, RedisNode, replicated, startTogether, stopAll, until } from './node.ts'
+import { holdReplication, RedisNode, replicated, startTogether, stopAll } from './node.ts'
+import { until } from '../until.ts'
 
 export interface SentinelOptions {
   readonly dir: string
