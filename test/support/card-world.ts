@@ -14,6 +14,7 @@ import type { Plan } from '../../src/topology/plan.ts'
 import type { InputRecord } from './service-records.ts'
 import { ServiceProcess } from './service-process.ts'
 import { uniqueName } from './unique-name.ts'
+import { patienceMs } from './until.ts'
 import { cardTopology, changed, writeTopology, type CardTopics, type Written } from './service-topology.ts'
 
 /** The servers that a world lives on, and how short a session they allow. */
@@ -335,7 +336,7 @@ export class CardWorld {
 
   /** Polls; fails at once when a running process fails, or when none is left. */
   async #poll(what: string, look: () => Promise<boolean>): Promise<void> {
-    const giveUpAt = systemClock.monotonic() + pollMaxMs
+    const giveUpAt = systemClock.monotonic() + patienceMs
     const running = this.processes.filter(({ exit }) => exit === null)
     while (!(await look())) {
       const failed = running.find(({ exit }) => exit !== null && exit.code !== null && exit.code !== 0)
@@ -365,8 +366,6 @@ const removeAll = `for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.ca
 const pollEveryMs = 100
 /** Keeps a request below the broker's 1 MB. */
 const sendRowsMax = 2_000
-/** Above the longest takeover: session timeout, rebuild and align. */
-const pollMaxMs = 50_000
 
 /** As kafkajs takes it. */
 export function message({ key, value, partition, timestampMs, headers }: InputRecord): {
