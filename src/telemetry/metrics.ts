@@ -152,6 +152,12 @@ export const metricTable = {
     labels: ['topic', 'partition'],
     help: 'Committed position to the last stable offset: what a read_committed consumer can take now. Absent while unknown.',
   },
+  heldBackSeconds: {
+    name: 'consumer_held_back_seconds',
+    type: 'gauge',
+    labels: ['topic', 'partition'],
+    help: 'How long the last stable offset has stood still below the high watermark: an open transaction of a producer holds back what is behind it. 0: nothing is held back. Absent while unknown.',
+  },
   lagSeconds: {
     name: 'consumer_lag_seconds',
     type: 'gauge',

@@ -1,6 +1,8 @@
 import { gatherFacts, type FactParts, type Facts } from './facts.ts'
 import { groupJudges } from './group.ts'
+import { heldBackJudges } from './held-back.ts'
 import { kafkaJudges, known, NotKnown, type Judge } from './kafka.ts'
+import { recordJudges } from './records.ts'
 import { redisJudges } from './redis.ts'
 import { checks, fail, ok, unknown, warn, type CheckId, type Finding, type Report } from './table.ts'
 
@@ -8,6 +10,8 @@ const judges: Readonly<Record<CheckId, Judge>> = {
   ...kafkaJudges,
   ...groupJudges,
   ...redisJudges,
+  ...heldBackJudges,
+  ...recordJudges,
   'model.files': ({ model }) => ok(known(model)),
   'registry.reachable': ({ plan, subjectsMissing }) => {
     const missing = known(subjectsMissing)
@@ -50,7 +54,7 @@ function judgeOne(id: CheckId, facts: Facts): Finding {
     if (reason.code.endsWith('_UNAUTHORISED')) {
       return unknown(
         `this principal may not ask: ${reason.message}`,
-        'Grant it Describe and DescribeConfigs on the cluster and the topics to have this checked.',
+        'To have this checked, grant it Describe and DescribeConfigs on the cluster and the topics, and Read on the sources.',
       )
     }
     return unknown(text, remedy)

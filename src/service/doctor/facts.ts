@@ -6,7 +6,14 @@ import { openKafkaClient } from '../../kafka/client.ts'
 import type { KafkaAdmin } from '../../kafka/admin.ts'
 import { kafkaError } from '../../kafka/errors.ts'
 import { openKafkaInspector } from '../../kafka/inspect.ts'
-import type { BrokerFacts, CommittedOffset, KafkaInspector, Settings } from '../../kafka/inspect.ts'
+import type { HeldPartition } from '../../kafka/held-back.ts'
+import type {
+  BrokerFacts,
+  CommittedOffset,
+  KafkaInspector,
+  Settings,
+  TopicsSeen,
+} from '../../kafka/inspect.ts'
 import type { DescribedGroup, DescribedTopic } from '../../kafka/inspect-codec.ts'
 import type { TopicLife } from '../../kafka/topic-metadata.ts'
 import { openScorer } from '../../model/onnx-scorer.ts'
@@ -19,9 +26,11 @@ import type { Log } from '../../telemetry/log.ts'
 import type { Clock } from '../../time/clock.ts'
 import { DeadlineExceeded, withTimeout } from '../../time/deadline.ts'
 import type { Plan } from '../../topology/plan.ts'
+import { openDecoders } from '../codecs.ts'
 import { replayTopicOf } from '../dead-letters/dead-letter.ts'
 import { namespaceOf } from '../service.ts'
 import { deadLetterTopicsOf } from '../topics.ts'
+import { readSample, type SourceSample } from './sample.ts'
 
 /** Something that was asked for: an answer, or why there is none. */
 export type Fact<T> = { readonly value: T } | { readonly error: MillraceError }
@@ -47,6 +56,10 @@ export interface Facts {
   readonly ranges: Fact<
     ReadonlyMap<string, ReadonlyMap<number, { readonly start: number; readonly end: number }>>
   >
+  /** Source partitions in which an open transaction holds records back. */
+  readonly heldBack: Fact<readonly HeldPartition[]>
+  /** Of the sources whose topics were found. */
+  readonly samples: Fact<readonly SourceSample[]>
   readonly mayDescribeTransactions: Fact<boolean>
   readonly hasAuthorizer: Fact<boolean | null>
   readonly redis: Fact<RedisFacts>
@@ -149,6 +162,8 @@ type KafkaFacts = Pick<
   | 'group'
   | 'positions'
   | 'ranges'
+  | 'heldBack'
+  | 'samples'
   | 'mayDescribeTransactions'
   | 'hasAuthorizer'
 >
@@ -218,10 +233,49 @@ export async function askKafka(
     ranges: await fact(parts, 'reading log ranges', () =>
       perTopic((topic) => inspector.logRanges(topic), [...sources, ...ledger]),
     ),
+    heldBack: await fact(parts, 'looking for open transactions', () =>
+      inspector.heldBack(sources.flatMap((topic) => describedOf(topics, topic))),
+    ),
+    samples: await sampleSources(parts, inspector, topics),
     mayDescribeTransactions: await fact(parts, 'describing transactional ids', () =>
       inspector.mayDescribeTransaction(transactionalIdOf(plan)),
     ),
     hasAuthorizer: await fact(parts, 'asking for ACLs', () => inspector.hasAuthorizer()),
+  }
+}
+
+function describedOf(topics: Fact<Pick<TopicsSeen, 'found'>>, topic: string): readonly DescribedTopic[] {
+  const found = 'value' in topics ? topics.value.found.get(topic) : undefined
+  return found === undefined ? [] : [found]
+}
+
+/** Some thousand records of each source at most, decoded as the service would. */
+const sampleSize = { partitionsMax: 4, oldestMax: 250, newestMax: 1_000 } as const
+
+async function sampleSources(
+  parts: FactParts,
+  inspector: Pick<KafkaInspector, 'sample'>,
+  topics: Fact<Pick<TopicsSeen, 'found'>>,
+): Promise<Facts['samples']> {
+  const stop = new AbortController()
+  const sample = async (): Promise<readonly SourceSample[]> => {
+    const samples: SourceSample[] = []
+    for (const { source, decoder } of openDecoders(parts).values()) {
+      for (const topic of describedOf(topics, source.topic)) {
+        const runs = await inspector.sample(topic, sampleSize)
+        await decoder.prepare(
+          runs.flatMap(({ records }) => records),
+          stop.signal,
+        )
+        samples.push(readSample(source, decoder, runs))
+      }
+    }
+    return samples
+  }
+  try {
+    return await fact(parts, 'sampling the sources', sample)
+  } finally {
+    stop.abort() // a registry that does not answer is not waited for any more
   }
 }
 
@@ -255,6 +309,8 @@ function unansweredBy(error: MillraceError): KafkaFacts {
     group: { error },
     positions: { error },
     ranges: { error },
+    heldBack: { error },
+    samples: { error },
     mayDescribeTransactions: { error },
     hasAuthorizer: { error },
   }

@@ -233,7 +233,7 @@ function numbers(settings: Fact<readonly Settings[]>, name: string): readonly nu
   return found
 }
 
-function smallest(settings: Fact<readonly Settings[]>, name: string): number {
+export function smallest(settings: Fact<readonly Settings[]>, name: string): number {
   return Math.min(...numbers(settings, name))
 }
 
