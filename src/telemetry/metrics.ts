@@ -195,6 +195,24 @@ export const metricTable = {
     labels: ['reason'],
     help: 'Times state was rebuilt by reading the log again, by why.',
   },
+  stateDistrusted: {
+    name: 'state_distrusted_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Times all stored state was given up and rebuilt from the log, because parts of it were gone. reason: evicted, deleted.',
+  },
+  redisMayEvict: {
+    name: 'redis_may_evict',
+    type: 'gauge',
+    labels: [],
+    help: 'Redis masters whose maxmemory-policy is not noeviction, so that windows may vanish; not ready while it is above 0.',
+  },
+  redisEvictedKeys: {
+    name: 'redis_evicted_keys_total',
+    type: 'counter',
+    labels: [],
+    help: 'Keys that Redis evicted while this process watched, whosever they were. Any one makes all state be rebuilt.',
+  },
   cacheHitRatio: {
     name: 'cache_hit_ratio',
     type: 'gauge',

@@ -61,7 +61,9 @@ function producerText({ producerId, epoch, transaction }: OpenProducer): string 
 
 function sinceText({ transaction }: OpenProducer, sinceMs: number): string {
   const time = new Date(sinceMs).toISOString()
-  return transaction === null || transaction.startedAtMs === null ? `whose last record is from ${time}` : `open since ${time}`
+  return transaction === null || transaction.startedAtMs === null
+    ? `whose last record is from ${time}`
+    : `open since ${time}`
 }
 
 const findHanging = 'kafka-transactions.sh --bootstrap-server … find-hanging --broker-id …'

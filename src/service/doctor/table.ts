@@ -146,7 +146,7 @@ export const checks = [
   {
     id: 'redis.eviction',
     needed: '`maxmemory-policy noeviction`.',
-    why: 'An evicted window would read as an empty one. Refused at start.',
+    why: 'An evicted window would read as an empty one. Refused at start; while it runs the service is not ready.',
   },
   {
     id: 'redis.memory',

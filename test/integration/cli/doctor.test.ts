@@ -100,6 +100,7 @@ test('sampled records: a wrong key, a schema that does not fit, times in seconds
       customer: `c${index}`,
       terminal: 't1',
       amountCents: 100,
+      tier: 1,
       ts: nowS,
       ...change,
     }),
