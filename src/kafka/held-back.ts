@@ -25,6 +25,26 @@ export interface HeldPartition {
   readonly producers: readonly OpenProducer[] | null
 }
 
+/** A transaction that a healthy producer has open ends sooner. */
+const lookAgainMs = 2_000
+
+/** Without knowing whose it is, a transaction of a moment cannot be told from one that stays: it is looked at twice. */
+export async function heldBackForLong(
+  look: () => Promise<readonly HeldPartition[]>,
+  pause: (ms: number) => Promise<void>,
+): Promise<readonly HeldPartition[]> {
+  const first = await look()
+  const isNamed = ({ producers }: HeldPartition): boolean => producers !== null && producers.length > 0
+  if (first.every(isNamed)) return first
+  await pause(lookAgainMs)
+  const still = (one: HeldPartition): boolean =>
+    first.some(
+      ({ topic, partition, stable: before }) =>
+        topic === one.topic && partition === one.partition && before === one.stable,
+    )
+  return (await look()).filter((one) => isNamed(one) || still(one))
+}
+
 export interface OpenProducer {
   readonly producerId: string
   readonly epoch: number

@@ -18,7 +18,7 @@ import {
   type DescribedGroup,
   type DescribedTopic,
 } from './inspect-codec.ts'
-import { requestHeldBack, type HeldPartition } from './held-back.ts'
+import { heldBackForLong, requestHeldBack, type HeldPartition } from './held-back.ts'
 import { ConfigResourceTypes, Kafka } from './kafkajs.ts'
 import { sampleTopic, type SampledRun, type SampleSize } from './log-sample.ts'
 import type { KafkaPlan } from './plan.ts'
@@ -189,7 +189,10 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
       ask(`looking for open transactions in ${topics.map(({ topic }) => topic).join(', ')}`, async () => {
         await seed()
         await cluster.refreshMetadata()
-        return requestHeldBack(cluster, topics)
+        return heldBackForLong(
+          () => requestHeldBack(cluster, topics),
+          (ms) => clock.sleep(ms),
+        )
       }),
     sample: (topic, size) =>
       ask(`reading records of ${topic.topic}`, async () => {

@@ -54,7 +54,7 @@ function judgeOne(id: CheckId, facts: Facts): Finding {
     if (reason.code.endsWith('_UNAUTHORISED')) {
       return unknown(
         `this principal may not ask: ${reason.message}`,
-        'To have this checked, grant it Describe and DescribeConfigs on the cluster and the topics, and Read on the sources.',
+        'Grant it Describe and DescribeConfigs on the cluster and the topics to have this checked.',
       )
     }
     return unknown(text, remedy)

@@ -26,11 +26,11 @@ import type { Log } from '../../telemetry/log.ts'
 import type { Clock } from '../../time/clock.ts'
 import { DeadlineExceeded, withTimeout } from '../../time/deadline.ts'
 import type { Plan } from '../../topology/plan.ts'
-import { openDecoders } from '../codecs.ts'
 import { replayTopicOf } from '../dead-letters/dead-letter.ts'
 import { namespaceOf } from '../service.ts'
 import { deadLetterTopicsOf } from '../topics.ts'
-import { readSample, type SourceSample } from './sample.ts'
+import type { SourceSample } from './sample.ts'
+import { sampleSource } from './sampling.ts'
 
 /** Something that was asked for: an answer, or why there is none. */
 export type Fact<T> = { readonly value: T } | { readonly error: MillraceError }
@@ -58,8 +58,8 @@ export interface Facts {
   >
   /** Source partitions in which an open transaction holds records back. */
   readonly heldBack: Fact<readonly HeldPartition[]>
-  /** Of the sources whose topics were found. */
-  readonly samples: Fact<readonly SourceSample[]>
+  /** Of the sources whose topics were found; each for itself, as each has its own rights and its own codec. */
+  readonly samples: Fact<readonly SampledSource[]>
   readonly mayDescribeTransactions: Fact<boolean>
   readonly hasAuthorizer: Fact<boolean | null>
   readonly redis: Fact<RedisFacts>
@@ -69,6 +69,11 @@ export interface Facts {
   readonly model: Fact<string>
   /** Subjects the registry does not know; null: the topology needs no registry. */
   readonly subjectsMissing: Fact<readonly string[] | null>
+}
+
+export interface SampledSource {
+  readonly source: string
+  readonly sample: Fact<SourceSample>
 }
 
 export interface FactParts {
@@ -236,7 +241,7 @@ export async function askKafka(
     heldBack: await fact(parts, 'looking for open transactions', () =>
       inspector.heldBack(sources.flatMap((topic) => describedOf(topics, topic))),
     ),
-    samples: await sampleSources(parts, inspector, topics),
+    samples: { value: await sampleSources(parts, inspector, topics) },
     mayDescribeTransactions: await fact(parts, 'describing transactional ids', () =>
       inspector.mayDescribeTransaction(transactionalIdOf(plan)),
     ),
@@ -249,34 +254,22 @@ function describedOf(topics: Fact<Pick<TopicsSeen, 'found'>>, topic: string): re
   return found === undefined ? [] : [found]
 }
 
-/** Some thousand records of each source at most, decoded as the service would. */
-const sampleSize = { partitionsMax: 4, oldestMax: 250, newestMax: 1_000 } as const
-
 async function sampleSources(
   parts: FactParts,
   inspector: Pick<KafkaInspector, 'sample'>,
   topics: Fact<Pick<TopicsSeen, 'found'>>,
-): Promise<Facts['samples']> {
-  const stop = new AbortController()
-  const sample = async (): Promise<readonly SourceSample[]> => {
-    const samples: SourceSample[] = []
-    for (const { source, decoder } of openDecoders(parts).values()) {
-      for (const topic of describedOf(topics, source.topic)) {
-        const runs = await inspector.sample(topic, sampleSize)
-        await decoder.prepare(
-          runs.flatMap(({ records }) => records),
-          stop.signal,
-        )
-        samples.push(readSample(source, decoder, runs))
-      }
+): Promise<readonly SampledSource[]> {
+  const samples: SampledSource[] = []
+  for (const source of parts.plan.sources) {
+    for (const topic of describedOf(topics, source.topic)) {
+      const ask = (): Promise<SourceSample> => sampleSource(parts, source, topic, inspector)
+      samples.push({
+        source: source.name,
+        sample: await fact(parts, `sampling ${source.topic}`, ask),
+      })
     }
-    return samples
   }
-  try {
-    return await fact(parts, 'sampling the sources', sample)
-  } finally {
-    stop.abort() // a registry that does not answer is not waited for any more
-  }
+  return samples
 }
 
 export function topicNames(plan: Plan): readonly string[] {

@@ -1,4 +1,5 @@
 import type { SourcePlan } from '../../decode/plan.ts'
+import type { MillraceError } from '../../errors.ts'
 import { formatDuration } from '../../expression/quantity.ts'
 import type { AggregateSpec, RateSpec } from '../../features/spec.ts'
 import { latenessMs, sourceOf } from '../../pipeline/partition-context.ts'
@@ -18,17 +19,34 @@ export const recordJudges = {
   'records.time': (facts) => eachSample(facts, judgeTimes),
   'records.order': (facts) => eachSample(facts, judgeOrder),
   'records.label-age': (facts) => {
-    const states = known(facts.samples).filter(({ source }) => readersOf(facts.plan, source).length > 0)
-    if (states.length === 0) return ok('not needed: no feature reads another source')
-    return together(states.map((sample) => judgeAges(sample, facts.plan)))
+    if (facts.plan.sources.every(({ name }) => readersOf(facts.plan, name).length === 0))
+      return ok('not needed: no feature reads another source')
+    return eachSample(facts, judgeAges, ({ name }) => readersOf(facts.plan, name).length > 0)
   },
 } satisfies Partial<Record<CheckId, Judge>>
 
 function eachSample(
   { samples, plan }: Facts,
   judge: (sample: SourceSample, source: SourcePlan, plan: Plan) => Finding,
+  isWanted: (source: SourcePlan) => boolean = () => true,
 ): Finding {
-  return together(known(samples).map((sample) => judge(sample, sourceOf(plan, sample.source), plan)))
+  const wanted = known(samples).filter(({ source }) => isWanted(sourceOf(plan, source)))
+  return together(
+    wanted.map(({ source, sample }) =>
+      'error' in sample
+        ? notSampled(source, sample.error)
+        : judge(sample.value, sourceOf(plan, source), plan),
+    ),
+  )
+}
+
+function notSampled(source: string, { code, message, remedy }: MillraceError): Finding {
+  const found = `${source}: ${code}: ${message}`
+  // The service would wait for it, in order, for as long as it takes.
+  if (code === 'SCHEMA_UNKNOWN') return warn(`${found}: its partition waits until it is`, remedy)
+  if (code === 'KAFKA_UNAUTHORISED')
+    return unknown(found, `Grant Read on the topic of ${source} to have this checked.`)
+  return unknown(found, remedy)
 }
 
 /** What is fine is told as well: the figures are why one asks. */
@@ -130,7 +148,7 @@ function readersOf({ featuresSpec }: Plan, source: string): readonly Reader[] {
   return featuresSpec.features.filter((one): one is Reader => one.kind !== 'ratio' && one.from === source)
 }
 
-function judgeAges({ source, runs }: SourceSample, plan: Plan): Finding {
+function judgeAges({ source, runs }: SourceSample, _: SourcePlan, plan: Plan): Finding {
   const ages = agesOf(runs)
   if (ages === 'no events') return ok(`${source}: no events yet`)
   if (typeof ages === 'string') return unknown(`${source}: ${notMeasured[ages]}`)

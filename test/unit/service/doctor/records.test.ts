@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { MillraceError } from '../../../../src/errors.ts'
 import { createDecoder } from '../../../../src/decode/decoder.ts'
 import type { SampledRun } from '../../../../src/kafka/log-sample.ts'
 import { sourceOf } from '../../../../src/pipeline/partition-context.ts'
@@ -41,7 +42,8 @@ const many = <T>(count: number, one: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, i) => one(i))
 
 function finding(id: Parameters<typeof find>[0], ...samples: readonly SourceSample[]) {
-  return find(id, { samples: { value: samples } })
+  const value = samples.map((sample) => ({ source: sample.source, sample: { value: sample } }))
+  return find(id, { samples: { value } })
 }
 
 test.each([
@@ -183,6 +185,34 @@ test.each([
     status: 'unknown',
     fix: null,
   })
+})
+
+test('a source that could not be sampled says why, and the others are judged', () => {
+  const error = (code: 'SCHEMA_UNKNOWN' | 'KAFKA_UNAUTHORISED') => ({
+    error: new MillraceError(code, 'no id 7'),
+  })
+  const odd = sampled(
+    'transactions',
+    many(9, () => ({ ts: 5, at: nowMs })),
+  )
+  const found = (code: 'SCHEMA_UNKNOWN' | 'KAFKA_UNAUTHORISED', id: 'records.decode' | 'records.time') =>
+    find(id, {
+      samples: {
+        value: [
+          { source: 'transactions', sample: { value: odd } },
+          { source: 'labels', sample: error(code) },
+        ],
+      },
+    })
+  expect(found('SCHEMA_UNKNOWN', 'records.decode')).toMatchObject({
+    status: 'warn',
+    found: expect.stringContaining('labels: SCHEMA_UNKNOWN: no id 7'),
+  })
+  expect(found('KAFKA_UNAUTHORISED', 'records.decode')).toMatchObject({
+    status: 'unknown',
+    fix: 'Grant Read on the topic of labels to have this checked.',
+  })
+  expect(found('KAFKA_UNAUTHORISED', 'records.time').status).toBe('fail')
 })
 
 test('without records there is nothing to complain about', () => {
