@@ -27,6 +27,8 @@ const appendFromEvents = 256
 const appendsMax = 32
 /** Parts with unflushed changes are passed over; so many are looked at for each that is wanted. */
 const checkStepsPerPart = 8
+/** They are read whole: of large ones fewer are told at once. */
+const checkedBytesMax = 512 * 1024
 /** Map entry, key text and object of one part, measured with 100 000 parts on Node 24. */
 const entryOverheadBytes = 250
 
@@ -186,12 +188,16 @@ export class PartitionMemory {
   /** Up to `partsMax` parts that the store must still hold, because this owner wrote them; others with each call. */
   storedParts(partsMax: number): PartKey[] {
     const found: PartKey[] = []
+    let bytes = 0
     for (let steps = Math.min(this.parts, partsMax * checkStepsPerPart); steps > 0; steps--) {
       this.#checkHand ??= this.#walk()
       const next = this.#checkHand.next()
       if (next.done === true) this.#checkHand = null
-      else if (this.#isStored(next.value)) found.push(next.value)
-      if (found.length >= partsMax) break
+      else if (this.#isStored(next.value)) {
+        found.push(next.value)
+        bytes += next.value.log.bytes
+      }
+      if (found.length >= partsMax || bytes >= checkedBytesMax) break
     }
     return found
   }

@@ -44,13 +44,21 @@ function judgeHeld(held: HeldPartition, nowMs: number, timeoutMaxMs: number): Fi
   const found = `${place} of ${producerText(holder)}${since}`
   if (openMs !== null && openMs < normalMs) return ok(found)
   const limitMs = (holder.transaction?.timeoutMs ?? timeoutMaxMs) + coordinatorSlackMs
-  if (openMs !== null && openMs < limitMs) {
+  if (openMs !== null && openMs < limitMs && !isOver(holder)) {
     return warn(
       `${found}. The coordinator aborts it ${roundedUp(limitMs - coordinatorSlackMs)} after its start`,
       `Let its producer commit or abort; a shorter transaction.timeout.ms there ends it sooner. ${abort(held)}`,
     )
   }
-  return fail(`${found}. That is longer than any transaction may take: it hangs`, abort(held))
+  const why = isOver(holder)
+    ? 'Its coordinator takes it for ended'
+    : 'That is longer than any transaction may take'
+  return fail(`${found}. ${why}: it hangs, and nobody will end it`, abort(held))
+}
+
+/** The coordinator knows of no transaction under way: the one that is open in the log was left over. */
+function isOver({ transaction }: OpenProducer): boolean {
+  return transaction !== null && /^(Empty|Complete|Dead)/.test(transaction.state)
 }
 
 function producerText({ producerId, epoch, transaction }: OpenProducer): string {

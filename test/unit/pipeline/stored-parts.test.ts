@@ -88,6 +88,13 @@ test('of many parts the one that was deleted is found, in as many looks as that 
   expect(looks.filter((one) => one !== null)).toContain('c33')
 })
 
+test('large parts are looked for a few at a time', async () => {
+  const { insert, flush, memory } = open()
+  for (const customer of ['c1', 'c2', 'c3']) for (let n = 0; n < 40_000; n++) insert(customer)
+  await flush()
+  expect(memory.storedParts(64)).toHaveLength(1)
+})
+
 test('what is not written yet, or may have expired, is not missed', async () => {
   const { insert, flush, missing, drop, clock } = open()
   insert('c1')

@@ -50,6 +50,16 @@ test('one that is over its time hangs: the command that ends it, and what that c
   })
 })
 
+test('one that its coordinator takes for ended hangs at once, once it cannot be a matter of moments', () => {
+  const over = { state: 'CompleteAbort', startedAtMs: null }
+  expect(held(5_000, over).status).toBe('ok')
+  expect(held(120_000, over)).toMatchObject({
+    status: 'fail',
+    found: expect.stringContaining('takes it for ended'),
+    fix: expect.stringContaining('abort --topic in'),
+  })
+})
+
 test('a producer that no coordinator knows is given the longest time that brokers allow', () => {
   expect(held(400_000, null)).toMatchObject({ status: 'warn' })
   const report = held(1_000_000, null)
