@@ -18,11 +18,12 @@ export interface LoneRow {
 }
 
 /**
- * Other sizes of a batch use other kernels, which add up in another order: over forests, linear models, networks and
- * recurrent ones the largest difference seen was 5e-7 of the largest score of such rows. Numbers of 16 bits are rounded
- * as often as they are stored.
+ * Other sizes of a batch use other kernels, which add up in another order. Of 35 models (forests, boosted trees, linear,
+ * kernel and recurrent ones, networks, statically quantised ones) the largest difference was 1.4e-5 of the largest score of
+ * such rows, and 30 of them had none; of quantised dynamically ones it was 0.5. Numbers of 16 bits are rounded as often as
+ * they are stored.
  */
-const relativeTolerance = { float: 1e-4, half: 2e-2 }
+const relativeTolerance = { float: 5e-4, half: 2e-2 }
 /** Below this share of the largest score of all, as far out in the tail of an exponential, nothing is exact. */
 const absoluteShare = 1e-2
 
