@@ -1,3 +1,4 @@
+import type { Direction } from '../expression/direction.ts'
 import type { Severity } from '../record/prediction.ts'
 
 /** What rules and outcomes can see of one scored event. */
@@ -12,11 +13,15 @@ export interface DecideContext {
 
 export interface DecidePlan {
   readonly outcomes: readonly { readonly name: string; test(context: DecideContext): boolean }[]
-  readonly rules: readonly {
-    readonly id: string
-    readonly severity: Severity
-    test(context: DecideContext): boolean
-  }[]
+  readonly rules: readonly DecideRule[]
   /** Number of reasons on an alert; 0 = off. */
   readonly reasons: number
+}
+
+export interface DecideRule {
+  readonly id: string
+  readonly severity: Severity
+  /** Which way the score moves for it to fire, as far as its text tells. */
+  readonly follows: Direction
+  test(context: DecideContext): boolean
 }

@@ -5,6 +5,7 @@ import { openThread } from '../onnx/thread.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { baselineProblems, bindModel, goldenProblems, manifestProblems, refuse } from './check.ts'
+import { loadRefusal } from './causes.ts'
 import { readModelFiles } from './files.ts'
 import type { ModelFiles } from './files.ts'
 import type { ModelPlan } from './plan.ts'
@@ -79,9 +80,9 @@ async function openThreads(parts: WorkerParts, signal: AbortSignal): Promise<Poo
     signal.throwIfAborted()
     return await Promise.all(
       threads.map(async (thread) => {
-        thread.bind(bindModel(plan, thread, files.file))
+        thread.bind(bindModel(plan, thread, files))
         const worker = threadWorker(thread, watch)
-        await proveWorker(worker, plan.inputs, files, signal)
+        await proveWorker(worker, plan, files, signal)
         return worker
       }),
     )
@@ -96,7 +97,7 @@ function openProcesses(parts: WorkerParts, signal: AbortSignal): Promise<PoolWor
   const open = async (opening: AbortSignal): Promise<ModelProcess> => {
     const opened = await loaded(files, openProcess(startOf(files), opening))
     try {
-      opened.bind(bindModel(plan, opened, files.file))
+      opened.bind(bindModel(plan, opened, files))
       return opened
     } catch (error) {
       opened.kill('the model does not fit')
@@ -105,7 +106,7 @@ function openProcesses(parts: WorkerParts, signal: AbortSignal): Promise<PoolWor
     }
   }
   const prove = (worker: PoolWorker, proving: AbortSignal): Promise<void> =>
-    proveWorker(worker, plan.inputs, files, proving)
+    proveWorker(worker, plan, files, proving)
   return openAll(plan.workers, () => processWorker({ open, prove, watch, clock, log }, signal))
 }
 
@@ -114,12 +115,12 @@ function startOf({ bytes, externalData }: ModelFiles): ThreadStart {
 }
 
 /** Says which file it was that onnxruntime refuses. */
-async function loaded<T>({ file }: ModelFiles, opening: Promise<T>): Promise<T> {
+async function loaded<T>({ file, facts }: ModelFiles, opening: Promise<T>): Promise<T> {
   try {
     return await opening
   } catch (error) {
     if (!(error instanceof MillraceError) || error.code !== 'MODEL_INVALID') throw error
-    const text = `${file} cannot be loaded by onnxruntime: ${error.message}`
+    const text = `${file} cannot be loaded by onnxruntime: ${loadRefusal(facts, error.message)}`
     throw new MillraceError('MODEL_INVALID', text, { cause: error })
   }
 }

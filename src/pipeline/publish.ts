@@ -1,11 +1,12 @@
 import { decide } from '../decide/decide.ts'
 import { createAlert, createPrediction } from '../decide/prediction.ts'
 import { rankReasons, reasonVariants } from '../decide/reasons.ts'
+import { worseOf } from '../decide/worse.ts'
 import type { DecideContext } from '../decide/plan.ts'
 import type { Reject } from '../record/event.ts'
 import { inputName } from '../record/input.ts'
 import type { OutputRecord } from '../record/output.ts'
-import type { Alert, Reason } from '../record/prediction.ts'
+import type { Alert, AlertRuleHit, Reason } from '../record/prediction.ts'
 import type { AppliedRow } from './apply.ts'
 import { modelInputs } from './matrix.ts'
 import type { Batching, PartitionSetup, Shared } from './partition-context.ts'
@@ -77,7 +78,7 @@ export async function publish(
     }
     let alertOutput: OutputRecord | null = null
     if (outcome.severity !== null) {
-      const reasons = await reasonsOf(setup, slice, row, score, signal)
+      const reasons = await reasonsOf(setup, slice, row, { score, applied, rules: outcome.rules }, signal)
       const alert = createAlert(prediction, {
         incarnation: owned.metadata.incarnation,
         rules: outcome.rules,
@@ -132,6 +133,12 @@ function published(
   return out
 }
 
+interface Alarming {
+  readonly score: number
+  readonly applied: AppliedRow
+  readonly rules: readonly AlertRuleHit[]
+}
+
 /**
  * Replaces one feature after the other by its baseline and scores again. Only alert rows pay for it, and trouble in it
  * never makes a dead letter: the alert then has no reasons.
@@ -140,7 +147,7 @@ async function reasonsOf(
   { shared, input }: PartitionSetup,
   slice: PreparedSlice,
   row: number,
-  score: number,
+  { score, applied, rules }: Alarming,
   signal: AbortSignal,
 ): Promise<readonly Reason[]> {
   const { baseline } = shared.scorer
@@ -161,7 +168,9 @@ async function reasonsOf(
   try {
     const scored = await shared.batching.score(rows, variants.length, signal)
     if (scored.failures !== null) return []
-    return rankReasons(score, variants, scored.scores, count)
+    const fired = new Set(rules.map(({ id }) => id))
+    const at = (moved: number): DecideContext => new RowContext(shared, applied, moved)
+    return rankReasons(worseOf(shared.plan.decide, fired, score, at), score, variants, scored.scores, count)
   } catch (error) {
     signal.throwIfAborted()
     shared.observer.trouble(

@@ -43,7 +43,7 @@ export interface AlertRuleHit {
 export const severities = ['info', 'low', 'medium', 'high', 'critical'] as const
 export type Severity = (typeof severities)[number]
 
-/** Why the score is high: replacing `feature` by `baseline` lowers the score by `effect`. */
+/** Why the score is where the rules fire: replacing `feature` by `baseline` moves it back by `effect`, which is above 0. */
 export interface Reason {
   readonly feature: string
   readonly value: number

@@ -1,5 +1,6 @@
 import type { DecideContext, DecidePlan } from '../decide/plan.ts'
 import type { DecideOptions } from '../decide/options.ts'
+import { directionOf } from '../expression/direction.ts'
 import type { ExpressionScope } from '../expression/scope.ts'
 import type { TopologyDocument } from './document.ts'
 import { compileAt } from './expressions.ts'
@@ -24,7 +25,7 @@ export function compileDecide(
   checkOutcomes(document, options)
   const rules = Object.entries(options.alerts).flatMap(([id, { when, severity }]) => {
     const test = compile(['decide', 'alerts', id, 'when'], when)
-    return test === null ? [] : [{ id, severity, test }]
+    return test === null ? [] : [{ id, severity, follows: directionOf(when, 'score', scope), test }]
   })
   return { outcomes, rules, reasons: options.reasons }
 }

@@ -46,12 +46,17 @@ const alerts: fc.Arbitrary<Alert> = fc
     })
     const plan = {
       outcomes: [],
-      rules: severities.map((severity) => ({ id: severity, severity, test: () => true })),
+      rules: severities.map((severity) => ({
+        id: severity,
+        severity,
+        follows: 'none' as const,
+        test: () => true,
+      })),
       reasons: 3,
     }
     const { rules, severity } = decide(plan, { score, fields: {}, values: {}, features: {}, flags: [] })
     const variants = reasonVariants(new Map([['a', 1]]), new Map([['a', 0]]))
-    const reasons = rankReasons(score, variants, [score / 2], 3)
+    const reasons = rankReasons('higher', score, variants, [score / 2], 3)
     return createAlert(prediction, { incarnation: 'a1b2', rules, severity: severity ?? 'info', reasons })
   })
 
