@@ -35,7 +35,7 @@ const ttlMs = 60_000
 const inputName = 'tx:0'
 
 function open() {
-  const store = new MemoryStore(2)
+  const store = new MemoryStore(features.layouts, 2)
   const clock = manualClock(10_000)
   const memory = new PartitionMemory(features, 2, (key) => store.bucketOf(key), {
     ttlMs,
@@ -54,7 +54,7 @@ function open() {
     rowsMax: 10_000,
     ageMaxMs: 5_000,
     outageMaxMs: 86_400_000,
-    awaited: false,
+    awaited: 'no',
     caughtUpAt: () => 0,
     flushed: () => undefined,
   })
@@ -71,7 +71,8 @@ function open() {
   }
   const missing = (partsMax = 64): Promise<string | null> =>
     missingEntity({ store, memory, flusher, inputName }, partsMax, signal)
-  const drop = (customer: string): void => store.dropPart(store.bucketOf(customer), 0, customer, inputName)
+  const drop = (customer: string): void =>
+    store.dropKey(store.bucketOf(customer), { layout: 0, entityKey: customer }, inputName)
   return { store, clock, memory, insert, flush, missing, drop }
 }
 
