@@ -11,6 +11,8 @@ interface ValidateOptions {
 export interface Validated {
   readonly file: string
   readonly problems: readonly Problem[]
+  /** What works and is probably not meant so. */
+  readonly warnings: readonly Problem[]
 }
 
 export function validateCommand(): Command {
@@ -32,17 +34,29 @@ export function validateCommand(): Command {
 
 export async function validate(file: string, env: NodeJS.ProcessEnv): Promise<Validated> {
   try {
-    await loadTopology(file, env)
-    return { file, problems: [] }
+    const { warnings } = await loadTopology(file, env)
+    return { file, problems: [], warnings }
   } catch (error) {
-    if (error instanceof TopologyError) return { file, problems: error.problems }
+    if (error instanceof TopologyError) return { file, problems: error.problems, warnings: error.warnings }
     throw error
   }
 }
 
 export function verdictText(verdicts: readonly Validated[]): string {
   return verdicts
-    .flatMap(({ file, problems }) => (problems.length === 0 ? [`${file}: ok`] : problems.map(formatProblem)))
+    .flatMap(({ file, problems, warnings }) => [
+      ...problems.map(formatProblem),
+      ...warnings.map(formatWarning),
+      ...(problems.length === 0 ? [`${file}: ok${counted(warnings.length)}`] : []),
+    ])
     .map((line) => `${line}\n`)
     .join('')
+}
+
+function formatWarning(warning: Problem): string {
+  return formatProblem({ ...warning, message: `warning: ${warning.message}` })
+}
+
+function counted(warnings: number): string {
+  return warnings === 0 ? '' : `, with ${warnings === 1 ? 'a warning' : `${warnings} warnings`}`
 }

@@ -40,10 +40,15 @@ export function kindOf(value: Value): string {
   return value === undefined || value === null ? 'null' : value.constructor.name.toLowerCase()
 }
 
+/** An object of the event: JSON's, or a record of Avro, which has a class of its own. */
 export function isGroup(value: Value): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isExotic(value)
+}
+
+/** Times, durations, bytes, types: objects of the engine, and what JavaScript has of its own. */
+function isExotic(value: Value): boolean {
   if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+  return value instanceof Date || ArrayBuffer.isView(value) || Symbol.toStringTag in value
 }
 
 /** Numbers as doubles: what a whole number beyond 2^53 loses, any sum would lose. Texts and lists are joined by +. */
@@ -134,11 +139,6 @@ function itemOf(list: readonly unknown[], key: Value): Value {
   if (!Number.isInteger(index)) return new Failure(`a list has no item ${shown(key)}`)
   if (index < 0 || index >= list.length) return new Failure(`index ${index} of a list of ${list.length}`)
   return list[index] ?? undefined
-}
-
-/** Times, durations, bytes: the engine's own objects. */
-function isExotic(value: Value): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isGroup(value)
 }
 
 export function noOverload(op: string, a: Value, b: Value): Failure {

@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.ts'
 import type { Binding, BoundInput, ModelValue } from '../onnx/protocol.ts'
+import type { ScoreType } from '../record/prediction.ts'
 import type { Baseline, Golden, Manifest } from './manifest.ts'
 import type { ModelInputPlan, ModelPlan } from './plan.ts'
 
@@ -74,6 +75,11 @@ function inputShapeProblems(input: ModelInputPlan, value: ModelValue): Problems 
     )
   }
   return problems
+}
+
+/** Of an output that `outputProblems` has no objection to. */
+export function scoreTypeOf(score: ModelPlan['score'], values: readonly ModelValue[]): ScoreType {
+  return values.find(({ name }) => name === score.output)?.type === 'float64' ? 'float64' : 'float32'
 }
 
 export function outputProblems(score: ModelPlan['score'], values: readonly ModelValue[]): Problems {

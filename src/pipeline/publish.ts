@@ -5,8 +5,9 @@ import type { DecideContext } from '../decide/plan.ts'
 import type { Reject } from '../record/event.ts'
 import { inputName } from '../record/input.ts'
 import type { OutputRecord } from '../record/output.ts'
-import type { Alert, Reason } from '../record/prediction.ts'
+import type { Alert, Reason, ScoreType } from '../record/prediction.ts'
 import type { AppliedRow } from './apply.ts'
+import { EventFailures, expressionReject } from './event-failures.ts'
 import { modelInputs } from './matrix.ts'
 import type { Batching, PartitionSetup, Shared } from './partition-context.ts'
 import type { PreparedSlice } from './slice.ts'
@@ -37,6 +38,9 @@ export async function publish(
   const alerts: Alert[] = []
   const flagged = new Map<string, number>()
   const scoredAt = shared.clock.now()
+  const troubles = new EventFailures((place, message) =>
+    shared.observer.expressionFailed(setup.input, place, message),
+  )
   let predictions = 0
   const dead = (reject: Reject): void => {
     rejects.push(reject)
@@ -54,14 +58,20 @@ export async function publish(
       continue
     }
     const score = scores[row] as number
-    const outcome = decide(shared.plan.decide, new RowContext(shared, applied, score))
+    troubles.begin()
+    const outcome = decide(shared.plan.decide, new RowContext(shared, applied, score), troubles)
+    if (troubles.first !== null && shared.plan.expressions.onError === 'dead-letter') {
+      dead(expressionReject(applied.event, troubles.first, 'decide'))
+      continue
+    }
+    const flags = flagsWith(applied.flags, troubles)
     const prediction = createPrediction({
       event: applied.event,
       score,
       scoredAt,
       decision: outcome.decision,
       model: shared.scorer.identity,
-      flags: applied.flags,
+      flags,
       watermarks: applied.stamp?.watermarks ?? null,
       entityWatermarks: applied.stamp?.byEntity ?? null,
       ...includes(shared, applied),
@@ -89,11 +99,15 @@ export async function publish(
       alertOutput = encodedAlert
     }
     predictions++
-    for (const flag of applied.flags) flagged.set(flag, (flagged.get(flag) ?? 0) + 1)
+    for (const flag of flags) flagged.set(flag, (flagged.get(flag) ?? 0) + 1)
     outputs.push(encoded)
     if (alertOutput !== null) outputs.push(alertOutput)
   }
   return { outputs, predictions, alerts, rejects, flagged }
+}
+
+function flagsWith(flags: AppliedRow['flags'], { first }: EventFailures): AppliedRow['flags'] {
+  return first === null || flags.includes('expression-error') ? flags : [...flags, 'expression-error']
 }
 
 function inferenceReject(applied: AppliedRow, message: string): Reject {
@@ -170,6 +184,7 @@ async function reasonsOf(
 /** What rules see; the records of values and features are made only when a rule asks for them. */
 class RowContext implements DecideContext {
   readonly score: number
+  readonly scoreType: ScoreType
   readonly fields: Readonly<Record<string, unknown>>
   readonly flags: readonly string[]
   readonly #shared: Shared
@@ -177,6 +192,7 @@ class RowContext implements DecideContext {
 
   constructor(shared: Shared, applied: AppliedRow, score: number) {
     this.score = score
+    this.scoreType = shared.scorer.scoreType
     this.fields = applied.event.fields
     this.flags = applied.flags
     this.#shared = shared

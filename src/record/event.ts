@@ -22,6 +22,7 @@ export const rejectReasons = [
   'TIMESTAMP',
   'LATE',
   'MISSING',
+  'EXPRESSION',
   'INFERENCE',
   'OUTPUT',
   'OVERSIZE',
@@ -29,7 +30,7 @@ export const rejectReasons = [
 ] as const
 export type RejectReason = (typeof rejectReasons)[number]
 
-export type RejectStage = 'decode' | 'feature' | 'model' | 'sink'
+export type RejectStage = 'decode' | 'feature' | 'model' | 'decide' | 'sink'
 
 /** A record that yields a dead letter instead of a prediction. Data, not an error. */
 export interface Reject {

@@ -217,6 +217,8 @@ export function planOf(settings: Settings): Plan {
       startWaitMs: 0,
       drainMs: 0,
     },
+    expressions: { onError: 'missing' },
+    warnings: [],
     stateHash: 'simulated',
   }
 }
