@@ -4,7 +4,7 @@
  */
 import type { ASTNode } from '@marcbachmann/cel-js'
 import { bindingOf, isNull, memberOf, typeOf } from './ast.ts'
-import { plain } from './engine.ts'
+import { callEngine, plain } from './engine.ts'
 import { Failure } from './failure.ts'
 import { functionOf, methodOf } from './functions.ts'
 import { arithmetic } from './language.ts'
@@ -109,7 +109,8 @@ function access<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
   const isShadowed = member?.holder.op === 'id' && locals.has(member.holder.args)
   const named = isShadowed ? null : variableOf(node, scope)
   if (named !== null) return variable(named.name, named.variable)
-  if (node.op === 'id') return constant(new Failure(`${node.args} stands for no value`))
+  // Names of types, for type(x) == string.
+  if (node.op === 'id') return constant(callEngine(node.args, []))
   const [holder, key] = node.args as [ASTNode, ASTNode | string]
   const keyed: Closure<Context> = typeof key === 'string' ? constant(key) : compile(key, at)
   const group = holder.op === 'id' && !locals.has(holder.args) ? scope.groups.get(holder.args) : undefined

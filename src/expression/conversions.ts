@@ -61,6 +61,6 @@ function toDuration(value: Value): Value {
 
 function failure(name: string, value: Value): Failure {
   return new Failure(
-    `${name}() of ${typeof value === 'string' ? 'text that is none' : 'a value that does not fit'}`,
+    `${name}() cannot read this ${typeof value === 'string' ? 'text' : 'value'}`,
   )
 }

@@ -1,10 +1,9 @@
 /** What is wrong with an expression, and what to write instead. */
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { memberOf } from './ast.ts'
+import { memberOf, typeOf } from './ast.ts'
 import { numberFunctions } from './language.ts'
 import { didYouMean } from './nearest.ts'
 import { notYetFunction } from './not-yet.ts'
-import { fieldTypeOf } from './resolve.ts'
 import { isName, objectTypePrefix } from './scope.ts'
 import type { ExpressionScope } from './scope.ts'
 
@@ -40,7 +39,8 @@ export function problemOf<Context>(
   const found = error as EngineError
   const start = Math.min(found.range?.start ?? 0, text.length)
   const end = Math.min(found.range?.end ?? start, text.length)
-  const hidden = hiddenName(text, start, end, scope)
+  const isParsed = found.node?.op !== undefined
+  const hidden = found.code === 'no_such_key' ? null : hiddenName(text, start, end, isParsed, scope)
   if (hidden !== null) return { ok: false, offset: shift + hidden.offset, ...hidden.explained }
   return { ok: false, offset: shift + start, ...explain(found, text.slice(start, end), scope) }
 }
@@ -54,7 +54,7 @@ export function explainMismatch<Context>(
 ): Explained | null {
   const numeric = ['double', 'int', 'uint'].includes(type)
   if (type === 'dyn' || type === 'bool' || (numeric && expected === 'number')) return null
-  const hidden = hiddenName(text, 0, text.length, scope)
+  const hidden = hiddenName(text, 0, text.length, true, scope)
   if (hidden !== null) return hidden.explained
   if (expected === 'number') {
     return {
@@ -83,14 +83,20 @@ function calledIn(node: ASTNode | undefined): string | null {
   return node?.op === 'call' || node?.op === 'rcall' ? node.args[0] : null
 }
 
+// Where the text could be parsed, these are what CEL takes them for.
+const operators: ReadonlySet<string> = new Set(['in', 'true', 'false', 'null'])
+
 /** A field that cannot be written by its bare name, where the error is. */
 function hiddenName<Context>(
   text: string,
   start: number,
   end: number,
+  isParsed: boolean,
   scope: ExpressionScope<Context>,
 ): { offset: number; explained: Explained } | null {
-  const names = [...(scope.groups.get('event')?.keys() ?? [])].filter((name) => !scope.variables.has(name))
+  const names = [...(scope.groups.get('event')?.keys() ?? [])].filter(
+    (name) => !scope.variables.has(name) && !(isParsed && operators.has(name)),
+  )
   const code = withoutTexts(text)
   for (const name of names.toSorted((a, b) => b.length - a.length)) {
     for (let at = code.indexOf(name); at >= 0; at = code.indexOf(name, at + 1)) {
@@ -116,7 +122,7 @@ function explainHidden(name: string): Explained {
 
 /** Not a part of a longer word, a member or a function. */
 function standsAlone(code: string, at: number, after: number): boolean {
-  return !/[\w.@$]$/.test(code.slice(0, at)) && !/^\s*\(|^[\w]/.test(code.slice(after))
+  return !/[\w.@$]$/.test(code.slice(0, at)) && !/^\s*[([.]|^\w/.test(code.slice(after))
 }
 
 /** Texts in quotes blanked out, at the same places. */
@@ -135,6 +141,7 @@ function plainReason(reason: string): string {
   const plain = reason
     .replaceAll(/\b(double|int|uint)\b/g, 'number')
     .replaceAll(/\bstring\b/g, 'text')
+    .replaceAll(/\bbool\b/g, 'condition')
     .replaceAll(new RegExp(`${objectTypePrefix}\\d+`, 'g'), 'object')
   const overload = /^no such overload: (.+)$/.exec(plain)
   if (overload !== null) return `${overload[1]!} is not defined`
@@ -142,7 +149,7 @@ function plainReason(reason: string): string {
 }
 
 function overloadOf(reason: string): boolean {
-  return reason.startsWith('found no matching overload') || reason.includes('must have the same type')
+  return reason.startsWith('found no matching overload')
 }
 
 function suggestionFor<Context>(
@@ -193,10 +200,8 @@ function membersAround<Context>(
   node: ASTNode | undefined,
   scope: ExpressionScope<Context>,
 ): Iterable<string> {
-  const holder = node === undefined ? null : (memberOf(node)?.holder ?? null)
-  const inField = holder === null ? undefined : fieldTypeOf(holder, scope)?.members
-  const inGroup = holder?.op === 'id' ? scope.groups.get(holder.args) : undefined
-  const members = inField ?? inGroup
+  const holder = node === undefined ? undefined : memberOf(node)?.holder
+  const members = holder === undefined ? undefined : scope.objectTypes.get(typeOf(holder) ?? '')
   return members === undefined
     ? [...scope.groups.values()].flatMap((group) => [...group.keys()])
     : members.keys()

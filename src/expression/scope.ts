@@ -31,6 +31,8 @@ export interface ExpressionScope<Context> {
   readonly variables: ReadonlyMap<string, Variable<Context>>
   /** `features.x`: names behind a prefix. */
   readonly groups: ReadonlyMap<string, ReadonlyMap<string, Variable<Context>>>
+  /** Members of objects by the name that the type check has for their type. */
+  readonly objectTypes: ReadonlyMap<string, ReadonlyMap<string, FieldType>>
   readonly environment: Environment
 }
 
@@ -72,14 +74,15 @@ export function createScope<Context>(
   }
   for (const [group, members] of groups) environment.registerVariable(group, types.ofMembers(members))
   addNullTests(environment, types.used)
-  return { variables: usable, groups, environment }
+  return { variables: usable, groups, objectTypes: types.objects, environment }
 }
 
 /** Names of types in an environment; an object's is registered with its fields when first asked for. */
 class TypeNames {
   readonly used = new Set<string>(['int', 'uint', 'double', 'string', 'bool'])
   readonly #environment: Environment
-  readonly #objects = new Map<ReadonlyMap<string, FieldType>, string>()
+  readonly objects = new Map<string, ReadonlyMap<string, FieldType>>()
+  readonly #names = new Map<ReadonlyMap<string, FieldType>, string>()
 
   constructor(environment: Environment) {
     this.#environment = environment
@@ -97,11 +100,12 @@ class TypeNames {
   }
 
   ofMembers(members: ReadonlyMap<string, FieldType>): string {
-    const known = this.#objects.get(members)
+    const known = this.#names.get(members)
     if (known !== undefined) return known
     const fields = Object.fromEntries([...members].map(([name, field]) => [name, this.of(field)]))
-    const name = `${objectTypePrefix}${this.#objects.size + 1}`
-    this.#objects.set(members, name)
+    const name = `${objectTypePrefix}${this.#names.size + 1}`
+    this.#names.set(members, name)
+    this.objects.set(name, members)
     this.#environment.registerType({ name, fields })
     this.used.add(name)
     return name

@@ -5,7 +5,14 @@ import { openThread } from '../onnx/thread.ts'
 import type { ScoreType } from '../record/prediction.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
-import { baselineProblems, bindModel, goldenProblems, manifestProblems, refuse, scoreTypeOf } from './check.ts'
+import {
+  baselineProblems,
+  bindModel,
+  goldenProblems,
+  manifestProblems,
+  refuse,
+  scoreTypeOf,
+} from './check.ts'
 import { readModelFiles } from './files.ts'
 import type { ModelFiles } from './files.ts'
 import type { ModelPlan } from './plan.ts'

@@ -191,7 +191,11 @@ export class TopologyDocument {
   #scalar(node: Scalar, key: Node | null, path: Path, surroundings: Surroundings): unknown {
     // As a double it would lose digits; whole numbers are read from text as well.
     const { source } = node
-    if (typeof node.value === 'number' && !Number.isSafeInteger(node.value) && /^[-+]?\d+$/.test(source ?? ''))
+    if (
+      typeof node.value === 'number' &&
+      !Number.isSafeInteger(node.value) &&
+      /^[-+]?\d+$/.test(source ?? '')
+    )
       return source
     if (typeof node.value !== 'string') return node.value
     const { text, changed, problems } = substitute(node.value, surroundings)

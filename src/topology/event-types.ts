@@ -36,7 +36,9 @@ function jsonType(property: unknown, root: object, depth: number): FieldType {
   const variants = listed(schema['anyOf'] ?? schema['oneOf'])
   const written = typesOf(schema).filter((type) => type !== 'null')
   if (written.length === 0 && variants.length > 0)
-    return common(variants.filter((variant) => !isNull(variant, root)).map((one) => jsonType(one, root, depth)))
+    return common(
+      variants.filter((variant) => !isNull(variant, root)).map((one) => jsonType(one, root, depth)),
+    )
   const inherited = listed(schema['allOf'])
   if (written.length === 0 && inherited.length > 0) return inheritedType(schema, inherited, root, depth)
   if (written.length === 0) return fromValues(schema, root, depth)
@@ -60,7 +62,10 @@ function isNull(variant: unknown, root: object): boolean {
   const schema = resolved(variant, root, 0)
   const types = typesOf(schema)
   if (types.length > 0) return types.every((type) => type === 'null')
-  return schema['const'] === null || (Array.isArray(schema['enum']) && schema['enum'].every((value) => value === null))
+  return (
+    schema['const'] === null ||
+    (Array.isArray(schema['enum']) && schema['enum'].every((value) => value === null))
+  )
 }
 
 function plainType(
@@ -101,13 +106,18 @@ function common(variants: readonly FieldType[]): FieldType {
   const { type } = first
   if (rest.some((other) => other.type !== type)) return anyField
   if (type === 'number') return { type, integer: variants.every(({ integer }) => integer) }
-  if (type !== 'object') return rest.every(({ items }) => items?.type === first.items?.type) ? first : anyField
+  if (type !== 'object')
+    return rest.every(({ items }) => items?.type === first.items?.type) ? first : anyField
   const members = new Map<string, FieldType[]>()
   for (const variant of variants) {
     for (const [name, member] of variant.members ?? [])
       members.set(name, [...(members.get(name) ?? []), member])
   }
-  return { type, integer: false, members: new Map([...members].map(([name, types]) => [name, common(types)])) }
+  return {
+    type,
+    integer: false,
+    members: new Map([...members].map(([name, types]) => [name, common(types)])),
+  }
 }
 
 /** `enum`, `const`, `properties` and `items` without `type`. */
@@ -134,7 +144,8 @@ function listed(value: unknown): readonly unknown[] {
 function resolved(schema: unknown, root: object, depth: number): Readonly<Record<string, unknown>> {
   const found = group(schema) ?? {}
   const reference = found['$ref']
-  if (typeof reference !== 'string' || !(reference === '#' || reference.startsWith('#/')) || depth > 10) return found
+  if (typeof reference !== 'string' || !(reference === '#' || reference.startsWith('#/')) || depth > 10)
+    return found
   const steps = reference.split('/').slice(1)
   const target = steps.reduce<unknown>(
     (at, step) => group(at)?.[decodeURIComponent(step).replaceAll('~1', '/').replaceAll('~0', '~')],
@@ -160,7 +171,8 @@ function avroType(written: unknown, named: Map<string, unknown>, depth: number):
     return types.length === 1 ? types[0]! : anyField
   }
   const detailed = group(written)
-  if (detailed !== null && typeof detailed['type'] !== 'string') return avroType(detailed['type'], named, depth + 1)
+  if (detailed !== null && typeof detailed['type'] !== 'string')
+    return avroType(detailed['type'], named, depth + 1)
   const name = detailed?.['name']
   if (typeof name === 'string') {
     const namespace = detailed?.['namespace']
@@ -186,7 +198,9 @@ function avroType(written: unknown, named: Map<string, unknown>, depth: number):
       return recordType(detailed, named, depth)
     default: {
       const definition = typeof type === 'string' ? named.get(type) : undefined
-      return definition === undefined || definition === detailed ? anyField : avroType(definition, named, depth + 1)
+      return definition === undefined || definition === detailed
+        ? anyField
+        : avroType(definition, named, depth + 1)
     }
   }
 }

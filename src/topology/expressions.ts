@@ -111,7 +111,10 @@ export function eventExpression(expression: Expression<Event>, path: Path): Even
 
 export function eventPredicate(expression: Expression<Event>, path: Path): EventPredicate {
   const place = pathText(path)
-  return { text: expression.text, test: (event, failures) => expression.test(event, onFailure(place, failures)) }
+  return {
+    text: expression.text,
+    test: (event, failures) => expression.test(event, onFailure(place, failures)),
+  }
 }
 
 /** Tells the sink where the expression is. */

@@ -223,7 +223,13 @@ function compileAggregate(
     const smoothing = options.smoothing ?? { weight: 0, prior: 0 }
     const empty = options.default === undefined ? smoothing.prior : options.default
     return [
-      { kind: 'rate', ...base, where: eventPredicate(where!, [...path, 'where']), smoothing, default: empty } satisfies RateSpec,
+      {
+        kind: 'rate',
+        ...base,
+        where: eventPredicate(where!, [...path, 'where']),
+        smoothing,
+        default: empty,
+      } satisfies RateSpec,
     ]
   }
   return [
