@@ -327,9 +327,9 @@ function method<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
   const [name, receiver, operands] = node.args as [string, ASTNode, readonly ASTNode[]]
   const held = compile(receiver, at)
   const loop = loops[`${name}/${operands.length}`]
-  if (loop !== undefined && operands[0]!.op === 'id') {
+  if (loop !== undefined && operands[0]?.op === 'id') {
     const cell: Cell = { value: undefined }
-    const inner = within(at, operands[0]!.args, cell)
+    const inner = within(at, operands[0].args, cell)
     return looping(
       loop,
       held,

@@ -60,7 +60,5 @@ function toDuration(value: Value): Value {
 }
 
 function failure(name: string, value: Value): Failure {
-  return new Failure(
-    `${name}() cannot read this ${typeof value === 'string' ? 'text' : 'value'}`,
-  )
+  return new Failure(`${name}() cannot read this ${typeof value === 'string' ? 'text' : 'value'}`)
 }

@@ -28,8 +28,9 @@ export function plain(value: unknown): unknown {
   return typeof inner === 'bigint' ? inner : value
 }
 
-/** Errors of evaluation name values of the event in quotes; those stay out of logs. */
+/** What follows a colon may be a text of the event, which has no business in a log; names of types are none. */
 function reasonOf(error: unknown): string {
   const { summary, message } = error as { summary?: string; message: string }
-  return (summary ?? message).split('\n')[0]!.replaceAll(/"[^"]*"/g, '"…"')
+  const reason = (summary ?? message).split('\n')[0]!
+  return reason.includes('overload') ? reason : reason.split(':')[0]!
 }

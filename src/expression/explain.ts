@@ -192,7 +192,7 @@ function suggestName<Context>(name: string, scope: ExpressionScope<Context>): st
   )
   const prefixed = grouped.find((member) => member.endsWith(`.${name}`))
   if (prefixed !== undefined) return `Did you mean ${prefixed}?`
-  return didYouMean(name, [...scope.variables.keys(), ...scope.groups.keys(), ...grouped])
+  return didYouMean(name, [...scope.variables.keys(), ...grouped])
 }
 
 /** Names that the holder of an unknown member has. */

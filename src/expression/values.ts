@@ -70,7 +70,7 @@ export function calculateWhole(op: string, a: Value, b: Value, signed: boolean):
   if (b === 0n && (op === '/' || op === '%')) return new Failure('division by zero')
   const result = op === '+' ? a + b : op === '-' ? a - b : op === '*' ? a * b : op === '/' ? a / b : a % b
   const fits = signed ? result <= intMax && result >= -intMax - 1n : result >= 0n && result <= uintMax
-  return fits ? result : new Failure(`${a} ${op} ${b} does not fit 64 bits`)
+  return fits ? result : new Failure(`the result of ${op} does not fit 64 bits`)
 }
 
 /** Exact, also between a double and a whole number beyond 2^53. Values of different kinds are not equal. */
@@ -129,23 +129,18 @@ export function isIn(item: Value, holder: Value): Value {
 export function select(holder: Value, key: Value): Value {
   if (!isUsable(holder) || !isUsable(key)) return worse(holder, key)
   if (Array.isArray(holder)) return itemOf(holder, key)
-  if (!isGroup(holder)) return new Failure(`${kindOf(holder)} has no field ${shown(key)}`)
+  if (!isGroup(holder)) return new Failure(`${kindOf(holder)} has no fields`)
   const name = String(key)
   return Object.hasOwn(holder, name) ? (holder[name] ?? undefined) : undefined
 }
 
 function itemOf(list: readonly unknown[], key: Value): Value {
   const index = isNumeric(key) ? Number(key) : NaN
-  if (!Number.isInteger(index)) return new Failure(`a list has no item ${shown(key)}`)
-  if (index < 0 || index >= list.length) return new Failure(`index ${index} of a list of ${list.length}`)
+  if (!Number.isInteger(index)) return new Failure('items of a list are named by whole numbers')
+  if (index < 0 || index >= list.length) return new Failure(`index outside a list of ${list.length}`)
   return list[index] ?? undefined
 }
 
 export function noOverload(op: string, a: Value, b: Value): Failure {
   return new Failure(`${kindOf(a)} ${op} ${kindOf(b)} is not defined`)
-}
-
-/** Contents of events do not belong into messages: texts are named by kind only. */
-function shown(key: Value): string {
-  return typeof key === 'string' || isNumeric(key) ? JSON.stringify(String(key)) : kindOf(key)
 }

@@ -77,7 +77,7 @@ function wholeDivision(node: ASTNode, text: string): Explained | null {
   const [dividend, divisor] = [literalOf(left)?.value, literalOf(right)?.value]
   if (typeof dividend === 'bigint' && typeof divisor === 'bigint' && dividend % divisor === 0n) return null
   const written = ({ start, end }: ASTNode): string => text.slice(start, end)
-  const double = divisor === undefined ? `double(${written(right)})` : `${String(divisor)}.0`
+  const double = divisor === undefined ? `double(${written(right)})` : `${written(right)}.0`
   return {
     message: `${written(node)} divides two whole numbers, which drops what is behind the point`,
     suggestion: `Write ${written(left)} / ${double}, or int(…) around it when that is meant.`,

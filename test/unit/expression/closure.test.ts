@@ -111,7 +111,9 @@ function engine(text: string): (fields: Fields) => number | null {
   return (fields) => {
     const named = (...names: string[]): Fields =>
       Object.fromEntries(
-        Object.entries(fields).filter(([name, value]) => names.includes(name) && value != null),
+        Object.entries(fields).filter(
+          ([name, value]) => names.includes(name) && value !== null && value !== undefined,
+        ),
       )
     try {
       const value: unknown = parsed({ ...named('a', 'b', 'p', 'q', 's', 't', 'tags'), features: named('x') })
