@@ -7,7 +7,8 @@ import { bindingOf, isNull, memberOf, typeOf } from './ast.ts'
 import { callEngine, plain } from './engine.ts'
 import { Failure } from './failure.ts'
 import { functionOf, methodOf } from './functions.ts'
-import { arithmetic } from './language.ts'
+import { arithmetic, numberFunctions } from './language.ts'
+import type { NumberFunction } from './language.ts'
 import { firstFailure, loops } from './loops.ts'
 import type { Loop } from './loops.ts'
 import { variableOf } from './resolve.ts'
@@ -300,11 +301,28 @@ function call<Context>(
     }
   }
   const apply = functionOf(name, args.length)
-  return (context) =>
+  const slow: Closure<Context> = (context) =>
     applied(
       apply,
       args.map((arg) => arg(context)),
     )
+  const numbers = numberFunctions.get(name)
+  return numbers === undefined ? slow : ofNumbers(numbers, args, slow)
+}
+
+/** Doubles in, a double out, without a list of them; `slow` does what is not that. */
+function ofNumbers<Context>(
+  { arity, apply }: NumberFunction,
+  args: readonly Closure<Context>[],
+  slow: Closure<Context>,
+): Closure<Context> {
+  const first = args[0]!
+  const second: Closure<Context> = arity === 1 ? () => 0 : args[1]!
+  return (context) => {
+    const a = first(context)
+    const b = second(context)
+    return typeof a === 'number' && typeof b === 'number' ? apply(a, b) : slow(context)
+  }
 }
 
 function applied(apply: (args: readonly Value[]) => Value, values: readonly Value[]): Value {

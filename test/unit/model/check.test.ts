@@ -6,6 +6,7 @@ import {
   inputProblems,
   manifestProblems,
   outputProblems,
+  scoreTypeOf,
 } from '../../../src/model/check.ts'
 import { parseManifest } from '../../../src/model/manifest.ts'
 import type { ModelValue } from '../../../src/onnx/protocol.ts'
@@ -75,6 +76,11 @@ describe('topology and session: score', () => {
     ['a single column', null, value('p', 'float64', 'N', 1)],
   ])('agree on %s', (_, column, output) => {
     expect(outputProblems({ output: 'p', column }, [label, output])).toEqual([])
+  })
+
+  it.each(['float32', 'float64'] as const)('a score of type %s is one', (type) => {
+    const others = [value('q', type === 'float32' ? 'float64' : 'float32')]
+    expect(scoreTypeOf({ output: 'p', column: 1 }, [...others, value('p', type, 'N', 2)])).toBe(type)
   })
 
   it.each([

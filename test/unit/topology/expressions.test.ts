@@ -124,6 +124,8 @@ test.each([
   ['score >= 0.5', 0.5, true],
   ['score > 0', 1e-40, true],
   ['score >= 1', 1, true],
+  ['score * 100 >= 95', 0.95, false],
+  ['double(score) >= 0.95', 0.95, false],
 ])('%s of a float32 score of %d is %s', (text, score, expected) => {
   expect(rule(text, { score: Math.fround(score), fields: { amount: 0.95 }, values: { half: 0.95 } })).toBe(
     expected,
