@@ -115,7 +115,14 @@ function access<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
   const [holder, key] = node.args as [ASTNode, ASTNode | string]
   const keyed: Closure<Context> = typeof key === 'string' ? constant(key) : compile(key, at)
   const group = holder.op === 'id' && !locals.has(holder.args) ? scope.groups.get(holder.args) : undefined
-  if (group !== undefined) return (context) => group.get(String(keyed(context)))?.read(context) ?? undefined
+  if (group !== undefined) {
+    const members = [...group].map(([name, member]) => [name, variable(name, member)] as const)
+    const byName = new Map<Value, Closure<Context>>(members)
+    return (context) => {
+      const name = keyed(context)
+      return isUsable(name) ? byName.get(name)?.(context) : name
+    }
+  }
   const held = compile(holder, at)
   return (context) => select(held(context), keyed(context))
 }

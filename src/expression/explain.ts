@@ -164,6 +164,7 @@ function suggestionFor<Context>(
     case 'no_such_key':
       return didYouMean(reason.replace(/^.*: /, ''), membersAround(node, scope))
     case 'no_such_overload':
+      if (reason.endsWith(' in string')) return 'Write text.contains("part").'
       return reason.includes(' in ')
         ? 'The items of the list must be of the kind of what is looked for: numbers, or texts ("x").'
         : 'Both sides must be of one kind: numbers, texts ("x") or conditions.'

@@ -17,6 +17,8 @@ export interface FieldType {
   readonly members?: ReadonlyMap<string, FieldType>
   /** Items of a list. */
   readonly items?: FieldType
+  /** Of type any: those it may have, where the schema lists them. */
+  readonly kinds?: readonly VariableType[]
 }
 
 export interface Variable<Context> extends FieldType {

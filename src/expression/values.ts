@@ -121,7 +121,7 @@ export const comparedNumbers: Readonly<Record<string, (a: number, b: number) => 
 export function isIn(item: Value, holder: Value): Value {
   if (!isUsable(item) || !isUsable(holder)) return worse(item, holder)
   if (Array.isArray(holder)) return holder.some((other) => equal(item, other ?? undefined))
-  if (isGroup(holder)) return Object.hasOwn(holder, String(item))
+  if (isGroup(holder)) return isKey(item) && Object.hasOwn(holder, String(item))
   return noOverload('in', item, holder)
 }
 
@@ -130,8 +130,13 @@ export function select(holder: Value, key: Value): Value {
   if (!isUsable(holder) || !isUsable(key)) return worse(holder, key)
   if (Array.isArray(holder)) return itemOf(holder, key)
   if (!isGroup(holder)) return new Failure(`${kindOf(holder)} has no fields`)
+  if (!isKey(key)) return new Failure(`fields are named by text, not by ${kindOf(key)}`)
   const name = String(key)
   return Object.hasOwn(holder, name) ? (holder[name] ?? undefined) : undefined
+}
+
+function isKey(value: Value): value is string | number | bigint | boolean {
+  return typeof value === 'string' || typeof value === 'boolean' || isNumeric(value)
 }
 
 function itemOf(list: readonly unknown[], key: Value): Value {

@@ -64,7 +64,7 @@ export function warningsOf<Context>(
 ): readonly ExpressionWarning[] {
   const warnings: ExpressionWarning[] = []
   visit(root, (node) => {
-    const found = wholeDivision(node, text) ?? neverIn(node, scope)
+    const found = wholeDivision(node, text) ?? neverFound(node, scope) ?? maybeWrong(node, text, scope)
     if (found !== null) warnings.push({ offset: node.start, ...found })
   })
   return [...warnings, ...spelledSubtractions(text, scope)]
@@ -92,19 +92,49 @@ const literalKinds: Readonly<Record<string, string>> = {
 }
 const fieldKinds: Readonly<Record<string, string>> = { number: 'number', text: 'text', boolean: 'condition' }
 
-/** `country in ["DE", 5]`: an item of another kind is never found. */
-function neverIn<Context>(node: ASTNode, scope: ExpressionScope<Context>): Explained | null {
-  if (node.op !== 'in' || node.args[1].op !== 'list') return null
-  const kind = fieldKinds[fieldTypeOf(node.args[0], scope)?.type ?? '']
-  if (kind === undefined) return null
-  for (const item of node.args[1].args) {
+/** What a field can be: `number` and `text` for `type: [integer, string]`; null where that is not known. */
+function kindsOf<Context>(node: ASTNode, scope: ExpressionScope<Context>): readonly string[] | null {
+  const field = fieldTypeOf(node, scope)
+  if (field === null) return null
+  const kinds = (field.kinds ?? [field.type]).map((type) => fieldKinds[type])
+  return kinds.every((kind) => kind !== undefined) ? [...new Set(kinds)] : null
+}
+
+/** `country in ["DE", 5]`, `code == true`: what is of another kind is never found. */
+function neverFound<Context>(node: ASTNode, scope: ExpressionScope<Context>): Explained | null {
+  const literals =
+    node.op === '=='
+      ? [node.args[1]]
+      : node.op === 'in' && node.args[1].op === 'list'
+        ? node.args[1].args
+        : []
+  const kinds = literals.length === 0 ? null : kindsOf((node.args as [ASTNode])[0], scope)
+  if (kinds === null) return null
+  for (const item of literals) {
     const literal = literalOf(item)
-    const other = literal === null ? undefined : literalKinds[typeof literal.value]
-    if (other === undefined || other === kind) continue
+    const kind = literal === null ? undefined : literalKinds[typeof literal.value]
+    if (kind === undefined || kinds.includes(kind)) continue
     const shown = typeof literal!.value === 'string' ? JSON.stringify(literal!.value) : String(literal!.value)
     return {
-      message: `${shown} is never found: what is looked for is ${kind}`,
+      message: `${shown} is never found: what is looked for is ${kinds.join(' or ')}`,
       suggestion: 'Remove it, or write it as that.',
+    }
+  }
+  return null
+}
+
+const numeric: ReadonlySet<string> = new Set(['<', '<=', '>', '>=', '+', '-', '*', '/', '%'])
+
+/** `code > 5` of a field that may be text. */
+function maybeWrong<Context>(node: ASTNode, text: string, scope: ExpressionScope<Context>): Explained | null {
+  if (!numeric.has(node.op)) return null
+  for (const arg of node.args as readonly ASTNode[]) {
+    const kinds = kindsOf(arg, scope) ?? []
+    if (kinds.length < 2) continue
+    const name = text.slice(arg.start, arg.end)
+    return {
+      message: `${name} is ${kinds.join(' or ')} by its schema, and this is an error for one of them`,
+      suggestion: `Ask first: type(${name}) == ${kinds.includes('number') ? 'double' : 'string'} && …`,
     }
   }
   return null

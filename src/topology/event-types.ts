@@ -1,5 +1,5 @@
 /** Fields of an event, from its schema: what expressions can name and of which type each is. */
-import type { FieldType } from '../expression/scope.ts'
+import type { FieldType, VariableType } from '../expression/scope.ts'
 
 export type { FieldType } from '../expression/scope.ts'
 
@@ -104,7 +104,7 @@ function common(variants: readonly FieldType[]): FieldType {
   const [first, ...rest] = variants
   if (first === undefined) return anyField
   const { type } = first
-  if (rest.some((other) => other.type !== type)) return anyField
+  if (rest.some((other) => other.type !== type)) return { ...anyField, kinds: variants.flatMap(kindsIn) }
   if (type === 'number') return { type, integer: variants.every(({ integer }) => integer) }
   if (type !== 'object')
     return rest.every(({ items }) => items?.type === first.items?.type) ? first : anyField
@@ -118,6 +118,11 @@ function common(variants: readonly FieldType[]): FieldType {
     integer: false,
     members: new Map([...members].map(([name, types]) => [name, common(types)])),
   }
+}
+
+/** Those that a field may have. */
+function kindsIn({ type, kinds }: FieldType): readonly VariableType[] {
+  return type === 'any' ? (kinds ?? ['any']) : [type]
 }
 
 /** `enum`, `const`, `properties` and `items` without `type`. */
@@ -168,7 +173,7 @@ function avroType(written: unknown, named: Map<string, unknown>, depth: number):
   if (Array.isArray(written)) {
     const branches = written.filter((branch) => branch !== 'null')
     const types = branches.map((branch) => avroType(branch, named, depth + 1))
-    return types.length === 1 ? types[0]! : anyField
+    return types.length === 1 ? types[0]! : { ...anyField, kinds: types.flatMap(kindsIn) }
   }
   const detailed = group(written)
   if (detailed !== null && typeof detailed['type'] !== 'string')

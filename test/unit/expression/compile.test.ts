@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compileExpression } from '../../../src/expression/compile.ts'
 import type { Expected, Expression, ExpressionProblem } from '../../../src/expression/compile.ts'
@@ -370,3 +371,63 @@ test.each(['size(tags) / 4.0', '4 / 2', '7 % 2', 'hourUtc(amount) / 24', 'amount
     expect(compiled.ok && compiled.warnings).toEqual([])
   },
 )
+
+const json = fc.letrec<{ value: unknown }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small' },
+    fc.constantFrom(null, true, false, 0, -1, 2.5, 5411, 'x', '', '12', '(', 9007199254740993n),
+    fc.array(tie('value'), { maxLength: 3 }),
+    fc.dictionary(fc.constantFrom('x', 'y', '12'), tie('value'), { maxKeys: 3, noNullPrototype: false }),
+  ),
+})).value
+
+const untyped = fc.letrec<{ any: string }>((tie) => {
+  const two = fc.tuple(tie('any'), tie('any'))
+  return {
+    any: fc.oneof(
+      { depthSize: 'small', withCrossShrink: true },
+      fc.constantFrom(
+        'any',
+        'mcc',
+        'any.x',
+        'any["y"]',
+        'any[0]',
+        '1',
+        '2.5',
+        '"x"',
+        'true',
+        '[1, "x"]',
+        '{"x": 1}',
+      ),
+      fc
+        .tuple(
+          tie('any'),
+          fc.constantFrom('+', '-', '*', '/', '%', '<', '>=', '==', '!=', 'in', '&&', '||'),
+          tie('any'),
+        )
+        .map(([a, op, b]) => `(dyn(${a}) ${op} dyn(${b}))`),
+      fc
+        .tuple(fc.constantFrom('int', 'double', 'size', 'string', 'bool', 'hourUtc', '-', '!'), tie('any'))
+        .map(([f, a]) => `${f}(dyn(${a}))`),
+      two.map(([a, b]) => `dyn(${a})[dyn(${b})]`),
+      two.map(([a, b]) => `dyn(${a}).exists(v, v == dyn(${b}))`),
+      two.map(([a, b]) => `dyn(${a}).filter(v, dyn(${b}))`),
+      two.map(([a, b]) => `dyn(${a}).matches(dyn(${b}))`),
+      fc.tuple(tie('any'), tie('any'), tie('any')).map(([a, b, c]) => `(dyn(${a}) ? dyn(${b}) : dyn(${c}))`),
+      tie('any').map((a) => `(dyn(${a}) == null)`),
+    ),
+  }
+}).any
+
+test('whatever an expression meets, it gives a number, nothing, or nothing with a reason', () => {
+  fc.assert(
+    fc.property(untyped, json, json, (text, any, mcc) => {
+      const compiled = compileExpression(text, mixed, 'number')
+      if (!compiled.ok) return
+      let heard: string | null = null
+      const value = compiled.number({ any, mcc }, (message) => (heard = message))
+      expect(value === null || (typeof value === 'number' && heard === null)).toBe(true)
+    }),
+    { numRuns: 2000 },
+  )
+})

@@ -201,3 +201,19 @@ test('the policy for errors is missing unless the topology says dead-letter', ()
     { path: 'expressions.onError' },
   ])
 })
+
+test.each([
+  ['code > 5', 'code is number or text by its schema', 'type(code) == double'],
+  ['code == true', 'true is never found: what is looked for is number or text', ''],
+  ['code in [5, "x", true]', 'true is never found', ''],
+])('%s of a field of type [integer, string] warns', (text, message, suggestion) => {
+  const union = eventScope(
+    fieldsOfJsonSchema({ properties: { code: { type: ['integer', 'string', 'null'] } } })!,
+  )
+  const compiled = compileExpression(text, union, 'boolean')
+  const [warning] = compiled.ok ? compiled.warnings : []
+  expect(warning?.message).toContain(message)
+  expect(warning?.suggestion).toContain(suggestion)
+  const guarded = compileExpression('code in [5, "x"] || code == "y"', union, 'boolean')
+  expect(guarded.ok && guarded.warnings).toEqual([])
+})
