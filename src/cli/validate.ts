@@ -18,6 +18,8 @@ export interface Validated {
   readonly notes: readonly string[]
   /** Whether the model was opened and tried. */
   readonly modelOpened: boolean
+  /** What works and is probably not meant so. */
+  readonly warnings: readonly Problem[]
 }
 
 export function validateCommand(): Command {
@@ -47,24 +49,42 @@ export async function validate(
 ): Promise<Validated> {
   try {
     const plan = await loadTopology(file, env, { model: model ? 'required' : 'optional' })
+    const { warnings } = plan
     if (!model)
-      return { file, problems: [], notes: ['the model was not opened (--no-model)'], modelOpened: false }
+      return {
+        file,
+        problems: [],
+        warnings,
+        notes: ['the model was not opened (--no-model)'],
+        modelOpened: false,
+      }
     const { problem, notes } = await tryModel(plan.model)
     const problems = problem === null ? [] : [problemAt(file, env, ['model', 'path'], problem)]
-    return { file, problems, notes, modelOpened: true }
+    return { file, problems, warnings, notes, modelOpened: true }
   } catch (error) {
     if (!(error instanceof TopologyError)) throw error
+    const { problems, warnings } = error
     const notes = ['the model was not opened: correct the topology first']
-    return { file, problems: error.problems, notes, modelOpened: false }
+    return { file, problems, warnings, notes, modelOpened: false }
   }
 }
 
 export function verdictText(verdicts: readonly Validated[]): string {
   return verdicts
-    .flatMap(({ file, problems, notes }) => [
-      ...(problems.length === 0 ? [`${file}: ok`] : problems.map(formatProblem)),
+    .flatMap(({ file, problems, warnings, notes }) => [
+      ...problems.map(formatProblem),
+      ...warnings.map(formatWarning),
+      ...(problems.length === 0 ? [`${file}: ok${counted(warnings.length)}`] : []),
       ...notes.map((note) => `${file}: note: ${note}`),
     ])
     .map((line) => `${line}\n`)
     .join('')
+}
+
+function formatWarning(warning: Problem): string {
+  return formatProblem({ ...warning, message: `warning: ${warning.message}` })
+}
+
+function counted(warnings: number): string {
+  return warnings === 0 ? '' : `, with ${warnings === 1 ? 'a warning' : `${warnings} warnings`}`
 }

@@ -1,6 +1,7 @@
 import { MillraceError } from '../errors.ts'
 import type { ModelFileFacts } from '../onnx/model-file.ts'
 import type { Binding, BoundInput, ModelValue, RunFailed } from '../onnx/protocol.ts'
+import type { ScoreType } from '../record/prediction.ts'
 import { sequenceFix } from './causes.ts'
 import type { Baseline, Golden, Manifest } from './manifest.ts'
 import type { ModelInputPlan, ModelPlan } from './plan.ts'
@@ -76,6 +77,11 @@ function inputShapeProblems(input: ModelInputPlan, value: ModelValue): Problems 
     )
   }
   return problems
+}
+
+/** Of an output that `outputProblems` has no objection to. */
+export function scoreTypeOf(score: ModelPlan['score'], values: readonly ModelValue[]): ScoreType {
+  return values.find(({ name }) => name === score.output)?.type === 'float64' ? 'float64' : 'float32'
 }
 
 function typeProblem(value: ModelValue): string {

@@ -1,5 +1,6 @@
 import type { CompiledFeatures, Layout, PartLog } from '../features/compiled.ts'
 import type { PartChange, PartKey } from '../features/store.ts'
+import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
 
 /** One entity's part in memory. */
@@ -120,11 +121,17 @@ export class PartitionMemory {
   }
 
   /** Inserts an event into a held part and trims what no reader can see any more. */
-  insert(layout: Layout, held: HeldPart, event: Event, trimUntil: number | null): void {
+  insert(
+    layout: Layout,
+    held: HeldPart,
+    event: Event,
+    trimUntil: number | null,
+    failures?: FailureSink,
+  ): void {
     const entry = held as Entry
     const before = entry.log.bytes
     if (trimUntil !== null) this.#features.trim(layout, entry.log, trimUntil)
-    this.#features.insert(layout, entry.log, event)
+    this.#features.insert(layout, entry.log, event, failures)
     this.#bytes += entry.log.bytes - before
     if (entry.unflushedFrom < 0) {
       entry.unflushedFrom = event.raw.offset

@@ -6,8 +6,9 @@ import type { DecideContext } from '../decide/plan.ts'
 import type { Reject } from '../record/event.ts'
 import { inputName } from '../record/input.ts'
 import type { OutputRecord } from '../record/output.ts'
-import type { Alert, AlertRuleHit, Reason } from '../record/prediction.ts'
+import type { Alert, AlertRuleHit, Reason, ScoreType } from '../record/prediction.ts'
 import type { AppliedRow } from './apply.ts'
+import { EventFailures, expressionReject } from './event-failures.ts'
 import { modelInputs } from './matrix.ts'
 import type { Batching, PartitionSetup, Shared } from './partition-context.ts'
 import type { PreparedSlice } from './slice.ts'
@@ -41,6 +42,9 @@ export async function publish(
   const flagged = new Map<string, number>()
   const behind: number[] = []
   const scoredAt = shared.clock.now()
+  const troubles = new EventFailures((place, message) =>
+    shared.observer.expressionFailed(setup.input, place, message),
+  )
   let predictions = 0
   const dead = (reject: Reject): void => {
     rejects.push(reject)
@@ -58,14 +62,20 @@ export async function publish(
       continue
     }
     const score = scores[row] as number
-    const outcome = decide(shared.plan.decide, new RowContext(shared, applied, score))
+    troubles.begin()
+    const outcome = decide(shared.plan.decide, new RowContext(shared, applied, score), troubles)
+    if (troubles.first !== null && shared.plan.expressions.onError === 'dead-letter') {
+      dead(expressionReject(applied.event, troubles.first, 'decide'))
+      continue
+    }
+    const flags = flagsWith(applied.flags, troubles)
     const prediction = createPrediction({
       event: applied.event,
       score,
       scoredAt,
       decision: outcome.decision,
       model: shared.scorer.identity,
-      flags: applied.flags,
+      flags,
       behind: applied.behind,
       watermarks: applied.stamp?.watermarks ?? null,
       entityWatermarks: applied.stamp?.byEntity ?? null,
@@ -95,11 +105,15 @@ export async function publish(
     }
     predictions++
     if (applied.behind !== undefined) behind.push(Math.max(0, ...Object.values(applied.behind)))
-    for (const flag of applied.flags) flagged.set(flag, (flagged.get(flag) ?? 0) + 1)
+    for (const flag of flags) flagged.set(flag, (flagged.get(flag) ?? 0) + 1)
     outputs.push(encoded)
     if (alertOutput !== null) outputs.push(alertOutput)
   }
   return { outputs, predictions, alerts, rejects, flagged, behind }
+}
+
+function flagsWith(flags: AppliedRow['flags'], { first }: EventFailures): AppliedRow['flags'] {
+  return first === null || flags.includes('expression-error') ? flags : [...flags, 'expression-error']
 }
 
 function inferenceReject(applied: AppliedRow, message: string): Reject {
@@ -184,6 +198,7 @@ async function reasonsOf(
 /** What rules see; the records of values and features are made only when a rule asks for them. */
 class RowContext implements DecideContext {
   readonly score: number
+  readonly scoreType: ScoreType
   readonly fields: Readonly<Record<string, unknown>>
   readonly flags: readonly string[]
   readonly #shared: Shared
@@ -191,6 +206,7 @@ class RowContext implements DecideContext {
 
   constructor(shared: Shared, applied: AppliedRow, score: number) {
     this.score = score
+    this.scoreType = shared.scorer.scoreType
     this.fields = applied.event.fields
     this.flags = applied.flags
     this.#shared = shared

@@ -6,7 +6,10 @@ export interface ModelIdentity {
 }
 
 /** Flags a prediction may carry. */
-export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap'
+export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap' | 'expression-error'
+
+/** Precision of a model's score. */
+export type ScoreType = 'float32' | 'float64'
 
 /** One scored event. Published as JSON (schemas/output/prediction.schema.json) or Avro. */
 export interface Prediction {

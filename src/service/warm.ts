@@ -78,7 +78,7 @@ export async function warm(options: WarmOptions, signal: AbortSignal): Promise<W
       layouts: plan.features.layouts,
       buckets: bucketsOf(plan),
     }),
-    observer: { flushed: () => undefined },
+    observer: { flushed: () => undefined, expressionFailed: () => undefined },
     clusterId: await client.admin.clusterId(),
     partitionCounts,
     newIdentity: () => randomUUID().slice(0, 8),

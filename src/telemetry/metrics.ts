@@ -231,6 +231,12 @@ export const metricTable = {
     labels: ['topic'],
     help: 'Events scored with flag `unaligned`: other partitions had not caught up within `align`.',
   },
+  expressionErrors: {
+    name: 'expression_errors_total',
+    type: 'counter',
+    labels: ['expression'],
+    help: 'Runs of an expression that ended in error (not those where a field is only missing), by its place in the topology, such as features.NAME.where; one text in several places counts at the first. After a takeover an event may count again.',
+  },
   unalignedBehind: {
     name: 'unaligned_behind_offsets',
     type: 'histogram',

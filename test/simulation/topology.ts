@@ -221,6 +221,8 @@ export function planOf(settings: Settings): Plan {
       startWaitMs: 0,
       drainMs: 0,
     },
+    expressions: { onError: 'missing' },
+    warnings: [],
     stateHash: 'simulated',
   }
 }

@@ -63,6 +63,16 @@ test('each problem is one line that begins with the place', async () => {
   ])
 })
 
+test('what works and is probably not meant so is a warning, and the file is ok', async () => {
+  write('s.json', JSON.stringify(schema))
+  write('m.onnx', '')
+  const file = write('warns.yaml', topology.replace('hourUtc(at)', 'size(who) / 4'))
+  expect(verdictText([await validate(file, {}, { model: false })])).toBe(
+    `${file}:6:16  values.hour: warning: size(who) / 4 divides two whole numbers, which drops what is behind the point. ` +
+      `Write size(who) / 4.0, or int(…) around it when that is meant.\n${file}: ok, with a warning\n${file}: note: the model was not opened (--no-model)\n`,
+  )
+})
+
 test('a file that is not there is a problem of that file', async () => {
   expect(await validate(join(folder, 'gone.yaml'), {})).toMatchObject({
     problems: [{ line: 1, column: 1, message: 'the file cannot be read (ENOENT).' }],

@@ -26,7 +26,7 @@ const plan: DecidePlan = {
 }
 
 function context(score: number, rest: Partial<DecideContext> = {}): DecideContext {
-  return { score, fields: {}, values: {}, features: {}, flags: [], ...rest }
+  return { score, scoreType: 'float32', fields: {}, values: {}, features: {}, flags: [], ...rest }
 }
 
 describe('the decision', () => {

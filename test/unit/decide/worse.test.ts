@@ -21,6 +21,7 @@ function worse(written: Rules, score: number, amount = 0): string {
   expect(document.problems).toEqual([])
   const at = (moved: number): DecideContext => ({
     score: moved,
+    scoreType: 'float32',
     fields: { amount },
     values: {},
     features: {},

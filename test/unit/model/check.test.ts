@@ -6,6 +6,7 @@ import {
   inputProblems,
   manifestProblems,
   outputProblems,
+  scoreTypeOf,
 } from '../../../src/model/check.ts'
 import { readModelFacts } from '../../../src/onnx/model-file.ts'
 import { parseManifest } from '../../../src/model/manifest.ts'
@@ -79,6 +80,11 @@ describe('topology and session: score', () => {
     expect(
       outputProblems({ score: { output: 'p', column }, inputs: planned }, [label, output], facts),
     ).toEqual([])
+  })
+
+  it.each(['float32', 'float64'] as const)('a score of type %s is one', (type) => {
+    const others = [value('q', type === 'float32' ? 'float64' : 'float32')]
+    expect(scoreTypeOf({ output: 'p', column: 1 }, [...others, value('p', type, 'N', 2)])).toBe(type)
   })
 
   it.each([

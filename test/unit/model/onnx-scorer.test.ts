@@ -50,7 +50,13 @@ describe('a bare .onnx file', () => {
     const scorer = await bare('logistic.onnx', proportions)
     const digest = digestOf(modelBytes('logistic.onnx'))
     expect(scorer.identity).toEqual({ name: 'logistic', version: digest.slice(7, 19), digest })
-    expect(scorer).toMatchObject({ width: 3, workers: 1, baseline: null, missing: new Map() })
+    expect(scorer).toMatchObject({
+      width: 3,
+      scoreType: 'float32',
+      workers: 1,
+      baseline: null,
+      missing: new Map(),
+    })
     const { scores, runMs } = await scorer.score(Float32Array.of(1, 2, 3, 4, 5, 6), 2)
     expect([...scores].map((score) => score.toFixed(5))).toEqual(['0.34713', '0.65456'])
     expect(runMs).toBeGreaterThan(0)
