@@ -18,7 +18,9 @@ import { MillraceError } from './errors.ts'
 import { loadTopology } from './topology/load.ts'
 import { version } from './version.ts'
 
-const loadPlan = (file: string): ReturnType<typeof loadTopology> => loadTopology(file, process.env)
+/** For commands that score nothing: the model may come later. */
+const loadPlan = (file: string): ReturnType<typeof loadTopology> =>
+  loadTopology(file, process.env, { model: 'optional' })
 
 const program = new Command('millrace')
   .description(

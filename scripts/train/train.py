@@ -61,7 +61,7 @@ def main():
     scores = check_conversion(model, converted, matrix(test, names))
     metrics = report.measure(test, scores, args.alerts_a_day)
 
-    write_manifest(out, args, described['vectorHash'], names, train, test, metrics)
+    write_manifest(out, args, described, names, train, test, metrics)
     write_golden(out, matrix(test, names), scores)
     write_baseline(out, names, matrix(train, names), scores_of(converted, matrix(train, names)))
     report.write(out, metrics, train, test, importance(model, names))
@@ -146,12 +146,22 @@ def check_conversion(model, session, values):
     return scores
 
 
-def write_manifest(out, args, vector_hash, names, train, test, metrics):
+class Quoted(str):
+    """Text that stays text: to another YAML reader, 12e4567890123456 is a number."""
+
+
+yaml.SafeDumper.add_representer(
+    Quoted, lambda dumper, text: dumper.represent_scalar('tag:yaml.org,2002:str', text, style="'")
+)
+
+
+def write_manifest(out, args, described, names, train, test, metrics):
     manifest = {
         'name': out.resolve().parent.name,
         'version': out.resolve().name,
         'digest': sha256(out / 'model.onnx'),
-        'vectorHash': vector_hash,
+        'vectorHash': Quoted(described['vectorHash']),
+        'definitions': {name: Quoted(each) for name, each in described['model']['definitions'].items()},
         'inputs': [
             {
                 'name': INPUT,

@@ -91,6 +91,10 @@ async function run(file: string, options: RunOptions): Promise<void> {
   const { metrics, registry } = createMetrics({ processMetrics: true })
   metrics.buildInfo.set({ version, node: process.version }, 1)
   using stop = member === undefined ? listenForStop(process) : listenToParent(process, die)
+  if (plan.labelSources.length > 0) {
+    const sources = plan.labelSources.map(({ name }) => name)
+    log.info({ sources }, 'no feature reads these sources: only `replay --labels` does')
+  }
   const serviceOptions: ServiceOptions = {
     plan,
     log,

@@ -6,6 +6,7 @@
  * finite, gives null where a number is expected and false where a condition is. Booleans become 1 and 0.
  */
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js'
+import { canonicalText } from './canonical.ts'
 import { toClosure } from './closure.ts'
 import { numberFunctions } from './language.ts'
 import { didYouMean } from './nearest.ts'
@@ -17,6 +18,8 @@ export interface Expression<Context> {
   readonly ok: true
   /** As written, without white space around it. */
   readonly text: string
+  /** The same for all ways of writing it that differ in white space, comments, quotes and needless brackets. */
+  readonly canonical: string
   /** Only whole numbers come out, as long as they stay below 2^53. */
   readonly integer: boolean
   /** Names it uses, sorted; members of groups with their prefix (`features.x`). */
@@ -60,6 +63,7 @@ export function compileExpression<Context>(
   return {
     ok: true,
     text,
+    canonical: canonicalText(parsed.ast),
     integer: isWhole(parsed.ast, scope),
     references: [...used.keys()].toSorted(),
     number: (context) => toNumber(run(context)),

@@ -20,15 +20,18 @@ export interface EntitySpec {
   readonly merge: boolean
 }
 
-/** An expression over one event. Same `text` means same column. Null: missing. */
+/** An expression over one event. Same `text` (canonical) means same column. Null: missing. */
 export interface EventExpression {
   readonly text: string
+  /** Fields it reads. */
+  readonly references?: readonly string[]
   readonly integer: boolean
   evaluate(event: Event): number | null
 }
 
 export interface EventPredicate {
   readonly text: string
+  readonly references?: readonly string[]
   test(event: Event): boolean
 }
 

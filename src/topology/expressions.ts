@@ -90,9 +90,11 @@ export function compileAt<Context>(
 }
 
 export function eventExpression(expression: Expression<Event>): EventExpression {
-  return { text: expression.text, integer: expression.integer, evaluate: (event) => expression.number(event) }
+  const { canonical: text, integer, references } = expression
+  return { text, integer, references, evaluate: (event) => expression.number(event) }
 }
 
 export function eventPredicate(expression: Expression<Event>): EventPredicate {
-  return { text: expression.text, test: (event) => expression.test(event) }
+  const { canonical: text, references } = expression
+  return { text, references, test: (event) => expression.test(event) }
 }
