@@ -11,20 +11,20 @@ const binding: Readonly<Record<string, number>> = {
   '&&': 3,
   '==': 4,
   '!=': 4,
-  '<': 4,
-  '<=': 4,
-  '>': 4,
-  '>=': 4,
-  in: 4,
-  '+': 5,
-  '-': 5,
-  '*': 6,
-  '/': 6,
-  '%': 6,
-  '!_': 7,
-  '-_': 7,
+  '<': 5,
+  '<=': 5,
+  '>': 5,
+  '>=': 5,
+  in: 5,
+  '+': 6,
+  '-': 6,
+  '*': 7,
+  '/': 7,
+  '%': 7,
+  '!_': 8,
+  '-_': 8,
 }
-const tightest = 8
+const tightest = 9
 
 export function canonicalText(node: ASTNode): string {
   switch (node.op) {
@@ -86,7 +86,8 @@ function literal(value: unknown): string {
   if (value instanceof Uint8Array)
     return `b"${Array.from(value, (byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}"`
   // CEL's uint is an object around a bigint.
-  return `${String((value as object).valueOf())}u`
+  const whole = (value as object).valueOf()
+  return typeof whole === 'bigint' ? `${whole}u` : JSON.stringify(whole)
 }
 
 function decimal(value: number): string {

@@ -6,7 +6,8 @@ export interface ModelIdentity {
 }
 
 /** Flags a prediction may carry. */
-export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap'
+export const predictionFlags = ['late', 'unaligned', 'capped', 'gap'] as const
+export type PredictionFlag = (typeof predictionFlags)[number]
 
 /** One scored event. Published as JSON (schemas/output/prediction.schema.json) or Avro. */
 export interface Prediction {

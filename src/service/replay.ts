@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { MillraceError } from '../errors.ts'
 import { openKafkaClient } from '../kafka/client.ts'
 import { waitForBroker } from '../kafka/wait-for-broker.ts'
 import { createFeatureReplay } from '../pipeline/replay-features.ts'
 import { isReject } from '../record/event.ts'
+import type { PredictionFlag } from '../record/prediction.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import { openKafkaSource } from '../source/kafka-source.ts'
 import type { InputStream } from '../source/source.ts'
@@ -11,13 +11,14 @@ import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Plan } from '../topology/plan.ts'
 import { openDecoders } from './codecs.ts'
+import { labelIn, labelSourceOf, type Label, type LabelCounts, type LabelField } from './label-field.ts'
 
 export interface ReplayOptions {
   readonly plan: Plan
   readonly clock: Clock
   readonly log: Log
   /** Field of a state source joined by id; null: no labels. */
-  readonly labels: { readonly source: string; readonly field: string } | null
+  readonly labels: LabelField | null
   /** Labels published at or after this time (epoch ms) do not count. */
   readonly asOf: number
 }
@@ -30,17 +31,24 @@ export interface ReplayedRow {
   readonly offset: number
   /** In the order of `plan.features.names`; NaN where missing. */
   readonly numbers: Float64Array
-  readonly label: boolean | number | null
+  readonly flags: readonly PredictionFlag[]
+  readonly label: Label | null
 }
 
-type Label = boolean | number
+export interface ReplaySummary {
+  readonly scored: number
+  /** Records that are dead letters. */
+  readonly rejected: number
+  /** Null: none were asked for. */
+  readonly labels: LabelCounts | null
+}
 
 /** Reads all sources once from the start to their ends of now, in the order in which the records became known. */
 export async function readReplay(
   options: ReplayOptions,
   emit: (row: ReplayedRow) => Promise<void>,
   signal: AbortSignal,
-): Promise<{ scored: number; rejected: number }> {
+): Promise<ReplaySummary> {
   const { plan, clock, log, labels } = options
   await waitForBroker({ plan: plan.kafka, clock, log, startWaitMs: plan.limits.startWaitMs, signal })
   // Labels come days after what they label: they are read first, whole.
@@ -77,35 +85,42 @@ export async function readReplay(
           partition: record.partition,
           offset: record.offset,
           numbers: row.numbers,
-          label: known?.get(event.id) ?? null,
+          flags: result.flags,
+          label: known?.byId.get(event.id) ?? null,
         })
       }
     },
   )
-  return { scored, rejected }
+  return { scored, rejected, labels: known?.counts ?? null }
 }
 
+/** The label that was published last, by id. */
 async function readLabels(
   options: ReplayOptions,
-  { source, field }: NonNullable<ReplayOptions['labels']>,
+  field: LabelField,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, Label>> {
-  const known = new Map<string, Label>()
-  if (!options.plan.sources.some(({ name }) => name === source)) {
-    throw new MillraceError('USAGE', `--labels: the topology has no source ${source}`)
-  }
-  await readMerged(options, [source], signal, async () => {
-    const decoder = openDecoders(options).get(source)?.decoder
+): Promise<{ readonly byId: ReadonlyMap<string, Label>; readonly counts: LabelCounts }> {
+  const source = labelSourceOf(options.plan, field)
+  // It may be a source that is not served.
+  const reading = { ...options, plan: { ...options.plan, sources: [source] } }
+  const byId = new Map<string, Label>()
+  const counts = { records: 0, rejected: 0, later: 0, without: 0 }
+  await readMerged(reading, [source.name], signal, async () => {
+    const decoder = openDecoders(reading).get(source.name)?.decoder
     return async (_, record) => {
-      if (record.timestamp >= options.asOf || decoder === undefined) return
-      await decoder.prepare([record], signal)
-      const decoded = decoder.decode(record)
-      if (isReject(decoded)) return
-      const value = decoded.fields[field]
-      if (typeof value === 'boolean' || typeof value === 'number') known.set(decoded.id, value)
+      counts.records++
+      if (record.timestamp >= options.asOf) return void counts.later++
+      await decoder?.prepare([record], signal)
+      const decoded = decoder?.decode(record)
+      if (decoded === undefined || isReject(decoded)) return void counts.rejected++
+      const { topic, partition, offset } = record
+      const label = labelIn(decoded.fields, field, `${topic}:${partition}@${offset}`)
+      if (label === null) counts.without++
+      else byId.set(decoded.id, label)
     }
   })
-  return known
+  const [sampleId = null] = byId.keys()
+  return { byId, counts: { ...counts, ids: byId.size, sampleId } }
 }
 
 type Handle = (stream: InputStream, record: RawRecord) => Promise<void>

@@ -24,6 +24,8 @@ test.each([
   ["k=='// no comment'", 'k == "// no comment"'],
   ['x in[1,2.0,3u]', 'x in [1, 2.0, 3u]'],
   ['(a?b:c)?d:(e?f:g)', '(a ? b : c) ? d : e ? f : g'],
+  ['(a==b)in c', '(a == b) in c'],
+  ['a==(b in c)', 'a == b in c'],
   ['-(a.b)', '-a.b'],
   ['(-a).b', '(-a).b'],
   ['-(-a)', '-(-a)'],

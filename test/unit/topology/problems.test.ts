@@ -32,7 +32,7 @@ sources:
     id: id
     key: customer
     time: ts
-    rekey: terminal  #! sources.more.rekey | is not a known key | Known: role
+    rekey: terminal  #! sources.more.rekey | is not a known key | Did you mean key?
 entities:
   customer: {key: customer}
   terminal: {key: terminal}
