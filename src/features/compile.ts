@@ -15,11 +15,14 @@ import type { FeaturesSpec } from './spec.ts'
 // Offsets are -1 (stored) or not negative, so this one matches no event.
 const noOffset = -2
 
-/** Throws TOPOLOGY_INVALID where definitions contradict each other or exceed a limit. */
-export function compileFeatures(spec: FeaturesSpec): CompiledFeatures {
+/**
+ * Throws TOPOLOGY_INVALID where definitions contradict each other or exceed a limit. `readAhead` (replay): other sources are
+ * read to their ends first, for features with a delay; those without read layouts of their own.
+ */
+export function compileFeatures(spec: FeaturesSpec, { readAhead = false } = {}): CompiledFeatures {
   checkFeatures(spec)
   const names = columnNames(spec)
-  const layouts = planLayouts(spec)
+  const layouts = planLayouts(spec, readAhead)
   const fedBy = new Map<string, LayoutPlan[]>()
   for (const layout of layouts) fedBy.set(layout.source, [...(fedBy.get(layout.source) ?? []), layout])
   const planOf = (layout: Layout): LayoutPlan => layouts[layout.index]!
@@ -29,7 +32,7 @@ export function compileFeatures(spec: FeaturesSpec): CompiledFeatures {
     layouts,
     names,
     layoutsFedBy: (source: string) => fedBy.get(source) ?? none,
-    mergedReads: layouts.filter((layout) => readsForeign(spec, layout)),
+    mergedReads: layouts.filter((layout) => layout.shared),
     horizonMs: Math.max(0, ...layouts.map((layout) => layout.horizonMs)),
     entityKey: (layout: Layout, event: Event) => entityKeyOf(planOf(layout).keys, event),
     newPart: (layout: Layout) => new Part(planOf(layout).format.shape),
@@ -52,10 +55,6 @@ export function compileFeatures(spec: FeaturesSpec): CompiledFeatures {
   })
 }
 
-function readsForeign(spec: FeaturesSpec, layout: Layout): boolean {
-  return layout.merge || layout.source !== spec.scored
-}
-
 function compileRow(
   spec: FeaturesSpec,
   names: readonly string[],
@@ -69,7 +68,7 @@ function compileRow(
   const reads = layouts.map((layout, index) => ({
     reader: readers[index]!,
     own: layout.source === spec.scored,
-    foreign: readsForeign(spec, layout),
+    foreign: layout.shared,
   }))
 
   return (event: Event, view: PartView): FeatureRow => {

@@ -16,6 +16,8 @@ export interface AppliedRow {
   readonly flags: readonly PredictionFlag[]
   /** What it saw of other partitions' parts; absent: it read none. */
   readonly stamp?: EventStamp
+  /** Flagged `unaligned`: as in the prediction. */
+  readonly behind?: Readonly<Record<string, number>>
 }
 
 /** How one partition's events change state. Made once per takeover; state transitions are a function of the log alone. */
@@ -50,6 +52,8 @@ export interface ApplierOptions {
   /** Events below this offset are in the store already, for this entity's bucket. */
   readonly storedBelow: (entityKey: string) => number
   readonly gapUntil: number | null
+  /** The layouts it keeps; absent: all that events of the source feed. */
+  readonly fed?: readonly Layout[]
 }
 
 const noParts: readonly PartLog[] = []
@@ -57,15 +61,16 @@ const noParts: readonly PartLog[] = []
 export function createApplier(options: ApplierOptions): Applier {
   const { plan, source, memory } = options
   const { features } = plan
-  const fed = features.layoutsFedBy(source.name)
-  const horizonMs = Math.max(0, ...fed.map((layout) => layout.horizonMs))
+  const ofSource = features.layoutsFedBy(source.name)
+  const { fed = ofSource } = options
+  const horizonMs = Math.max(0, ...ofSource.map((layout) => layout.horizonMs))
   const scored = scoredSource(plan)
   const trimBehindMs = scored.outOfOrderMs + latenessMs(scored, features.horizonMs)
 
   const trimUntil = (layout: Layout): number | null => {
     const own = options.committedTime()
     if (own === null) return null
-    if (!layout.merge && layout.source === scored.name) return own - trimBehindMs - layout.horizonMs
+    if (!layout.shared) return own - trimBehindMs - layout.horizonMs
     const slowest = options.slowestReaderTime()
     return slowest === null ? null : Math.min(own, slowest) - trimBehindMs - layout.horizonMs
   }

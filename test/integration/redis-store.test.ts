@@ -13,6 +13,8 @@ const layout = (index: number, merge: boolean): Layout => ({
   entity: `e${index}`,
   source: 'tx',
   merge,
+  shared: merge,
+  delayed: false,
   horizonMs: 1000,
   columns: ['time'],
 })

@@ -50,7 +50,7 @@ test('rows with flags and labels, as CSV and as Parquet; labels that match nothi
   const bytes = readFileSync(parquet)
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
   const onTime = rows.filter(({ flags }) => flags !== 'late')
-  const asParquet = await parquetReadObjects({ file })
+  const asParquet: Record<string, unknown>[] = await parquetReadObjects({ file })
   expect(asParquet.map(({ id, customer_count_1h: count }) => [id, Number(count)])).toEqual(
     onTime.map(({ id, customer_count_1h: count }) => [id, Number(count)]),
   )
