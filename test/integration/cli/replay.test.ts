@@ -48,7 +48,7 @@ test('rows with flags and labels, as CSV and as Parquet; labels that match nothi
   const parquet = join(dir, 'x.parquet')
   expect((await replay('--out', parquet, '--without', 'late')).code).toBe(0)
   const bytes = readFileSync(parquet)
-  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)
   const onTime = rows.filter(({ flags }) => flags !== 'late')
   const asParquet: Record<string, unknown>[] = await parquetReadObjects({ file })
   expect(asParquet.map(({ id, customer_count_1h: count }) => [id, Number(count)])).toEqual(
