@@ -278,6 +278,13 @@ export const errorTable = {
     remedy:
       'Mend what the partitions waited for (Redis, Kafka, the model), or raise `limits.drain` and the grace period of the supervisor.',
   },
+  OUTPUT_UNWRITABLE: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning:
+      'A file that a command writes could not be written to its end; what was there before is unchanged.',
+    remedy: 'Look at the reason in the message: space on the disk, rights, a folder that went away.',
+  },
   STACK_UNAVAILABLE: {
     reaction: 'stop',
     exitCode: 4,

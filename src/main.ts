@@ -11,6 +11,7 @@ import { simulateCommand } from './cli/simulate.ts'
 import { tailCommand } from './cli/tail.ts'
 import { topicsCommand } from './cli/topics.ts'
 import { validateCommand } from './cli/validate.ts'
+import { verifyCommand } from './cli/verify.ts'
 import { warmCommand } from './cli/warm.ts'
 import { createTopicsOf } from './cli/create-topics.ts'
 import { failureText, exitCodeOf } from './cli/failure.ts'
@@ -18,7 +19,9 @@ import { MillraceError } from './errors.ts'
 import { loadTopology } from './topology/load.ts'
 import { version } from './version.ts'
 
-const loadPlan = (file: string): ReturnType<typeof loadTopology> => loadTopology(file, process.env)
+/** For commands that score nothing: the model may come later. */
+const loadPlan = (file: string): ReturnType<typeof loadTopology> =>
+  loadTopology(file, process.env, { model: 'optional' })
 
 const program = new Command('millrace')
   .description(
@@ -33,6 +36,7 @@ const program = new Command('millrace')
   .addCommand(demoCommand())
   .addCommand(simulateCommand(loadPlan))
   .addCommand(replayCommand())
+  .addCommand(verifyCommand())
   .addCommand(warmCommand())
   .addCommand(tailCommand(loadPlan))
   .addCommand(dlqCommand())

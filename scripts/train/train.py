@@ -64,7 +64,7 @@ def main():
     metrics = report.measure(test, scores, args)
     others = compare(args, names, told, train, test)
 
-    write_manifest(out, args, described['vectorHash'], names, train, test, metrics)
+    write_manifest(out, args, described, names, train, test, metrics)
     write_golden(out, matrix(test, names), scores)
     write_baseline(out, names, matrix(train, names), scores_of(converted, matrix(train, names)))
     report.write(out, args, metrics, others, told, train, test, importance(model, names))
@@ -229,12 +229,22 @@ def check_conversion(model, session, values):
     return scores
 
 
-def write_manifest(out, args, vector_hash, names, train, test, metrics):
+class Quoted(str):
+    """Text that stays text: to another YAML reader, 12e4567890123456 is a number."""
+
+
+yaml.SafeDumper.add_representer(
+    Quoted, lambda dumper, text: dumper.represent_scalar('tag:yaml.org,2002:str', text, style="'")
+)
+
+
+def write_manifest(out, args, described, names, train, test, metrics):
     manifest = {
         'name': out.resolve().parent.name,
         'version': out.resolve().name,
         'digest': sha256(out / 'model.onnx'),
-        'vectorHash': vector_hash,
+        'vectorHash': Quoted(described['vectorHash']),
+        'definitions': {name: Quoted(each) for name, each in described['model']['definitions'].items()},
         'inputs': [
             {
                 'name': INPUT,

@@ -15,7 +15,11 @@ export interface TopicCreation {
 
 /** Creates the topics of a topology on a development broker; returns those that were missing. */
 export async function createTopicsOf(file: string, brokers: string): Promise<readonly string[]> {
-  const plan = await loadTopology(file, { ...process.env, MILLRACE_BROKERS: brokers })
+  const plan = await loadTopology(
+    file,
+    { ...process.env, MILLRACE_BROKERS: brokers },
+    { model: 'optional' }, // topics do not depend on it, and it may come later
+  )
   return createTopicsOfPlan({ ...plan, kafka: { ...plan.kafka, brokers: brokers.split(',') } })
 }
 

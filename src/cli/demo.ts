@@ -22,7 +22,7 @@ import { listenForKeys } from './keyboard.ts'
 import { LiveCollector, livePartitions } from './live-collector.ts'
 import { paintLiveView } from './live-painter.ts'
 import type { LivePartition, LiveState } from './live-state.ts'
-import { wholeNumber } from './simulate.ts'
+import { stateSourceOf, wholeNumber } from './simulate.ts'
 import { listenForStop } from './stop-signal.ts'
 
 interface DemoOptions {
@@ -158,7 +158,7 @@ interface DemoTopics {
 function topicsOf(plan: Plan): DemoTopics {
   return {
     transactions: plan.sources.find(({ role }) => role === 'score')?.topic ?? '',
-    labels: plan.sources.find(({ role }) => role === 'state')?.topic ?? '',
+    labels: stateSourceOf(plan)?.topic ?? '',
   }
 }
 

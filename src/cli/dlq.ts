@@ -16,7 +16,6 @@ import { parsePlace, type RecordPlace } from '../service/dead-letters/dead-lette
 import { openLog } from '../telemetry/log.ts'
 import { systemClock } from '../time/system-clock.ts'
 import { loadTopology } from '../topology/load.ts'
-import type { LoadOptions } from '../topology/load.ts'
 import { countsText, createLetterFormat, letterDetails } from './dlq-format.ts'
 import { filterOf, type FilterOptions } from './dlq-filter.ts'
 import { wholeNumber } from './simulate.ts'
@@ -69,7 +68,7 @@ function listCommand(): Command {
     .option('--count', 'only count them, by reason')
     .addOption(output())
     .action(async (file: string, options: ListOptions) => {
-      await withParts(file, { model: 'optional' }, async (parts, stop) => {
+      await withParts(file, async (parts, stop) => {
         const filter = filterOf(options, parts.plan)
         const format = createLetterFormat(options.output, parts.plan, 'message')
         const counts = new Map<string, number>()
@@ -98,7 +97,7 @@ function showCommand(): Command {
     .argument('<position>', 'TOPIC:PARTITION@OFFSET of the dead letter or of the record that failed', place)
     .addOption(output())
     .action(async (file: string, wanted: RecordPlace, options: { readonly output: Format }) => {
-      await withParts(file, {}, async (parts, stop) => {
+      await withParts(file, async (parts, stop) => {
         const found = await findDeadLetters(parts, wanted, stop)
         if (found.length === 0) {
           const text = `${wanted.topic}:${wanted.partition}@${wanted.offset}`
@@ -138,7 +137,7 @@ function replayCommand(): Command {
 }
 
 async function dryRun(file: string, options: ReplayCommandOptions): Promise<void> {
-  await withParts(file, {}, async (parts, stop) => {
+  await withParts(file, async (parts, stop) => {
     const filter = filterOf(options, parts.plan)
     const format = createLetterFormat(options.output, parts.plan, 'now')
     const counts = new Map<string, number>()
@@ -161,7 +160,7 @@ async function dryRun(file: string, options: ReplayCommandOptions): Promise<void
 }
 
 async function replay(file: string, options: ReplayCommandOptions): Promise<void> {
-  await withParts(file, { model: 'optional' }, async (parts, stop) => {
+  await withParts(file, async (parts, stop) => {
     const filter = filterOf(options, parts.plan)
     const format = createLetterFormat(options.output, parts.plan, 'step')
     const counts = new Map<ReplayStep, number>()
@@ -190,10 +189,10 @@ async function replay(file: string, options: ReplayCommandOptions): Promise<void
 
 async function withParts(
   file: string,
-  load: LoadOptions,
   use: (parts: DeadLetterParts, stop: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const plan = await loadTopology(file, process.env, load)
+  // Without the model its inputs are not judged; the check says so.
+  const plan = await loadTopology(file, process.env, { model: 'optional' })
   using stop = listenForStop(process)
   // A reader that has seen enough (`| head`) closes the pipe; that is the end, not an error.
   const closed = new AbortController()

@@ -1,12 +1,17 @@
-import { createWriteStream } from 'node:fs'
-import { once } from 'node:events'
 import { Command } from 'commander'
 import { MillraceError } from '../errors.ts'
-import { readReplay, type ReplayedRow } from '../service/replay.ts'
+import { didYouMean } from '../expression/nearest.ts'
+import { predictionFlags, type PredictionFlag } from '../record/prediction.ts'
+import { isTextLabel, parseLabelField, type LabelField } from '../service/label-field.ts'
+import { readReplay, type ReplaySummary } from '../service/replay.ts'
 import { openLog, type Log } from '../telemetry/log.ts'
 import { systemClock } from '../time/system-clock.ts'
 import { loadTopology } from '../topology/load.ts'
 import type { Plan } from '../topology/plan.ts'
+import { eventTime } from './event-time-option.ts'
+import { openOutputFile } from './output-file.ts'
+import { RowTally } from './replay-tally.ts'
+import { openTable, tableColumns, tableFormatOf } from './replay-table.ts'
 import { listenForStop } from './stop-signal.ts'
 
 interface ReplayOptions {
@@ -14,8 +19,9 @@ interface ReplayOptions {
   readonly out: string
   readonly from?: number
   readonly to?: number
-  readonly labels?: string
+  readonly labels?: LabelField
   readonly asOf?: number
+  readonly without?: readonly PredictionFlag[]
 }
 
 export function replayCommand(): Command {
@@ -24,97 +30,117 @@ export function replayCommand(): Command {
       'Features of every scored event, recomputed from the log by the code that serves; no model, no Redis.',
     )
     .requiredOption('--topology <file>', 'topology file (YAML)')
-    .requiredOption('--out <file>', 'CSV file to write; - for standard output')
-    .option('--from <time>', 'rows of events from this event time on (epoch ms or ISO)', time)
-    .option('--to <time>', 'rows of events before this event time', time)
-    .option('--labels <source.field>', 'add a column `label`: this field of the state source, joined by id')
-    .option('--as-of <time>', 'only labels that were published before this time', time)
+    .requiredOption('--out <file>', 'file to write: .csv or .parquet; - for CSV on standard output')
+    .option('--from <time>', 'rows of events from this event time on (epoch ms or ISO)', eventTime)
+    .option('--to <time>', 'rows of events before this event time', eventTime)
+    .option(
+      '--labels <source.field>',
+      'add a column `label`: this field of a source (of role state, or the scored one), joined by id',
+      parseLabelField,
+    )
+    .option('--as-of <time>', 'only labels that were published before this time', eventTime)
+    .option(
+      '--without <flags>',
+      `leave out rows with one of these flags: ${predictionFlags.join(', ')}`,
+      flagList,
+    )
     .action(async (options: ReplayOptions) => {
       await replay(options)
     })
 }
 
 async function replay(options: ReplayOptions): Promise<void> {
+  if (options.labels === undefined && options.asOf !== undefined) {
+    throw new MillraceError('USAGE', '--as-of says which labels count; add --labels SOURCE.FIELD')
+  }
   const plan = await loadTopology(options.topology, process.env, { model: 'optional' })
   const log = openLog(process.env, process.stderr)
   using stop = listenForStop(process)
-  const summary = await writeReplay(
-    {
-      plan,
-      out: options.out,
-      labels: options.labels === undefined ? null : labelField(options.labels),
-      asOf: options.asOf ?? Infinity,
-      from: options.from ?? -Infinity,
-      to: options.to ?? Infinity,
-    },
-    log,
-    stop.signal,
-  )
-  log.info({ ...summary, out: options.out }, 'replayed')
+  // A reader that has seen enough (`| head`) closes the pipe; that is the end, not an error.
+  const closed = new AbortController()
+  process.stdout.once('error', () => closed.abort())
+  const file: ReplayFile = {
+    plan,
+    out: options.out,
+    labels: options.labels ?? null,
+    asOf: options.asOf ?? Infinity,
+    from: options.from ?? -Infinity,
+    to: options.to ?? Infinity,
+    without: options.without ?? [],
+  }
+  try {
+    const summary = await writeReplay(file, log, AbortSignal.any([stop.signal, closed.signal]))
+    log.info({ ...summary, out: options.out }, 'replayed')
+  } catch (error) {
+    if (!closed.signal.aborted) throw error
+  }
 }
 
 export interface ReplayFile {
   readonly plan: Plan
-  /** CSV file; `-`: standard output. */
+  /** .csv or .parquet; `-`: CSV on standard output. */
   readonly out: string
-  readonly labels: { readonly source: string; readonly field: string } | null
+  readonly labels: LabelField | null
   /** Labels published before this time count, epoch ms. */
   readonly asOf: number
   /** Event times [from, to) that get a row. */
   readonly from: number
   readonly to: number
+  /** Rows with one of these flags get none. */
+  readonly without?: readonly PredictionFlag[]
 }
 
-/** Writes one CSV line per scored event: id, key, ts, partition, offset, every value and feature, label. */
-export async function writeReplay(
-  file: ReplayFile,
-  log: Log,
-  signal: AbortSignal,
-): Promise<{ rows: number; scored: number; rejected: number }> {
+export interface WrittenReplay extends ReplaySummary {
+  readonly rows: number
+  /** Rows with a label. */
+  readonly labelled: number
+  /** Rows of each flag, written or not. */
+  readonly flagged: Readonly<Record<string, number>>
+}
+
+/**
+ * Writes one row per scored event: id, key, ts, partition, offset, flags, every value and feature, label. All that can
+ * be wrong with what is asked for is said before anything is read; the file is there whole or not at all.
+ */
+export async function writeReplay(file: ReplayFile, log: Log, signal: AbortSignal): Promise<WrittenReplay> {
   const { plan, labels, asOf, from, to } = file
-  const out = file.out === '-' ? process.stdout : createWriteStream(file.out)
-  const write = async (line: string): Promise<void> => {
-    if (!out.write(`${line}\n`)) await once(out, 'drain')
+  if (from >= to) {
+    throw new MillraceError(
+      'USAGE',
+      `--from ${shown(from)} is not before --to ${shown(to)}: no event is between`,
+    )
   }
-  const columns = ['id', 'key', 'ts', 'partition', 'offset', ...plan.features.names]
-  await write([...columns, ...(labels ? ['label'] : [])].join(','))
-  let rows = 0
+  const format = tableFormatOf(file.out)
+  const label = labels === null ? null : isTextLabel(plan, labels) ? 'text' : 'number'
+  const columns = tableColumns({ names: plan.features.names, label })
+  await using out = await openOutputFile(file.out)
+  const table = openTable(format, columns, (bytes) => out.write(bytes))
+  const tally = new RowTally(file)
   const summary = await readReplay(
     { plan, clock: systemClock, log, labels, asOf },
     async (row) => {
-      if (row.time < from || row.time >= to) return
-      rows++
-      await write(csvLine(row, labels !== null))
+      if (tally.takes(row)) await table.add(row)
     },
     signal,
   )
-  if (out !== process.stdout) {
-    out.end()
-    await once(out, 'finish')
-  }
-  return { rows, ...summary }
+  await table.end()
+  await out.keep()
+  if (out.replaces) log.info({ out: file.out }, 'replaced the file that was there')
+  tally.warn(summary, log)
+  return { rows: tally.rows, labelled: tally.labelled, flagged: tally.flagged, ...summary }
 }
 
-function csvLine(row: ReplayedRow, withLabel: boolean): string {
-  const numbers = Array.from(row.numbers, (value) => (Number.isFinite(value) ? String(value) : ''))
-  const cells = [quoted(row.id), quoted(row.key), String(row.time), String(row.partition), String(row.offset)]
-  // Not labelled yet: empty, so that nobody trains on "not fraud" where nobody knows.
-  const label = row.label === null ? '' : String(Number(row.label))
-  return [...cells, ...numbers, ...(withLabel ? [label] : [])].join(',')
+function shown(time: number): string {
+  return new Date(time).toISOString()
 }
 
-function quoted(text: string): string {
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
-function labelField(text: string): { source: string; field: string } {
-  const [source, field, ...rest] = text.split('.')
-  if (source && field && rest.length === 0) return { source, field }
-  throw new MillraceError('USAGE', `--labels ${text}: write SOURCE.FIELD, for example labels.fraud`)
-}
-
-function time(text: string): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (Number.isSafeInteger(value)) return value
-  throw new MillraceError('USAGE', `${text} is no time; write epoch milliseconds or an ISO time`)
+function flagList(text: string): readonly PredictionFlag[] {
+  return text.split(',').map((written) => {
+    const flag = predictionFlags.find((known) => known === written.trim())
+    if (flag !== undefined) return flag
+    throw new MillraceError(
+      'USAGE',
+      `--without ${text}: ${written.trim()} is no flag. ${didYouMean(written, predictionFlags)}`,
+    )
+  })
 }

@@ -93,6 +93,10 @@ async function run(file: string, options: RunOptions): Promise<void> {
     log.warn({ file, line, path }, `${message} ${suggestion}`)
   metrics.buildInfo.set({ version, node: process.version }, 1)
   using stop = member === undefined ? listenForStop(process) : listenToParent(process, die)
+  if (plan.labelSources.length > 0) {
+    const sources = plan.labelSources.map(({ name }) => name)
+    log.info({ sources }, 'no feature reads these sources: only `replay --labels` does')
+  }
   const serviceOptions: ServiceOptions = {
     plan,
     log,

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import type { SourcePlan } from '../decode/plan.ts'
 import { MillraceError } from '../errors.ts'
 import { openPlainProducer } from '../kafka/plain-producer.ts'
 import type { KafkaPlan } from '../kafka/plan.ts'
@@ -117,10 +118,15 @@ async function simulate(options: SimulateOptions, loadPlan: LoadPlan): Promise<v
   }
 }
 
+/** Where simulated labels go: a source that features read, else one for training alone. */
+export function stateSourceOf({ sources, labelSources }: Plan): SourcePlan | undefined {
+  return [...sources, ...labelSources].find(({ role }) => role === 'state')
+}
+
 /** Brokers and topics: options first, then the topology, then the names of the shipped one. */
 export function targetOf(options: SimulateOptions, plan: Plan | null): SimulateTarget {
   const scored = plan?.sources.find(({ role }) => role === 'score')
-  const state = plan?.sources.find(({ role }) => role === 'state')
+  const state = plan === null ? undefined : stateSourceOf(plan)
   for (const source of [scored, state]) {
     if (source && source.codec.kind !== 'json') {
       throw new MillraceError('USAGE', `source ${source.name} is not JSON; the simulation writes JSON only`)

@@ -8,6 +8,7 @@
  */
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js'
 import { loosenHas, typeOf, visit } from './ast.ts'
+import { canonicalText } from './canonical.ts'
 import { toClosure } from './closure.ts'
 import type { Closure } from './closure.ts'
 import { explainMismatch, problemOf } from './explain.ts'
@@ -31,6 +32,8 @@ export interface Expression<Context> {
   readonly ok: true
   /** As written, without white space around it. */
   readonly text: string
+  /** The same for all ways of writing it that differ in white space, comments, quotes and needless brackets. */
+  readonly canonical: string
   /** Only whole numbers come out, as long as they stay below 2^53. */
   readonly integer: boolean
   /** Names it uses, sorted; members of groups with their prefix (`features.x`). */
@@ -69,6 +72,7 @@ export function compileExpression<Context>(
   return {
     ok: true,
     text,
+    canonical: canonicalText(parsed.ast),
     integer: isWhole(ast, scope),
     references: referencesIn(ast, scope),
     warnings: warningsOf(ast, text, scope).map((warning) => ({ ...warning, offset: shift + warning.offset })),

@@ -1,9 +1,9 @@
-/** The candidate a writer most likely meant, or null when none is close (at most a third of the letters differ). */
+/** The candidate a writer most likely meant, or null when none is close (about a third of the letters differ at most). */
 export function nearest(written: string, candidates: Iterable<string>): string | null {
   let best: string | null = null
   let bestDistance = Infinity
   for (const candidate of candidates) {
-    const far = Math.max(1, Math.floor(Math.max(written.length, candidate.length) / 3))
+    const far = Math.max(1, Math.round(Math.max(written.length, candidate.length) / 3))
     const distance = editDistance(written.toLowerCase(), candidate.toLowerCase(), far)
     if (distance <= far && distance < bestDistance) {
       best = candidate

@@ -22,17 +22,20 @@ export interface EntitySpec {
 }
 
 /**
- * An expression over one event. Same `text` means same column. Null: missing, or in error, of which `failures` hears; the
- * place it names is the first in the topology where the text stands.
+ * An expression over one event. Same `text` (canonical) means same column. Null: missing, or in error, of which `failures`
+ * hears; the place it names is the first in the topology where the text stands.
  */
 export interface EventExpression {
   readonly text: string
+  /** Fields it reads. */
+  readonly references?: readonly string[]
   readonly integer: boolean
   evaluate(event: Event, failures?: FailureSink): number | null
 }
 
 export interface EventPredicate {
   readonly text: string
+  readonly references?: readonly string[]
   test(event: Event, failures?: FailureSink): boolean
 }
 

@@ -192,9 +192,9 @@ export function manifestProblems(plan: ModelPlan, manifest: Manifest): Problems 
   }
   if (problems.length === 0 && manifest.vectorHash !== plan.vectorHash) {
     problems.push(
-      'The names agree, but the topology computes them otherwise than when the model was trained ' +
+      `The names agree, but the topology computes ${whatChanged(plan, manifest)} otherwise than when the model was trained ` +
         `(vector hash ${plan.vectorHash}, manifest ${manifest.vectorHash}). Restore the definitions it was trained with, ` +
-        'or train it again on replayed features; put the new hash into the manifest only if nothing in the values changed.',
+        'or train it again on replayed features; put the new hash into the manifest (`millrace describe` prints it) only if nothing in the values changed.',
     )
   }
   const { output, column } = manifest.score
@@ -205,6 +205,25 @@ export function manifestProblems(plan: ModelPlan, manifest: Manifest): Problems 
   }
   return problems
 }
+
+/** Which inputs are computed otherwise, as far as the manifest tells. */
+function whatChanged({ inputs, definitions }: ModelPlan, manifest: Manifest): string {
+  const trained = manifest.definitions
+  if (trained === undefined) return 'them'
+  const names = inputs.flatMap(({ features }) => features)
+  const changed = names.filter((name) => trained[name] !== definitions[name])
+  if (changed.length === 0) return 'them'
+  const named = changed.slice(0, namedMax).join(', ')
+  const more = changed.length > namedMax ? ` and ${changed.length - namedMax} more` : ''
+  const unchanged = names.length - changed.length
+  const shared =
+    changed.length === 1
+      ? ''
+      : ' (if they have little in common: look at `time` and lateness of the sources, and at limits.eventsPerEntityMax)'
+  return `${named}${more}${shared}${unchanged === 0 ? '' : `, not the other ${unchanged},`}`
+}
+
+const namedMax = 8
 
 function orderProblems(input: ModelInputPlan, trained: readonly string[]): Problems {
   const missing = trained.filter((name) => !input.features.includes(name))

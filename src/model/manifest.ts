@@ -22,6 +22,8 @@ const manifestSchema = z.strictObject({
   /** Of model.onnx; checked when given. */
   digest: digestText.optional(),
   vectorHash: z.string().min(1),
+  /** Hash of each input's definition by feature name, so that a changed one can be named. */
+  definitions: z.record(z.string(), z.string()).optional(),
   inputs: z
     .array(
       z.strictObject({

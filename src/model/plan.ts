@@ -12,6 +12,8 @@ export interface ModelPlan {
   readonly runTimeoutMs: number
   /** Hash of input names, order and definitions; compared with the manifest's. */
   readonly vectorHash: string
+  /** Hash of each input's definition by name: which of them another vector hash comes from. */
+  readonly definitions: Readonly<Record<string, string>>
 }
 
 export interface ModelInputPlan {

@@ -1,4 +1,6 @@
+import type { Scorer } from '../model/scorer.ts'
 import type { Reject } from '../record/event.ts'
+import type { Plan } from '../topology/plan.ts'
 import type { AppliedRow } from './apply.ts'
 import type { Shared } from './partition-context.ts'
 
@@ -48,20 +50,27 @@ const inputsByShared = new WeakMap<Shared, readonly ModelInput[]>()
 export function modelInputs(shared: Shared): readonly ModelInput[] {
   let inputs = inputsByShared.get(shared)
   if (inputs === undefined) {
-    const { model, features } = shared.plan
-    inputs = model.inputs
-      .flatMap((input) => input.features)
-      .map((name) => ({
-        name,
-        column: features.names.indexOf(name),
-        missing: shared.scorer.missing.get(name) ?? NaN,
-      }))
+    inputs = inputsOf(shared.plan, shared.scorer)
     inputsByShared.set(shared, inputs)
   }
   return inputs
 }
 
-function fillRow(
+export function inputsOf(
+  { model, features }: Pick<Plan, 'model' | 'features'>,
+  scorer: Pick<Scorer, 'missing'>,
+): readonly ModelInput[] {
+  return model.inputs
+    .flatMap((input) => input.features)
+    .map((name) => ({
+      name,
+      column: features.names.indexOf(name),
+      missing: scorer.missing.get(name) ?? NaN,
+    }))
+}
+
+/** Writes a row's inputs into `values` from `at` on; says why when one is missing or does not fit. */
+export function fillRow(
   values: Float32Array,
   at: number,
   numbers: Float64Array,

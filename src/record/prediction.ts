@@ -6,7 +6,8 @@ export interface ModelIdentity {
 }
 
 /** Flags a prediction may carry. */
-export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap' | 'expression-error'
+export const predictionFlags = ['late', 'unaligned', 'capped', 'gap', 'expression-error'] as const
+export type PredictionFlag = (typeof predictionFlags)[number]
 
 /** Precision of a model's score. */
 export type ScoreType = 'float32' | 'float64'

@@ -1,23 +1,24 @@
 import { randomUUID } from 'node:crypto'
-import { MillraceError } from '../errors.ts'
 import { openKafkaClient } from '../kafka/client.ts'
 import { waitForBroker } from '../kafka/wait-for-broker.ts'
 import { replayFeatures, type ReplayLog } from '../pipeline/replay-features.ts'
 import { isReject } from '../record/event.ts'
 import type { PredictionFlag } from '../record/prediction.ts'
+import type { RawRecord } from '../record/raw-record.ts'
 import { openKafkaSource } from '../source/kafka-source.ts'
 import type { InputStream } from '../source/source.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Plan } from '../topology/plan.ts'
 import { openDecoders } from './codecs.ts'
+import { labelIn, labelSourceOf, type Label, type LabelCounts, type LabelField } from './label-field.ts'
 
 export interface ReplayOptions {
   readonly plan: Plan
   readonly clock: Clock
   readonly log: Log
   /** Field of a state source joined by id; null: no labels. */
-  readonly labels: { readonly source: string; readonly field: string } | null
+  readonly labels: LabelField | null
   /** Labels published at or after this time (epoch ms) do not count. */
   readonly asOf: number
 }
@@ -31,17 +32,23 @@ export interface ReplayedRow {
   /** In the order of `plan.features.names`; NaN where missing. */
   readonly numbers: Float64Array
   readonly flags: readonly PredictionFlag[]
-  readonly label: boolean | number | null
+  readonly label: Label | null
 }
 
-type Label = boolean | number
+export interface ReplaySummary {
+  readonly scored: number
+  /** Records that are dead letters. */
+  readonly rejected: number
+  /** Null: none were asked for. */
+  readonly labels: LabelCounts | null
+}
 
 /** Reads all sources that features need, from the start to their ends of now; in which order: see `replayFeatures`. */
 export async function readReplay(
   options: ReplayOptions,
   emit: (row: ReplayedRow) => Promise<void>,
   signal: AbortSignal,
-): Promise<{ scored: number; rejected: number }> {
+): Promise<ReplaySummary> {
   const { plan, clock, log, labels } = options
   await waitForBroker({ plan: plan.kafka, clock, log, startWaitMs: plan.limits.startWaitMs, signal })
   // Labels come days after what they label: they are read first, whole.
@@ -65,11 +72,11 @@ export async function readReplay(
         offset: event.raw.offset,
         numbers: row.numbers,
         flags,
-        label: known?.get(event.id) ?? null,
+        label: known?.byId.get(event.id)?.label ?? null,
       })
     }
   })
-  return { scored, rejected }
+  return { scored, rejected, labels: known?.counts ?? null }
 }
 
 /** The scored source, and those that some feature reads. */
@@ -80,32 +87,50 @@ function sourcesRead(plan: Plan): readonly string[] {
   )
 }
 
+interface KnownLabel {
+  readonly label: Label
+  readonly publishedAt: number
+}
+
+/** The label that was published last, by id. */
 async function readLabels(
   options: ReplayOptions,
-  { source, field }: NonNullable<ReplayOptions['labels']>,
+  field: LabelField,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, Label>> {
-  const known = new Map<string, Label>()
-  if (!options.plan.sources.some(({ name }) => name === source)) {
-    throw new MillraceError('USAGE', `--labels: the topology has no source ${source}`)
+): Promise<{ readonly byId: ReadonlyMap<string, KnownLabel>; readonly counts: LabelCounts }> {
+  const source = labelSourceOf(options.plan, field)
+  // It may be a source that is not served.
+  const reading = { ...options, plan: { ...options.plan, sources: [source] } }
+  const decoder = openDecoders(reading).get(source.name)?.decoder
+  if (decoder === undefined) throw new Error(`no decoder for ${source.name}`)
+  const byId = new Map<string, KnownLabel>()
+  const counts = { records: 0, rejected: 0, later: 0, without: 0 }
+  const take = (record: RawRecord): void => {
+    const decoded = decoder.decode(record)
+    if (isReject(decoded)) {
+      counts.rejected++
+      return
+    }
+    const { topic, partition, offset, timestamp: publishedAt } = record
+    const label = labelIn(decoded.fields, field, `${topic}:${partition}@${offset}`)
+    if (label === null) counts.without++
+    else if (publishedAt >= (byId.get(decoded.id)?.publishedAt ?? -Infinity)) {
+      byId.set(decoded.id, { label, publishedAt })
+    }
   }
-  const decoder = openDecoders(options).get(source)?.decoder
-  if (decoder === undefined) throw new Error(`no decoder for ${source}`)
-  await withLogs(options, [source], async (logs) => {
+  await withLogs(reading, [source.name], async (logs) => {
     for (const each of logs) {
       for (let records = await each.read(signal); records.length > 0; records = await each.read(signal)) {
         const due = records.filter(({ timestamp }) => timestamp < options.asOf)
+        counts.records += records.length
+        counts.later += records.length - due.length
         await decoder.prepare(due, signal)
-        for (const record of due) {
-          const decoded = decoder.decode(record)
-          if (isReject(decoded)) continue
-          const value = decoded.fields[field]
-          if (typeof value === 'boolean' || typeof value === 'number') known.set(decoded.id, value)
-        }
+        for (const record of due) take(record)
       }
     }
   })
-  return known
+  const [sampleId = null] = byId.keys()
+  return { byId, counts: { ...counts, ids: byId.size, sampleId } }
 }
 
 /** All partitions of some sources, each read at its own pace. Commits nothing. */

@@ -12,7 +12,7 @@ const deadLetterBytesMax = 1_048_588 + 16 * deadLetterHeaderBytesMax
 export function topicsOf(plan: Plan, partitions: number): readonly TopicSpec[] {
   const forEver = { 'retention.ms': '-1', 'message.timestamp.before.max.ms': '9223372036854775807' }
   return [
-    ...plan.sources.map(({ topic }) => ({ topic, partitions, settings: forEver })),
+    ...[...plan.sources, ...plan.labelSources].map(({ topic }) => ({ topic, partitions, settings: forEver })),
     { topic: plan.sinks.predictions.topic, partitions },
     { topic: plan.sinks.alerts.topic, partitions },
     ...deadLetterTopicsOf(plan).map((topic) => ({

@@ -23,7 +23,7 @@ export interface Description {
   }[]
   readonly state: readonly DescribedLayout[]
   readonly horizonMs: number
-  readonly model: Pick<Plan['model'], 'path' | 'inputs' | 'score'>
+  readonly model: Pick<Plan['model'], 'path' | 'inputs' | 'score' | 'definitions'>
   readonly outcomes: readonly string[]
   readonly rules: readonly { readonly id: string; readonly severity: string }[]
   readonly outputs: {
@@ -45,6 +45,8 @@ interface DescribedSource {
   readonly outOfOrderMs: number
   readonly allowedLatenessMs: number | null
   readonly late: string
+  /** False: no feature reads it, so that only `replay --labels` does. */
+  readonly served: boolean
 }
 
 interface DescribedLayout {
@@ -61,7 +63,10 @@ export function describePlan(plan: Plan): Description {
     name: plan.name,
     file: plan.file,
     kafka: { brokers: plan.kafka.brokers, group: plan.kafka.group },
-    sources: plan.sources.map(describeSource),
+    sources: [
+      ...plan.sources.map((source) => describeSource(source, true)),
+      ...plan.labelSources.map((source) => describeSource(source, false)),
+    ],
     entities: plan.featuresSpec.entities,
     values: plan.featuresSpec.values.map(({ name, expression }) => ({ name, expression: expression.text })),
     features: plan.featuresSpec.features.map((feature) => ({
@@ -78,7 +83,7 @@ export function describePlan(plan: Plan): Description {
       horizonMs,
     })),
     horizonMs: plan.features.horizonMs,
-    model: { path: plan.model.path, inputs: plan.model.inputs, score: plan.model.score },
+    model: describeModel(plan.model),
     outcomes: plan.decide.outcomes.map(({ name }) => name),
     rules: plan.decide.rules.map(({ id, severity }) => ({ id, severity })),
     outputs: {
@@ -93,7 +98,11 @@ export function describePlan(plan: Plan): Description {
   }
 }
 
-function describeSource(source: SourcePlan): DescribedSource {
+function describeModel({ path, inputs, score, definitions }: Plan['model']): Description['model'] {
+  return { path, inputs, score, definitions }
+}
+
+function describeSource(source: SourcePlan, served: boolean): DescribedSource {
   const { codec } = source
   return {
     name: source.name,
@@ -105,6 +114,7 @@ function describeSource(source: SourcePlan): DescribedSource {
     outOfOrderMs: source.outOfOrderMs,
     allowedLatenessMs: source.allowedLatenessMs,
     late: source.late,
+    served,
   }
 }
 
@@ -191,6 +201,9 @@ export function formatDescription(description: Description): string {
 }
 
 function sourceRow(source: DescribedSource): readonly string[] {
+  const { name, topic, codec } = source
+  if (!source.served)
+    return [name, 'labels only', topic, 'read by `replay --labels`; not when serving', '', codec]
   const lateness = source.allowedLatenessMs === null ? 'horizon' : formatDuration(source.allowedLatenessMs)
   const order = `out of order ${formatDuration(source.outOfOrderMs)}, allowed lateness ${lateness}, then ${source.late}`
   return [

@@ -101,20 +101,17 @@ export function compileAt<Context>(
 }
 
 export function eventExpression(expression: Expression<Event>, path: Path): EventExpression {
+  const { canonical: text, integer, references } = expression
   const place = pathText(path)
-  return {
-    text: expression.text,
-    integer: expression.integer,
-    evaluate: (event, failures) => expression.number(event, onFailure(place, failures)),
-  }
+  const evaluate: EventExpression['evaluate'] = (event, failures) =>
+    expression.number(event, onFailure(place, failures))
+  return { text, integer, references, evaluate }
 }
 
 export function eventPredicate(expression: Expression<Event>, path: Path): EventPredicate {
+  const { canonical: text, references } = expression
   const place = pathText(path)
-  return {
-    text: expression.text,
-    test: (event, failures) => expression.test(event, onFailure(place, failures)),
-  }
+  return { text, references, test: (event, failures) => expression.test(event, onFailure(place, failures)) }
 }
 
 /** Tells the sink where the expression is. */

@@ -1,10 +1,9 @@
-/** Two hashes: what the model was trained with, and what the stored state depends on. */
+/** Hashes of definitions, and the one that the stored state depends on (what models are trained with: vector-hash.ts). */
 import { createHash } from 'node:crypto'
 import type { CompiledFeatures } from '../features/compiled.ts'
-import type { EntitySpec, FeatureSpec, FeaturesSpec } from '../features/spec.ts'
+import type { FeaturesSpec } from '../features/spec.ts'
 import { partFormatVersion } from '../features/part-codec.ts'
 import type { SourcePlan } from '../decode/plan.ts'
-import type { ModelPlan } from '../model/plan.ts'
 
 /**
  * Version of the code that turns events into state (late verdicts, trimming, caps, entity keys). Raise it with every
@@ -26,51 +25,6 @@ export function canonicalJson(value: unknown): string {
     return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`
   }
   return JSON.stringify(value) ?? 'null'
-}
-
-/**
- * Names and order of the model's inputs with all that their numbers are computed from. Names of entities, topics and
- * unused features do not matter.
- */
-export function vectorHashOf(inputs: ModelPlan['inputs'], spec: FeaturesSpec): string {
-  const values = new Map(spec.values.map((value) => [value.name, value]))
-  const features = new Map(spec.features.map((feature) => [feature.name, feature]))
-  const entities = new Map(spec.entities.map((entity) => [entity.name, entity]))
-  const define = (name: string, depth: number): unknown => {
-    const value = values.get(name)
-    if (value !== undefined) return { value: value.expression.text }
-    const feature = features.get(name)
-    // Circles are a problem of their own; here they only must end.
-    if (feature === undefined || depth > features.size) return null
-    if (feature.kind !== 'ratio') return definitionOf(feature, entities)
-    const { of, to, default: empty } = feature
-    return { ratio: { of: define(of, depth + 1), to: define(to, depth + 1) }, default: empty }
-  }
-  return hashOf(
-    inputs.map(({ name, features: columns }) => ({
-      input: name,
-      columns: columns.map((column) => ({ name: column, definition: define(column, 0) })),
-    })),
-  )
-}
-
-function definitionOf(
-  feature: Exclude<FeatureSpec, { kind: 'ratio' }>,
-  entities: ReadonlyMap<string, EntitySpec>,
-): unknown {
-  const { windowMs, delayMs, edges, current, from } = feature
-  const entity = entities.get(feature.over)
-  return {
-    key: entity?.keys,
-    merge: entity?.merge,
-    from,
-    window: { windowMs, delayMs, edges, current },
-    where: feature.where?.text ?? null,
-    default: feature.default,
-    ...(feature.kind === 'rate'
-      ? { aggregate: 'rate', smoothing: feature.smoothing }
-      : { aggregate: feature.aggregate, value: feature.value?.text ?? null, divideBy: feature.divideBy }),
-  }
 }
 
 /** Everything stored state depends on; rules, names of features and what is computed when reading are not part of it. */

@@ -15,7 +15,7 @@ import { TopologyDocument } from './document.ts'
 import { ruleScope } from './expressions.ts'
 import { compileFeatureSpecs } from './features.ts'
 import type { CheckedFeatures } from './features.ts'
-import { stateHashOf, vectorHashOf } from './hash.ts'
+import { stateHashOf } from './hash.ts'
 import { checkModel, compileModel } from './model.ts'
 import type { TopologyOptions } from './options.ts'
 import type { LimitsPlan, Plan, StorePlan } from './plan.ts'
@@ -24,6 +24,7 @@ import { checkRoles, compileSource } from './sources.ts'
 import type { CheckedSource } from './sources.ts'
 import { checkSinks, compileSinks } from './sinks.ts'
 import { reasonOf } from './substitute.ts'
+import { vectorHashesOf } from './vector-hash.ts'
 
 export interface LoadOptions {
   /** `optional`: the model need not be there (replay computes features alone). */
@@ -99,7 +100,6 @@ function compile(
     faultyFeatures: shape.faulty.features,
     eventsPerEntityMax: sections.limits?.eventsPerEntityMax ?? 1,
   })
-  checkSourcesUsed(document, sources.byName)
   if (sections.model !== null) checkModel(document, sections.model, features, folder, presence)
   const decide = compileRules(document, shape, sources.byName.get(scored) ?? null, features)
   checkSinks(
@@ -125,16 +125,25 @@ function compile(
   const model = compileModel(modelOptions, folder)
   const compiled = compileColumns(document, features.spec)
   if (compiled === null) return null
-  const plans = [...sources.byName.values()].map((source) => source!.plan)
+  const all = [...sources.byName.values()].map((source) => source!.plan)
+  const [live, labelsOnly] = partition(all, ({ name }) => name === scored || isRead(features.spec, name))
   return {
     name,
     file: document.file,
     kafka: kafkaPlan(kafka, name),
     registryUrl: registry.url === '' ? null : registry.url,
-    sources: plans,
+    sources: live,
+    labelSources: labelsOnly,
     featuresSpec: features.spec,
     features: compiled,
-    model: { ...model, vectorHash: vectorHashOf(model.inputs, features.spec) },
+    model: {
+      ...model,
+      ...vectorHashesOf(model.inputs, {
+        spec: features.spec,
+        sources: live,
+        fieldsOf: (source) => sources.byName.get(source)?.fields ?? null,
+      }),
+    },
     batch: { targetMs: batch.target, rowsMax: batch.rowsMax },
     decide,
     sinks: compileSinks(sinks) satisfies SinkPlan,
@@ -143,7 +152,7 @@ function compile(
     limits: limitsPlan(limits),
     expressions,
     warnings: document.warnings,
-    stateHash: stateHashOf(plans, features.spec, compiled),
+    stateHash: stateHashOf(live, features.spec, compiled),
   }
 }
 
@@ -182,24 +191,13 @@ function compileSources(
   return { byName, scored: scored ?? [...faulty.sources][0] ?? null }
 }
 
-function checkSourcesUsed(
-  document: TopologyDocument,
-  sources: ReadonlyMap<string, CheckedSource | null>,
-): void {
-  const written = document.at(['features'])
-  const features = typeof written === 'object' && written !== null ? Object.keys(written) : []
-  for (const [name, source] of sources) {
-    if (source?.plan.role !== 'state') continue
-    if (features.some((feature) => document.at(['features', feature, 'from']) === name)) continue
-    document.add(
-      ['sources', name],
-      `no feature reads from ${name}.`,
-      `Add a feature with from: ${name}, or remove it.`,
-      {
-        atKey: true,
-      },
-    )
-  }
+/** A state source that no feature reads holds labels for training. */
+function isRead({ features }: FeaturesSpec, source: string): boolean {
+  return features.some((feature) => feature.kind !== 'ratio' && feature.from === source)
+}
+
+function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))]
 }
 
 function compileRules(

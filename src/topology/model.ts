@@ -30,7 +30,10 @@ export function checkModel(
   }
 }
 
-export function compileModel(options: ModelOptions, folder: string): Omit<ModelPlan, 'vectorHash'> {
+export function compileModel(
+  options: ModelOptions,
+  folder: string,
+): Omit<ModelPlan, 'vectorHash' | 'definitions'> {
   return {
     path: resolve(folder, options.path),
     inputs: Object.entries(options.inputs).map(([name, features]) => ({ name, features })),

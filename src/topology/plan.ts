@@ -15,7 +15,10 @@ export interface Plan {
   readonly file: string
   readonly kafka: KafkaPlan
   readonly registryUrl: string | null
+  /** What is served: the scored source, and those that features read. */
   readonly sources: readonly SourcePlan[]
+  /** State sources that no feature reads: labels for training. Only `replay --labels` reads them. */
+  readonly labelSources: readonly SourcePlan[]
   readonly featuresSpec: FeaturesSpec
   readonly features: CompiledFeatures
   readonly model: ModelPlan

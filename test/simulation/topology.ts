@@ -169,6 +169,7 @@ export function planOf(settings: Settings): Plan {
     },
     registryUrl: null,
     sources: [source(transactions, 'score', settings), source(labels, 'state', settings)],
+    labelSources: [],
     featuresSpec,
     features: settings.appends ? withLongParts(compiled) : compiled,
     model: {
@@ -180,6 +181,7 @@ export function planOf(settings: Settings): Plan {
       isolation: 'thread',
       runTimeoutMs: 1_000,
       vectorHash: '',
+      definitions: {},
     },
     batch: { targetMs: 50, rowsMax: 1_000 },
     decide: {

@@ -27,6 +27,7 @@ export function modelPlan(change: Partial<ModelPlan> = {}): ModelPlan {
     isolation: 'thread',
     runTimeoutMs: 60_000,
     vectorHash: 'hash-of-the-topology',
+    definitions: {},
     ...change,
   }
 }

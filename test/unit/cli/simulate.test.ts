@@ -10,6 +10,7 @@ const plan = {
     { name: 'transactions', role: 'score', topic: 'tx', codec: { kind: 'json' } },
     { name: 'labels', role: 'state', topic: 'lb', codec: { kind: 'json' } },
   ],
+  labelSources: [],
 } as unknown as Plan
 
 describe('where a simulation writes', () => {
@@ -22,6 +23,12 @@ describe('where a simulation writes', () => {
   test('with a topology: its brokers and the topics of its sources', () => {
     const { kafka, topics } = targetOf(options, plan)
     expect(kafka).toBe(plan.kafka)
+    expect(topics).toEqual({ transactions: 'tx', labels: 'lb' })
+  })
+
+  test('labels that no feature reads are written all the same: training needs them', () => {
+    const [scored, state] = plan.sources
+    const { topics } = targetOf(options, { ...plan, sources: [scored!], labelSources: [state!] })
     expect(topics).toEqual({ transactions: 'tx', labels: 'lb' })
   })
 

@@ -170,6 +170,21 @@ describe('topology and manifest', () => {
     expect(problems).toContain('train it again')
   })
 
+  it('disagree on the vector hash, naming the inputs whose definition changed', () => {
+    const definitions = { amount: 'a', night: 'b', count: 'c' }
+    const trained = parseManifest(JSON.stringify({ ...linearManifest, definitions }), 'm')
+    const said = (changed: object): string =>
+      manifestProblems(
+        modelPlan({ vectorHash: 'other', definitions: { ...definitions, ...changed } }),
+        trained,
+      ).join()
+    expect(said({ count: 'x' })).toContain('the topology computes count, not the other 2, otherwise than')
+    expect(said({ amount: 'x', night: 'x', count: 'x' })).toMatch(
+      /computes amount, night, count \(.*`time` and lateness.*eventsPerEntityMax\) otherwise/,
+    )
+    expect(said({})).toContain('computes them otherwise')
+  })
+
   it.each([
     ['features were added', ['amount', 'night', 'count', 'risk'], 'the model does not know risk'],
     ['features are missing', ['amount', 'night'], 'the model was trained with count too'],

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { bytesPerEvent, describePlan, formatDescription } from '../../../src/topology/describe.ts'
+import { topicsOf } from '../../../src/service/topics.ts'
 import { interval } from '../../../src/topology/windows.ts'
 import { load, topology } from './written.ts'
 
@@ -49,11 +50,38 @@ test('the description names every source, feature, input, output and both hashes
   )
 })
 
+const unread: readonly (readonly [string, string])[] = [
+  ['from: labels\n    aggregate: count\n    where: fraud', 'aggregate: count'],
+]
+
+test('a state source that no feature reads is for training alone, and described as that', () => {
+  const plan = load(topology(...unread))
+  expect(plan.sources.map(({ name }) => name)).toEqual(['transactions'])
+  expect(plan.labelSources.map(({ name }) => name)).toEqual(['labels'])
+  expect(formatDescription(describePlan(plan))).toMatch(
+    /labels +labels only +labels +read by `replay --labels`; not when serving/,
+  )
+  expect(topicsOf(plan, 1).map(({ topic }) => topic)).toContain('labels')
+})
+
+test('a source that only training reads changes no hash: no model is refused, no state rebuilt', () => {
+  const source =
+    '  labels:\n    role: state\n    topic: labels\n    codec: {json: ../schemas/label.schema.json}\n    id: id\n    key: terminal\n    time: ts\n'
+  const plan = load(topology(...unread))
+  const without = load(topology(...unread, [source, '']))
+  expect(without.sources).toHaveLength(1)
+  expect(without.model.vectorHash).toBe(plan.model.vectorHash)
+  expect(without.stateHash).toBe(plan.stateHash)
+})
+
 test('programs find the vector hash and the order of the inputs where training looks for them', () => {
   const plan = load(topology())
   const described = JSON.parse(JSON.stringify(describePlan(plan))) as unknown
   expect(described).toMatchObject({
     vectorHash: plan.model.vectorHash,
-    model: { inputs: [{ name: 'x', features: ['amount', 'night', 'count_1d', 'fraud_7d'] }] },
+    model: {
+      definitions: plan.model.definitions,
+      inputs: [{ name: 'x', features: ['amount', 'night', 'count_1d', 'fraud_7d'] }],
+    },
   })
 })

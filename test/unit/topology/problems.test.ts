@@ -18,7 +18,7 @@ sources:
     time: ts
     allowedLateness: 1dd  #! sources.transactions.allowedLateness | "1dd" is not a duration | for example 1d
     start: 2026-13-01T00:00:00Z  #! sources.transactions.start | is not a time | for example 2026-01-31T00:00:00Z
-  labels:  #! sources.labels | no feature reads from labels | from: labels
+  labels:
     role: state
     topic: labels
     codec: {json: ../schemas/lable.schema.json}  #! sources.labels.codec.json | cannot be read (ENOENT) | relative to the topology file
@@ -32,7 +32,7 @@ sources:
     id: id
     key: customer
     time: ts
-    rekey: terminal  #! sources.more.rekey | is not a known key | Known: role
+    rekey: terminal  #! sources.more.rekey | is not a known key | Did you mean key?
 entities:
   customer: {key: customer}
   terminal: {key: terminal}
@@ -195,13 +195,6 @@ const cases: readonly [string, string, string, string, string][] = [
   ['a missing section', 'sinks:', 'ignored:', 'sinks', 'is missing'],
   ['a section of the wrong kind', 'decide:\n', 'decide: 3\nx:\n', 'decide', '3 is not key: value lines'],
   ['a wrong version', 'version: 1', 'version: 2', 'version', '2 is too large'],
-  [
-    'a state source that nothing reads',
-    'from: labels',
-    'from: transactions',
-    'sources.labels',
-    'no feature reads from labels',
-  ],
   ['no scored source', 'role: score', 'role: state', 'sources', 'no source is scored'],
   [
     'horizon for a scored source',
