@@ -58,9 +58,9 @@ export const sourceOptions = object({
     'Where to begin when the group has no position: earliest, latest, or a time (2026-01-31T00:00:00Z).',
   ),
   outOfOrder: duration()
-    .prefault('1m')
+    .optional()
     .describe(
-      'How far events may be out of order. The event watermark is the largest event time seen less this.',
+      'How far events may be out of order: the event watermark is the largest event time seen less this. Default: 1m. A state source without it may be in any order: windows over it are complete once it is read to the end of its log as it stood when the scored event came.',
     ),
   allowedLateness: z
     .union([oneOf(['horizon']), duration()])

@@ -27,6 +27,11 @@ export interface SourcePlan {
   readonly timeFormat: 'epochMs' | 'iso'
   readonly start: 'earliest' | 'latest' | number
   readonly outOfOrderMs: number
+  /**
+   * How far an event may lie behind the largest event time read before it, as far as anybody said; null: any distance,
+   * so that only who has read to the end of the log has read all up to a time.
+   */
+  readonly disorderMaxMs: number | null
   /** null: horizon (accept while any window can still see the event). */
   readonly allowedLatenessMs: number | null
   readonly late: 'score' | 'drop-state' | 'dead-letter'

@@ -29,7 +29,7 @@ export function compileFeatures(spec: FeaturesSpec): CompiledFeatures {
     layouts,
     names,
     layoutsFedBy: (source: string) => fedBy.get(source) ?? none,
-    mergedReads: layouts.filter((layout) => readsForeign(spec, layout)),
+    mergedReads: layouts.filter((layout) => layout.shared),
     horizonMs: Math.max(0, ...layouts.map((layout) => layout.horizonMs)),
     entityKey: (layout: Layout, event: Event) => entityKeyOf(planOf(layout).keys, event),
     newPart: (layout: Layout) => new Part(planOf(layout).format.shape),
@@ -52,10 +52,6 @@ export function compileFeatures(spec: FeaturesSpec): CompiledFeatures {
   })
 }
 
-function readsForeign(spec: FeaturesSpec, layout: Layout): boolean {
-  return layout.merge || layout.source !== spec.scored
-}
-
 function compileRow(
   spec: FeaturesSpec,
   names: readonly string[],
@@ -69,7 +65,7 @@ function compileRow(
   const reads = layouts.map((layout, index) => ({
     reader: readers[index]!,
     own: layout.source === spec.scored,
-    foreign: readsForeign(spec, layout),
+    foreign: layout.shared,
   }))
 
   return (event: Event, view: PartView): FeatureRow => {

@@ -17,6 +17,11 @@ export interface Layout {
   readonly source: string
   readonly merge: boolean
   /**
+   * Read by events of other partitions, of a merged entity or of another source: the shares of all partitions lie
+   * together. False: only the partition that stores a share reads it.
+   */
+  readonly shared: boolean
+  /**
    * window + delay, the largest over the features that read it, ms; one more for a closed left edge. An event sees
    * nothing at or before its time − horizonMs.
    */
@@ -47,7 +52,7 @@ export interface CompiledFeatures {
   readonly names: readonly string[]
   /** Layouts that events of `source` are inserted into. */
   layoutsFedBy(source: string): readonly Layout[]
-  /** Layouts a scored event reads from other partitions: merged ones, and all fed by other sources. */
+  /** Layouts a scored event reads from other partitions: the shared ones. */
   readonly mergedReads: readonly Layout[]
   /** Largest horizon over all layouts, ms; 0 without windows. */
   readonly horizonMs: number

@@ -68,6 +68,7 @@ function planLayout(spec: FeaturesSpec, index: number, features: readonly Window
     entity: over,
     source,
     merge: entity.merge,
+    shared: entity.merge || source !== spec.scored,
     horizonMs: Math.max(...features.map((feature) => reachOf(feature).reachMs)),
     columns,
     keys: entity.keys,

@@ -1,26 +1,34 @@
+import type { Layout } from './compiled.ts'
+import { placeOf } from './part-key.ts'
 import {
   begunPrefix,
   tornBy,
   type FeatureStore,
   type FlushResult,
   type Loaded,
+  type PartKey,
   type Watermarks,
 } from './store.ts'
 
+/** A string, or a hash: input name → bytes. */
+export type StoredKey = Buffer | ReadonlyMap<string, Buffer>
+
 export interface MemoryBucket {
   readonly watermarks: Map<string, string>
-  /** `layout|entity` → input name → bytes. */
-  readonly parts: Map<string, Map<string, Buffer>>
+  /** By the names of the keys in Redis: what lies elsewhere there cannot be found here either. */
+  readonly keys: Map<string, StoredKey>
 }
 
-/** The feature store in memory: for replay, topology tests and simulation. `tear` lets a flush die midway. */
+/** The feature store in memory, key by key as in Redis: for tests and simulation. `tear` lets a flush die midway. */
 export class MemoryStore implements FeatureStore {
   readonly buckets: number
+  readonly #layouts: readonly Layout[]
   readonly #buckets: MemoryBucket[]
   /** In place of Redis's time. It never goes back, whatever becomes of the buckets. */
   #begun = 0
 
-  constructor(buckets = 1) {
+  constructor(layouts: readonly Layout[], buckets = 1) {
+    this.#layouts = layouts
     this.buckets = buckets
     this.#buckets = Array.from({ length: buckets }, emptyBucket)
   }
@@ -44,13 +52,17 @@ export class MemoryStore implements FeatureStore {
   }
 
   loadNow(bucket: number, request: Parameters<FeatureStore['load']>[1]): Loaded {
-    const { watermarks, parts } = this.#bucket(bucket)
-    const fields = (key: { layout: number; entityKey: string }): Map<string, Buffer> =>
-      new Map(parts.get(`${key.layout}|${key.entityKey}`))
+    const { watermarks, keys } = this.#bucket(bucket)
+    const { inputName } = request
     return {
       watermarks: new Map(watermarks),
-      own: request.own.map((key) => fields(key).get(request.inputName) ?? null),
-      merged: request.merged.map(fields),
+      own: request.own.map((part) => {
+        const { key, shared } = placeOf(this.#layouts, part, inputName)
+        return (shared ? hashAt(keys, key).get(inputName) : stringAt(keys, key)) ?? null
+      }),
+      merged: request.merged.map(
+        (part) => new Map(hashAt(keys, placeOf(this.#layouts, part, inputName).key)),
+      ),
     }
   }
 
@@ -64,26 +76,22 @@ export class MemoryStore implements FeatureStore {
     request: Parameters<FeatureStore['flush']>[1],
     changesMax = Infinity,
   ): FlushResult {
-    const { watermarks, parts } = this.#bucket(bucket)
-    const current = watermarks.get(request.inputName) ?? null
+    const { watermarks, keys } = this.#bucket(bucket)
+    const { inputName } = request
+    const current = watermarks.get(inputName) ?? null
     if (current !== request.expected) return { applied: false, current }
     const next = request.next.startsWith(begunPrefix) ? `${request.next}:${++this.#begun}` : request.next
-    watermarks.set(request.inputName, tornBy(next))
+    watermarks.set(inputName, tornBy(next))
     let written = 0
     for (const change of request.changes) {
       if (written++ >= changesMax) return { applied: false, current: tornBy(next) }
-      const name = `${change.layout}|${change.entityKey}`
-      const fields = parts.get(name) ?? new Map<string, Buffer>()
-      parts.set(name, fields)
-      if (change.kind === 'set') {
-        fields.set(request.inputName, change.bytes)
-        continue
-      }
-      const before = fields.get(request.inputName)
-      if (before === undefined) return { applied: false, current: tornBy(next) }
-      fields.set(request.inputName, Buffer.concat([before, change.bytes]))
+      const { key, shared } = placeOf(this.#layouts, change, inputName)
+      const before = shared ? hashAt(keys, key).get(inputName) : stringAt(keys, key)
+      if (change.kind === 'append' && before === undefined) return { applied: false, current: tornBy(next) }
+      const bytes = change.kind === 'set' ? change.bytes : Buffer.concat([before as Buffer, change.bytes])
+      keys.set(key, shared ? new Map(hashAt(keys, key)).set(inputName, bytes) : bytes)
     }
-    watermarks.set(request.inputName, next)
+    watermarks.set(inputName, next)
     return { applied: true, current: next }
   }
 
@@ -108,12 +116,9 @@ export class MemoryStore implements FeatureStore {
     this.#bucket(bucket).watermarks.clear()
   }
 
-  /** Expiry of a key: of one input's part, or (null) of all inputs' parts of an entity. */
-  dropPart(bucket: number, layout: number, entityKey: string, inputName: string | null): void {
-    const { parts } = this.#bucket(bucket)
-    const name = `${layout}|${entityKey}`
-    if (inputName === null) parts.delete(name)
-    else parts.get(name)?.delete(inputName)
+  /** Expiry or deletion of the key of a part: of a shared layout it holds the shares of all inputs. */
+  dropKey(bucket: number, part: PartKey, inputName: string): void {
+    this.#bucket(bucket).keys.delete(placeOf(this.#layouts, part, inputName).key)
   }
 
   #bucket(index: number): MemoryBucket {
@@ -123,13 +128,27 @@ export class MemoryStore implements FeatureStore {
   }
 }
 
-function copyOf({ watermarks, parts }: MemoryBucket): MemoryBucket {
-  return {
-    watermarks: new Map(watermarks),
-    parts: new Map([...parts].map(([name, fields]) => [name, new Map(fields)])),
-  }
+const noFields: ReadonlyMap<string, Buffer> = new Map()
+
+/** Like Redis, an error where the key holds a string. */
+function hashAt(keys: MemoryBucket['keys'], key: string): ReadonlyMap<string, Buffer> {
+  const found = keys.get(key)
+  if (Buffer.isBuffer(found)) throw new Error(`WRONGTYPE ${key}`)
+  return found ?? noFields
+}
+
+/** Like Redis, an error where the key holds a hash. */
+function stringAt(keys: MemoryBucket['keys'], key: string): Buffer | undefined {
+  const found = keys.get(key)
+  if (found !== undefined && !Buffer.isBuffer(found)) throw new Error(`WRONGTYPE ${key}`)
+  return found
+}
+
+function copyOf({ watermarks, keys }: MemoryBucket): MemoryBucket {
+  // hashes are replaced, never changed
+  return { watermarks: new Map(watermarks), keys: new Map(keys) }
 }
 
 function emptyBucket(): MemoryBucket {
-  return { watermarks: new Map(), parts: new Map() }
+  return { watermarks: new Map(), keys: new Map() }
 }

@@ -1,20 +1,13 @@
 import type { RedisClient, Reply } from '../redis/client.ts'
 import type { Layout } from './compiled.ts'
-import {
-  begunPrefix,
-  tornPrefix,
-  type FeatureStore,
-  type FlushRequest,
-  type LoadRequest,
-  type PartChange,
-  type PartKey,
-} from './store.ts'
+import { placeOf, type PartPlace } from './part-key.ts'
+import { begunPrefix, tornPrefix, type FeatureStore, type FlushRequest, type LoadRequest } from './store.ts'
 
 /**
  * Layout in Redis, `ns` = namespace, `{b}` = bucket as hash tag (one slot per bucket on a cluster):
  *   ns:{b}:W                       hash  input name → watermark
- *   ns:{b}:p:<layout>:<input>:<entity>   string  a part of an entity that only its own partition reads
- *   ns:{b}:m:<layout>:<entity>     hash  input name → part, for merged entities
+ *   ns:{b}:p:<layout>:<input>:<entity>   string  a part that only its own partition reads
+ *   ns:{b}:m:<layout>:<entity>     hash  input name → part, of shared layouts
  */
 
 /** KEYS: W, parts, own fields of hashes, hashes. ARGV: own input, number of parts, number of own fields. */
@@ -80,13 +73,8 @@ export interface RedisStoreOptions {
 }
 
 export function createRedisStore({ client, namespace, layouts, buckets }: RedisStoreOptions): FeatureStore {
-  const watermarkKey = (bucket: number): string => `${namespace}:{${bucket}}:W`
-  const merged = (layout: number): boolean => layouts[layout]?.merge === true
-  const partKey = (bucket: number, key: PartKey, inputName: string): string =>
-    merged(key.layout)
-      ? `${namespace}:{${bucket}}:m:${key.layout}:${key.entityKey}`
-      : `${namespace}:{${bucket}}:p:${key.layout}:${inputName}:${key.entityKey}`
-
+  const keyIn = (bucket: number, key: string): string => `${namespace}:{${bucket}}:${key}`
+  const watermarkKey = (bucket: number): string => keyIn(bucket, 'W')
   return {
     buckets,
     bucketOf: (entityKey) => (buckets === 1 ? 0 : fnv1a(entityKey) % buckets),
@@ -98,15 +86,11 @@ export function createRedisStore({ client, namespace, layouts, buckets }: RedisS
       return texts(reply)
     },
     async load(bucket, request, signal) {
-      const { order, keys, parts, fields } = loadKeys(
-        request,
-        (key) => merged(key.layout),
-        (key) => partKey(bucket, key, request.inputName),
-      )
+      const { order, keys, parts, fields } = loadKeys(layouts, request)
       const reply = await client.run(
         {
           script: 'millraceLoad',
-          keys: [watermarkKey(bucket), ...keys],
+          keys: [watermarkKey(bucket), ...keys.map((key) => keyIn(bucket, key))],
           args: [request.inputName, String(parts), String(fields)],
         },
         signal,
@@ -121,15 +105,13 @@ export function createRedisStore({ client, namespace, layouts, buckets }: RedisS
       }
     },
     async flush(bucket, request, signal) {
+      const places = request.changes.map((change) => placeOf(layouts, change, request.inputName))
       const reply = list(
         await client.run(
           {
             script: 'millraceFlush',
-            keys: [
-              watermarkKey(bucket),
-              ...request.changes.map((change) => partKey(bucket, change, request.inputName)),
-            ],
-            args: flushArguments(request, (change) => merged(change.layout)),
+            keys: [watermarkKey(bucket), ...places.map(({ key }) => keyIn(bucket, key))],
+            args: flushArguments(request, places),
           },
           signal,
         ),
@@ -140,36 +122,33 @@ export function createRedisStore({ client, namespace, layouts, buckets }: RedisS
   }
 }
 
-function flushArguments(
-  request: FlushRequest,
-  isMerged: (change: PartChange) => boolean,
-): (string | Buffer)[] {
+function flushArguments(request: FlushRequest, places: readonly PartPlace[]): (string | Buffer)[] {
   const args: (string | Buffer)[] = [
     request.inputName,
     request.expected ?? '',
     request.next,
     String(request.ttlMs),
   ]
-  for (const change of request.changes) {
+  for (const [index, change] of request.changes.entries()) {
     const kind = change.kind === 'set' ? 's' : 'a'
-    args.push(isMerged(change) ? kind.toUpperCase() : kind, change.bytes)
+    args.push(places[index]?.shared === true ? kind.toUpperCase() : kind, change.bytes)
   }
   return args
 }
 
 /** Own parts that are strings come first, then own fields of hashes: `order` maps back to the request. */
 function loadKeys(
-  request: LoadRequest,
-  isMerged: (key: PartKey) => boolean,
-  keyOf: (key: PartKey) => string,
+  layouts: readonly Layout[],
+  { inputName, own, merged }: LoadRequest,
 ): { order: number[]; keys: string[]; parts: number; fields: number } {
+  const places = own.map((key) => placeOf(layouts, key, inputName))
   const strings: number[] = []
   const hashed: number[] = []
-  for (const [index, key] of request.own.entries()) (isMerged(key) ? hashed : strings).push(index)
+  for (const [index, { shared }] of places.entries()) (shared ? hashed : strings).push(index)
   const order = [...strings, ...hashed]
   const keys = [
-    ...order.map((index) => keyOf(request.own[index] as PartKey)),
-    ...request.merged.map((key) => keyOf(key)),
+    ...order.map((index) => (places[index] as PartPlace).key),
+    ...merged.map((key) => placeOf(layouts, key, inputName).key),
   ]
   return { order, keys, parts: strings.length, fields: hashed.length }
 }

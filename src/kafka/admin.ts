@@ -3,6 +3,7 @@ import { MillraceError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
 import { isProtocolError, kafkaError } from './errors.ts'
 import { ConfigResourceTypes } from './kafkajs.ts'
+import { requestLogEnds, type PartitionOf } from './log-ends.ts'
 import { createTopics } from './new-topics.ts'
 import { createCluster, type RawCluster } from './raw-cluster.ts'
 import { requestTopicIds, requestTopicLives, type TopicLife } from './topic-metadata.ts'
@@ -50,6 +51,8 @@ export interface KafkaAdmin {
   deleteTopics(topics: readonly string[]): Promise<void>
   /** As the leader says now. */
   logRange(topic: string, partition: number): Promise<LogRange>
+  /** Where readers of committed records end, by `topic:partition`, as the leaders say now. */
+  logEnds(inputs: readonly PartitionOf[]): Promise<ReadonlyMap<string, number>>
   /** First offset whose record timestamp is at or after `timestampMs`; the end of the log if none. */
   offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>
   groupOffset(group: string, topic: string, partition: number): Promise<GroupOffset>
@@ -136,6 +139,7 @@ export function openKafkaAdmin(kafka: Kafka, clock: Clock): KafkaAdmin {
       callRaw(`describing ${topics.join(', ')}`, (cluster) => requestTopicLives(cluster, topics)),
     topicIds: (topic) =>
       callRaw(`asking all brokers for ${topic}`, (cluster) => requestTopicIds(cluster, topic)),
+    logEnds: (inputs) => callRaw('asking for the ends of logs', (cluster) => requestLogEnds(cluster, inputs)),
     ensureTopics: (specs) => call('creating topics', (api) => ensureTopics(api, specs, clock)),
     describeTopics: (topics) => call(`describing ${topics.join(', ')}`, (api) => describeTopics(api, topics)),
     deleteTopics: (topics) => call(`deleting ${topics.join(', ')}`, (api) => deleteTopics(api, topics)),

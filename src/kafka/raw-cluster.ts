@@ -15,6 +15,22 @@ export interface RawCluster {
   connect(): Promise<void>
   disconnect(): Promise<void>
   refreshMetadata(): Promise<void>
+  /** Adds to what `refreshMetadata` asks for, and asks when something was new. */
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>
+  refreshMetadataIfNecessary(): Promise<void>
+  /** Of every leader in one request each; the last stable offset. Throws when one is not the leader any more. */
+  fetchTopicsOffset(
+    topics: readonly {
+      readonly topic: string
+      readonly fromBeginning: false
+      readonly partitions: readonly { readonly partition: number }[]
+    }[],
+  ): Promise<
+    readonly {
+      readonly topic: string
+      readonly partitions: readonly { readonly partition: number; readonly offset: string }[]
+    }[]
+  >
   /** Of the last refresh. */
   getNodeIds(): readonly string[]
   /** Connects to it. */

@@ -16,6 +16,11 @@ export interface AppliedRow {
   readonly flags: readonly PredictionFlag[]
   /** What it saw of other partitions' parts; absent: it read none. */
   readonly stamp?: EventStamp
+  /**
+   * Flagged `unaligned`: how much more event time, ms, the others would have had to show; null: not known (one of them has
+   * no order, or no watermark).
+   */
+  readonly unalignedMs?: number | null
 }
 
 /** How one partition's events change state. Made once per takeover; state transitions are a function of the log alone. */
@@ -65,7 +70,7 @@ export function createApplier(options: ApplierOptions): Applier {
   const trimUntil = (layout: Layout): number | null => {
     const own = options.committedTime()
     if (own === null) return null
-    if (!layout.merge && layout.source === scored.name) return own - trimBehindMs - layout.horizonMs
+    if (!layout.shared) return own - trimBehindMs - layout.horizonMs
     const slowest = options.slowestReaderTime()
     return slowest === null ? null : Math.min(own, slowest) - trimBehindMs - layout.horizonMs
   }

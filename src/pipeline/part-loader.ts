@@ -16,7 +16,7 @@ import {
   type MergedRead,
   type Stamp,
 } from './peers.ts'
-import { latest, lostUntil, ofThisLife } from './topic-life.ts'
+import { latest, lostUntil, ofThisLife, type LogEnds } from './topic-life.ts'
 import type { Watermark } from './watermark.ts'
 
 export interface LoaderOptions {
@@ -46,48 +46,44 @@ interface BucketNeeds {
 }
 
 /**
- * Holds every part the events need: own parts missing in memory are loaded, merged entities read from all
- * partitions. One atomic read per bucket. Throws STATE_MISMATCH when the own watermark is not the one this owner wrote.
+ * Holds every part the events need: own parts missing in memory are loaded, merged entities (`merged`: with where the
+ * logs of the others ended when the events had come, if known) read from all partitions. One atomic read per bucket. Throws STATE_MISMATCH when the own watermark is not the one this owner wrote.
  */
 export async function loadParts(
   options: LoaderOptions,
   events: readonly Event[],
-  withMerged: boolean,
+  merged: { readonly ends: LogEnds | null } | null,
   signal: AbortSignal,
 ): Promise<LoadedForeign | null> {
-  const needs = collectNeeds(options, events, withMerged)
+  const needs = collectNeeds(options, events, merged !== null)
   const foreign = new Map<string, readonly PartLog[]>()
   const stamps = new Map<number, Stamp>()
   const lost = new Map<Layout, number>()
   let until = Infinity
   let since = -Infinity
   const kept = { ttlMs: options.ttlMs, horizonMs: options.shared.plan.features.horizonMs }
-  const load = async (bucket: number, { own, merged }: BucketNeeds): Promise<void> => {
+  const load = async (bucket: number, needed: BucketNeeds): Promise<void> => {
     const request: LoadRequest = {
       inputName: options.inputName,
-      own: [...own.values()],
-      merged: [...merged.values()],
+      own: [...needed.own.values()],
+      merged: [...needed.merged.values()],
     }
     const loaded = await options.shared.store.load(bucket, request, signal)
     checkOwnWatermark(options, bucket, loaded.watermarks) // at once: the flusher goes on meanwhile
     putOwn(options, bucket, request.own, loaded.own)
-    if (merged.size === 0) return
+    if (merged === null || needed.merged.size === 0) return
     const nowMs = options.shared.clock.now()
-    const watermarks = stillKept(
-      ofThisLife(parseAll(loaded.watermarks), options.topic, options.incarnation),
-      nowMs,
-      options.shared.plan.store.outageMaxMs,
-    )
+    const watermarks = trusted(options, parseAll(loaded.watermarks))
     noteLost(options, watermarks, lost)
     stamps.set(bucket, stamp(options.merged, options.inputName, watermarks))
-    until = Math.min(until, alignedUntil(options.merged, options.inputName, watermarks, nowMs))
+    until = Math.min(until, alignedUntil(options.merged, options.inputName, watermarks, merged.ends))
     since = Math.max(since, keptSince(options.merged, options.inputName, watermarks, nowMs, kept))
     for (const [index, key] of request.merged.entries()) {
       foreign.set(partName(key), decodeForeign(options, key, loaded.merged[index], watermarks))
     }
   }
   await Promise.all([...needs].map(([bucket, bucketNeeds]) => load(bucket, bucketNeeds)))
-  if (!withMerged || options.merged.length === 0) return null
+  if (merged === null || options.merged.length === 0) return null
   return {
     of: (layout, entityKey) => foreign.get(partName({ layout, entityKey })) ?? [],
     stampOf: (event) => stampOf(options, stamps, event),
@@ -95,6 +91,18 @@ export async function loadParts(
     gapUntil: (event) => (lost.size === 0 ? null : gapUntil(options, lost, event)),
     keptSince: since,
   }
+}
+
+/** Watermarks of other partitions whose state may be read. */
+export function trusted(
+  { shared, topic, incarnation }: LoaderOptions,
+  watermarks: ReadonlyMap<string, Watermark>,
+): ReadonlyMap<string, Watermark> {
+  return stillKept(
+    ofThisLife(watermarks, topic, incarnation),
+    shared.clock.now(),
+    shared.plan.store.outageMaxMs,
+  )
 }
 
 /** Deleted records that are missing from what the others stored, by layout. */

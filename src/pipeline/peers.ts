@@ -2,20 +2,23 @@ import type { Layout } from '../features/compiled.ts'
 import { outageExceeded, parseWatermark, type Watermark } from './watermark.ts'
 import { inputName } from '../record/input.ts'
 import type { Watermarks } from '../features/store.ts'
+import type { SourcePlan } from '../decode/plan.ts'
 import type { Plan } from '../topology/plan.ts'
-import { scoredSource, sourceOf } from './partition-context.ts'
-
-/** An idle partition counts as caught up while its owner says so at least this often (it does every second). */
-const caughtUpForMs = 5_000
+import { latenessMs, scoredSource, sourceOf } from './partition-context.ts'
+import type { LogEnds } from './topic-life.ts'
 
 /** A merged layout and the partitions that feed it. */
 export interface MergedRead {
   readonly layout: Layout
   /** Input names, sorted: the order in which parts are added up. */
   readonly inputs: readonly string[]
-  readonly outOfOrderMs: number
-  /** Smallest delay of the features that read it, ms; 0: what the others flushed last is good enough. */
+  /** Smallest delay of the features that wait, ms; 0: none does, what the others flushed last is good enough. */
   readonly delayMs: number
+  /**
+   * Who has seen event time x has read everything up to x − slackMs; null: only who has read to the end of the log
+   * has.
+   */
+  readonly slackMs: number | null
 }
 
 export function mergedReads(plan: Plan, partitionCounts: ReadonlyMap<string, number>): readonly MergedRead[] {
@@ -25,13 +28,39 @@ export function mergedReads(plan: Plan, partitionCounts: ReadonlyMap<string, num
     const inputs = Array.from({ length: count }, (_, partition) =>
       inputName({ topic: source.topic, partition }),
     ).toSorted()
-    const delays = plan.featuresSpec.features.flatMap((feature) =>
-      feature.kind !== 'ratio' && feature.over === layout.entity && feature.from === layout.source
-        ? [feature.delayMs]
-        : [],
-    )
-    return { layout, inputs, outOfOrderMs: source.outOfOrderMs, delayMs: Math.min(...delays) }
+    const delayMs = awaitedDelayMs(plan, layout)
+    return { layout, inputs, delayMs, slackMs: slackOf(plan, source, delayMs) }
   })
+}
+
+/** An undelayed feature over the same events waits for nothing, and holds up none that does. */
+function awaitedDelayMs(plan: Plan, layout: Layout): number {
+  const delays = plan.featuresSpec.features.flatMap((feature) =>
+    feature.kind !== 'ratio' &&
+    feature.over === layout.entity &&
+    feature.from === layout.source &&
+    feature.delayMs > 0
+      ? [feature.delayMs]
+      : [],
+  )
+  return delays.length === 0 ? 0 : Math.min(...delays)
+}
+
+/**
+ * outOfOrder is what the topology promises; beyond it events count as on time for allowedLateness more. As much of
+ * that as the delay has room for is waited for too. Half of the room: with all of it partitions in a backlog would go
+ * on in step, and with more each would wait for the other's future.
+ */
+function slackOf(plan: Plan, source: SourcePlan, delayMs: number): number | null {
+  if (source.disorderMaxMs === null) return null
+  const room = Math.max(0, delayMs - source.disorderMaxMs) / 2
+  return source.disorderMaxMs + Math.min(room, latenessMs(source, plan.features.horizonMs))
+}
+
+/** Inputs whose ends matter: they feed delayed reads. */
+export function awaitedInputs(reads: readonly MergedRead[], own: string): ReadonlySet<string> {
+  const delayed = reads.filter(({ delayMs }) => delayMs > 0)
+  return new Set(delayed.flatMap(({ inputs }) => inputs).filter((input) => input !== own))
 }
 
 export function parseAll(watermarks: Watermarks): ReadonlyMap<string, Watermark> {
@@ -63,27 +92,30 @@ export function leastKnown(buckets: readonly Watermarks[]): ReadonlyMap<string, 
   return least
 }
 
-/** Event time up to which every delayed merged read is complete; an event at or before it can be scored. */
+/**
+ * Event time up to which every delayed merged read is complete; an event at or before it can be scored. `ends`: where
+ * the logs ended at some time after the event came; an input that has read as far misses nothing, whatever its times.
+ */
 export function alignedUntil(
   reads: readonly MergedRead[],
   own: string,
   watermarks: ReadonlyMap<string, Watermark>,
-  nowMs: number,
+  ends: LogEnds | null,
 ): number {
   let until = Infinity
-  for (const { inputs, outOfOrderMs, delayMs } of reads) {
+  for (const { inputs, slackMs, delayMs } of reads) {
     if (delayMs === 0) continue
     for (const input of inputs) {
       if (input === own) continue
       const watermark = watermarks.get(input)
       if (watermark === undefined) return -Infinity
+      const end = ends?.get(input)
+      if (end !== undefined && watermark.offset >= end) continue
+      if (slackMs === null) return -Infinity
       // What waits at the head counts as seen: partitions that wait for each other would wait for ever.
-      const { maxTime, headTime, caughtUpAt } = watermark
-      const seen = Math.max(maxTime ?? -Infinity, headTime ?? -Infinity) - outOfOrderMs
-      // What comes behind the end of the log is taken to be younger: less outOfOrder (1 min by default), no event with a
-      // shorter delay could ever pass an idle partition. An old look at the end says nothing of what lies there now.
-      const idle = nowMs - caughtUpAt <= caughtUpForMs ? caughtUpAt : -Infinity
-      until = Math.min(until, Math.max(seen, idle) + delayMs)
+      const { maxTime, headTime } = watermark
+      const seen = Math.max(maxTime ?? -Infinity, headTime ?? -Infinity) - slackMs
+      until = Math.min(until, seen + delayMs)
     }
   }
   return until
@@ -137,6 +169,9 @@ export function stamp(
   }
   return offsets
 }
+
+/** A partition that never had an event counts as read to its end while its owner says so at least this often. */
+const caughtUpForMs = 5_000
 
 /**
  * Largest event time of the slowest scored partition, which still sees the oldest events; null while one of them is

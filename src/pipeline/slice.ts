@@ -2,8 +2,9 @@ import { isReject, type Event, type Reject } from '../record/event.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { AppliedRow } from './apply.ts'
 import type { PartitionSetup } from './partition-context.ts'
-import { loadParts, type LoadedForeign } from './part-loader.ts'
-import { cacheShare, loaderOf, type Owned } from './takeover.ts'
+import { loadAligned, type SliceSignals } from './alignment.ts'
+import type { LoadedForeign } from './part-loader.ts'
+import { cacheShare, type Owned } from './takeover.ts'
 import { poisonAttempts, poisonMessage, type Run } from './trial.ts'
 import { buildMatrix, type Matrix, type SliceItem } from './matrix.ts'
 
@@ -18,14 +19,6 @@ export interface PreparedSlice {
   readonly matrix: Matrix
   readonly decodeMs: number
   readonly featureMs: number
-}
-
-const alignPollMs = 50
-
-export interface SliceSignals {
-  readonly signal: AbortSignal
-  /** Also aborted when the partition drains: nothing of a slice that waits for others is applied yet, so it may be left. */
-  readonly wait: AbortSignal
 }
 
 /**
@@ -88,33 +81,6 @@ function poisoned(raw: RawRecord): Reject {
   }
 }
 
-/** Loads what the events need and, for delayed merged reads, waits until at least the first of them is aligned. */
-async function loadAligned(
-  setup: PartitionSetup,
-  owned: Owned,
-  decoded: readonly (Event | Reject)[],
-  { signal, wait }: SliceSignals,
-): Promise<{ count: number; foreign: LoadedForeign | null; unalignedAfter: number }> {
-  const { shared, source } = setup
-  owned.flusher.refuseOutlived()
-  const events = decoded.filter((item): item is Event => !isReject(item))
-  const options = loaderOf(setup, owned)
-  const scored = source.role === 'score'
-  const giveUpAt = shared.clock.monotonic() + source.alignMs
-  for (;;) {
-    const foreign = await loadParts(options, events, scored, signal)
-    const until = foreign?.alignedUntil ?? Infinity
-    const blocked = decoded.findIndex((item) => !isReject(item) && item.time > until)
-    if (blocked < 0) return { count: decoded.length, foreign, unalignedAfter: Infinity }
-    if (blocked > 0) return { count: blocked, foreign, unalignedAfter: Infinity }
-    owned.flusher.waitsAt(owned.prepared, decoded[0] as Event)
-    if (shared.clock.monotonic() >= giveUpAt) {
-      return { count: decoded.length, foreign, unalignedAfter: until }
-    }
-    await shared.clock.sleep(alignPollMs, wait)
-  }
-}
-
 function applyAll(
   owned: Owned,
   decoded: readonly (Event | Reject)[],
@@ -133,10 +99,15 @@ function applyAll(
       applied.push(result)
       continue
     }
-    const flags: AppliedRow['flags'] =
-      item.time > unalignedAfter ? [...result.flags, 'unaligned'] : result.flags
     const stamp = foreign?.stampOf(item) ?? null
-    applied.push(stamp === null ? { ...result, flags } : { ...result, flags, stamp })
+    const stamped = stamp === null ? result : { ...result, stamp }
+    applied.push(item.time > unalignedAfter ? unaligned(stamped, unalignedAfter) : stamped)
   }
   return applied
+}
+
+function unaligned(applied: AppliedRow, alignedUntil: number): AppliedRow {
+  const behindMs = applied.event.time - alignedUntil
+  const flags: AppliedRow['flags'] = [...applied.flags, 'unaligned']
+  return { ...applied, flags, unalignedMs: Number.isFinite(behindMs) ? behindMs : null }
 }

@@ -238,7 +238,7 @@ async function applyState(
       if (!isReject(decoded)) events.push(decoded)
     }
   })
-  await loadParts(loaderOf(setup, owned), events, false, signal)
+  await loadParts(loaderOf(setup, owned), events, null, signal)
   await trials.turns.shared(signal, () => {
     for (const event of events) owned.applier.replay(event)
   })

@@ -14,12 +14,20 @@ export interface TopicPort {
   ): Promise<ReadonlyMap<number, { readonly offset: number; readonly metadata: string }>>
   /** Offset after the last record that a reader of committed records may see. */
   logEnd(topic: string, partition: number, signal: AbortSignal): Promise<number>
+  /** The same of many inputs at once, asked for after the call. Throws when some leader does not answer. */
+  logEnds(inputs: readonly InputName[], signal: AbortSignal): Promise<LogEnds>
   /**
    * Tells TOPIC_CHANGED, once, when something else than `taken` is seen: `topic` was created again, or any topic has more
    * partitions. Returns how to stop listening.
    */
   watch(taken: TopicLives, topic: string, tell: (error: Error) => void): () => void
 }
+
+/** Input name → offset after the last record that a reader of committed records may see. */
+export type LogEnds = ReadonlyMap<string, number>
+
+/** `topic:partition`. */
+export type InputName = string
 
 /** By topic. */
 export type TopicLives = ReadonlyMap<string, TopicLife>

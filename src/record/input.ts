@@ -12,3 +12,9 @@ export const nameSeparator = '|'
 export function inputName(input: { topic: string; partition: number }): string {
   return `${input.topic}:${input.partition}`
 }
+
+/** The partition that `inputName` names. */
+export function partitionOf(name: string): { readonly topic: string; readonly partition: number } {
+  const colon = name.lastIndexOf(':')
+  return { topic: name.slice(0, colon), partition: Number(name.slice(colon + 1)) }
+}

@@ -1,12 +1,18 @@
 import { MillraceError } from '../errors.ts'
 import { refuseCompacted, type KafkaAdmin } from '../kafka/admin.ts'
 import { textOf } from '../kafka/errors.ts'
-import type { TopicLives, TopicPort } from '../pipeline/topic-life.ts'
+import type { PartitionOf } from '../kafka/log-ends.ts'
+import type { LogEnds, TopicLives, TopicPort } from '../pipeline/topic-life.ts'
+import { partitionOf } from '../record/input.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
+import { SharedAsk } from './shared-ask.ts'
 
 export interface TopicWatchOptions {
-  readonly admin: Pick<KafkaAdmin, 'topicLives' | 'topicIds' | 'groupOffsets' | 'describeTopics' | 'logRange'>
+  readonly admin: Pick<
+    KafkaAdmin,
+    'topicLives' | 'topicIds' | 'groupOffsets' | 'describeTopics' | 'logRange' | 'logEnds'
+  >
   readonly group: string
   /** Source topics. */
   readonly topics: readonly string[]
@@ -33,9 +39,10 @@ interface Listener {
 export class TopicWatch implements TopicPort {
   readonly #options: TopicWatchOptions
   readonly #listeners = new Set<Listener>()
-  /** The next request, which has not been sent yet: whoever asks meanwhile shares it. */
-  #next: Promise<TopicLives> | null = null
-  #current: Promise<unknown> = Promise.resolve()
+  readonly #lives = new SharedAsk(() => this.#request())
+  readonly #ends = new SharedAsk(() => this.#options.admin.logEnds([...this.#endsOf.values()]))
+  /** Whose ends anybody asked for: all are asked for together. */
+  readonly #endsOf = new Map<string, PartitionOf>()
   #missingLooks = 0
 
   constructor(options: TopicWatchOptions) {
@@ -44,7 +51,7 @@ export class TopicWatch implements TopicPort {
 
   async look(signal: AbortSignal): Promise<TopicLives> {
     signal.throwIfAborted()
-    const lives = await this.#ask()
+    const lives = await this.#lives.ask()
     signal.throwIfAborted()
     const missing = this.#missing(lives)
     if (missing.length > 0)
@@ -58,6 +65,11 @@ export class TopicWatch implements TopicPort {
 
   async logEnd(topic: string, partition: number): Promise<number> {
     return (await this.#options.admin.logRange(topic, partition)).end
+  }
+
+  logEnds(inputs: readonly string[]): Promise<LogEnds> {
+    for (const input of inputs) this.#endsOf.set(input, partitionOf(input))
+    return this.#ends.ask()
   }
 
   watch(taken: TopicLives, topic: string, tell: (error: Error) => void): () => void {
@@ -97,7 +109,7 @@ export class TopicWatch implements TopicPort {
 
   async #lookAround(signal: AbortSignal): Promise<void> {
     const { admin, topics, log } = this.#options
-    const lives = await this.#ask()
+    const lives = await this.#lives.ask()
     const missing = this.#missing(lives)
     this.#missingLooks = missing.length === 0 ? 0 : this.#missingLooks + 1
     if (missing.length > 0) log.warn({ topics: missing }, 'a source topic does not exist any more')
@@ -115,18 +127,6 @@ export class TopicWatch implements TopicPort {
 
   #missing(lives: TopicLives): readonly string[] {
     return this.#options.topics.filter((topic) => !lives.has(topic))
-  }
-
-  #ask(): Promise<TopicLives> {
-    this.#next ??= this.#current
-      .catch(() => undefined)
-      .then(() => {
-        this.#next = null
-        const answer = this.#request()
-        this.#current = answer
-        return answer
-      })
-    return this.#next
   }
 
   async #request(): Promise<TopicLives> {

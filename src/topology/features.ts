@@ -280,7 +280,8 @@ function checkDelay(
   { over, delay }: AggregateOptions,
   from: string,
 ): boolean {
-  const outOfOrderMs = sources.get(from)?.plan.outOfOrderMs ?? 0
+  // Without one, a delayed read waits for the end of the log.
+  const outOfOrderMs = sources.get(from)?.plan.disorderMaxMs ?? 0
   const isOwn = from === scored && entities[over]?.merge === false
   if (isOwn || delay === 0 || delay >= outOfOrderMs) return true
   const least = formatDuration(outOfOrderMs)

@@ -19,6 +19,7 @@ export interface CheckedSource {
 }
 
 const defaultLatenessMs = 3_600_000
+const defaultOutOfOrderMs = 60_000
 
 export function compileSource(
   document: TopologyDocument,
@@ -52,7 +53,8 @@ export function compileSource(
       timeField: time.field,
       timeFormat: time.format,
       start,
-      outOfOrderMs: options.outOfOrder,
+      outOfOrderMs: options.outOfOrder ?? defaultOutOfOrderMs,
+      disorderMaxMs: options.outOfOrder ?? (options.role === 'score' ? defaultOutOfOrderMs : null),
       allowedLatenessMs: late.allowedLatenessMs,
       late: late.policy,
       alignMs: options.align,

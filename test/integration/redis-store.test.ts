@@ -13,6 +13,7 @@ const layout = (index: number, merge: boolean): Layout => ({
   entity: `e${index}`,
   source: 'tx',
   merge,
+  shared: merge,
   horizonMs: 1000,
   columns: ['time'],
 })

@@ -13,13 +13,14 @@
  * | I7 | the published score is the model's for the features of the log | OutputCheck.#checkNumbers | every commit |
  * | I8 | after the last trouble lag and unflushed changes are gone within a minute, no process stops without a reason, no reader waits behind an open transaction, and a drain ends | World.run, World.#stopped, SmallWorld.#end | the end |
  * | I9 | published features are the oracle's: own ones at the record's offset, merged ones at the stamped watermarks; a gap that matters is flagged | OutputCheck.#checkNumbers | every commit |
+ * | I10 | a delayed window saw what stood in the other logs before the event came, or the flag `unaligned` says otherwise | OutputCheck.#checkAligned | every commit |
  * | R1 | the flags `late` and `gap` are a function of the log and the metadata | OutputCheck.#checkPrediction | every commit |
  * | R4 | every commit carries a position with metadata, a start is pinned where it says | Ledger.commit, Ledger.#begin | every commit |
  * | R6 | nobody uses a producer after anything but an acknowledged commit | SimulatedClaim.run | every transaction |
  *
- * sabotage.test.ts shows each of I1 to I9 to be able to fail.
+ * sabotage.test.ts shows each of I1 to I10 to be able to fail.
  */
-export const invariants = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9'] as const
+export const invariants = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10'] as const
 
 /** The invariants that a violation names: `I1, I3: …`. */
 export function invariantsOf(violation: string): readonly string[] {

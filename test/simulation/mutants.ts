@@ -9,6 +9,30 @@ export interface Mutant {
 /** `scripts/sabotage.ts` makes each of these in a copy of the source; the simulation must turn red. */
 export const mutants: readonly Mutant[] = [
   {
+    name: 'a partition that was seen at its end once counts as read to its end',
+    file: 'src/pipeline/peers.ts',
+    find: 'if (end !== undefined && watermark.offset >= end) continue',
+    replace: 'if (watermark.caughtUpAt > 0) continue\n      void end',
+  },
+  {
+    name: 'what was scored before the others had caught up has no flag',
+    file: 'src/pipeline/slice.ts',
+    find: "const flags: AppliedRow['flags'] = [...applied.flags, 'unaligned']",
+    replace: "const flags: AppliedRow['flags'] = applied.flags",
+  },
+  {
+    name: 'one feature without delay is enough for nobody to wait',
+    file: 'src/pipeline/peers.ts',
+    find: 'feature.delayMs > 0',
+    replace: 'feature.delayMs >= 0',
+  },
+  {
+    name: 'shares of a source that is not scored lie apart unless the entity is merged',
+    file: 'src/features/part-key.ts',
+    find: "layouts[layout]?.shared === true",
+    replace: "layouts[layout]?.merge === true",
+  },
+  {
     name: 'the store does not compare before it sets',
     file: 'src/features/memory-store.ts',
     find: 'if (current !== request.expected) return',
@@ -17,7 +41,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a torn script leaves the old watermark',
     file: 'src/features/memory-store.ts',
-    find: 'watermarks.set(request.inputName, tornBy(next))',
+    find: 'watermarks.set(inputName, tornBy(next))',
     replace: 'void tornBy',
   },
   {

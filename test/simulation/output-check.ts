@@ -13,6 +13,7 @@ import {
   missingMean,
   modelInputs,
   outOfOrderMs,
+  transactions,
   type Settings,
 } from './topology.ts'
 
@@ -124,7 +125,33 @@ export class OutputCheck {
         `R1: ${place}: late must be ${expected.late}, gap ${isGap}, flags are ${prediction.flags.join()}`,
       )
     }
+    this.#checkAligned(place, input, expected, prediction, visible)
     this.#checkNumbers(place, input, expected, prediction, visible, account)
+  }
+
+  /** I10: what stood in another log before the event, where a delayed window looks, was seen; or a flag says otherwise. */
+  #checkAligned(
+    place: string,
+    input: InputPartition,
+    expected: Expected,
+    prediction: Prediction,
+    visible: ReadonlyMap<string, number>,
+  ): void {
+    const { settings, logs, spec, violated } = this.#parts
+    if (prediction.flags.includes('unaligned') || expected.late) return
+    for (const other of settings.inputs) {
+      const [log, ...earlier] = logs.versions(other)
+      if (other === input || log === undefined || earlier.length > 0) continue
+      const seen = visible.get(inputName(other)) ?? 0
+      const missed = log.all.find(
+        (one) => one.raw.offset >= seen && isNeeded(spec, expected, one, other.source, settings),
+      )
+      if (missed !== undefined) {
+        violated(
+          `I10: ${place} saw ${inputName(other)} up to ${seen}, needs ${missed.raw.offset}, and no flag says so`,
+        )
+      }
+    }
   }
 
   /** Whether the event may have read the state of another partition that misses deleted records. */
@@ -223,6 +250,28 @@ export class OutputCheck {
 }
 
 const none: ReadonlySet<string> = new Set()
+
+/** Whether a delayed window of the event looks at a record that was there before it, and in the order that is promised. */
+function isNeeded(
+  spec: FeaturesSpec,
+  { event, raw }: Expected,
+  other: Expected,
+  source: string,
+  { unorderedLabels }: Settings,
+): boolean {
+  if (other.event === null || !other.applied || other.raw.timestamp >= raw.timestamp) return false
+  const isOrdered = source === transactions || !unorderedLabels
+  if (isOrdered && other.event.time < other.maxTime - outOfOrderMs) return false
+  return spec.features.some((feature) => {
+    if (feature.kind === 'ratio' || feature.from !== source || feature.delayMs === 0) return false
+    const entity = spec.entities.find(({ name }) => name === feature.over)
+    const keys = entity?.keys ?? []
+    if (keys.some((key) => event!.fields[key] === null || event!.fields[key] !== other.event!.fields[key]))
+      return false
+    const newest = event!.time - feature.delayMs
+    return other.event!.time <= newest && other.event!.time > newest - feature.windowMs
+  })
+}
 
 function differenceOf(
   numbers: Numbers,

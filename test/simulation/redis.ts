@@ -1,4 +1,6 @@
+import type { Layout } from '../../src/features/compiled.ts'
 import { MemoryStore, type MemoryBucket } from '../../src/features/memory-store.ts'
+import { placeOf } from '../../src/features/part-key.ts'
 import {
   begunPrefix,
   type FeatureStore,
@@ -39,8 +41,7 @@ export interface RedisParts {
   readonly buckets: number
   readonly timeline: Timeline
   readonly trace: Trace
-  /** Whether the parts of a layout lie in one key with those of other partitions. */
-  readonly isMerged: (layout: number) => boolean
+  readonly layouts: readonly Layout[]
 }
 
 /**
@@ -65,7 +66,7 @@ export class Redis implements BusyServer {
   #tearNext: Dice | null = null
 
   constructor(parts: RedisParts) {
-    this.store = new MemoryStore(parts.buckets)
+    this.store = new MemoryStore(parts.layouts, parts.buckets)
     this.#parts = parts
     this.#expiry = Array.from({ length: parts.buckets }, () => new Map<string, Expiry>())
     this.script = (bucket, request) => this.store.flushNow(bucket, request)
@@ -116,12 +117,9 @@ export class Redis implements BusyServer {
     const expiry = this.#expiry[bucket]!
     const atMs = this.#parts.timeline.nowMs + ttlMs
     expiry.set('W', { atMs, drop: (store) => store.dropWatermarks(bucket) })
-    for (const { layout, entityKey } of changes) {
-      const input = this.#parts.isMerged(layout) ? null : inputName
-      expiry.set(`${layout}|${entityKey}|${input}`, {
-        atMs,
-        drop: (store) => store.dropPart(bucket, layout, entityKey, input),
-      })
+    for (const change of changes) {
+      const { key } = placeOf(this.#parts.layouts, change, inputName)
+      expiry.set(key, { atMs, drop: (store) => store.dropKey(bucket, change, inputName) })
     }
   }
 
@@ -243,10 +241,11 @@ const dataTexts = new WeakMap<MemoryBucket, string>()
 function dataText(bucket: MemoryBucket): string {
   let text = dataTexts.get(bucket)
   if (text === undefined) {
-    const parts = [...bucket.parts].map(([name, fields]) => {
-      return `${name} ${[...fields].map(([input, bytes]) => `${input} ${bytes.toString('latin1')}`).join()}`
+    const keys = [...bucket.keys].map(([name, stored]) => {
+      if (Buffer.isBuffer(stored)) return `${name} ${stored.toString('latin1')}`
+      return `${name} ${[...stored].map(([input, bytes]) => `${input} ${bytes.toString('latin1')}`).join()}`
     })
-    text = `${[...bucket.watermarks].join()} ${parts.toSorted().join()}`
+    text = `${[...bucket.watermarks].join()} ${keys.toSorted().join()}`
     dataTexts.set(bucket, text)
   }
   return text

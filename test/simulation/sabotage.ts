@@ -30,6 +30,19 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
       }),
   },
 
+  'logs are said to end where they began': {
+    shared: (shared) => ({
+      ...shared,
+      topics: {
+        ...shared.topics,
+        logEnds: async (names, signal) => {
+          const ends = await shared.topics.logEnds(names, signal)
+          return new Map([...ends.keys()].map((name) => [name, 0]))
+        },
+      },
+    }),
+  },
+
   'the newer watermark wins': {
     redis: (redis) => {
       redis.script = (bucket, request) => {

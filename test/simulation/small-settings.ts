@@ -25,6 +25,7 @@ export const settings: Settings = {
   appends: true,
   orderedReplies: false,
   reasons: false,
+  unorderedLabels: false,
   transactionTimeoutMs: 600_000,
   topicIds: false,
   killer: false,
@@ -37,7 +38,7 @@ export const customers = customersOf()
 
 function customersOf(): ReadonlyMap<string, string> {
   const { features } = planOf(settings)
-  const store = new MemoryStore(settings.buckets)
+  const store = new MemoryStore(features.layouts, settings.buckets)
   const layout = features.layouts[0]!
   const bucketOf = (customer: string): number => {
     const raw = rawRecord(input, 0, 0, '')

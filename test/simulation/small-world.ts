@@ -78,7 +78,8 @@ export class SmallWorld {
       stall: (host) => this.#stall(host),
     })
     const kafka = new Kafka(timeline, trace, { fences: true, transactionTimeoutMs: 600_000 })
-    const redis = new Redis({ buckets: settings.buckets, timeline, trace, isMerged: () => false })
+    const { features } = planOf({ ...settings, appends: false })
+    const redis = new Redis({ buckets: settings.buckets, timeline, trace, layouts: features.layouts })
     this.#kafka = kafka
     this.#redis = redis
     const logs = new ExpectedLogs(settings.late)
@@ -93,7 +94,7 @@ export class SmallWorld {
     const { outageMaxMs } = settings
     this.#ledger = new Ledger({ inputs: [input], kafka, logs, outputs, now, outageMaxMs, violated })
     this.#store = new StoreCheck({
-      features: planOf({ ...settings, appends: false }).features,
+      features,
       store: redis.store,
       inputs: [input],
       logs,

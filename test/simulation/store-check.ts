@@ -97,7 +97,7 @@ export class StoreCheck {
   /** Events at or before are invisible to every reader and may have been trimmed, or left out by a rebuild. */
   #floorMs(input: InputPartition, layout: Layout): number {
     const readers = this.#parts.inputs.filter(({ source }) => source === transactions)
-    const ownOnly = !layout.merge && layout.source === transactions
+    const ownOnly = !layout.shared
     const { account, readTime } = this.#parts
     const own = account(inputName(input))?.seenTime ?? -Infinity
     const counting = readers.filter((reader) => !this.#neverHadAny(reader))

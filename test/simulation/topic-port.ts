@@ -45,6 +45,8 @@ export function simulatedTopics({ wire, host, kafka, inputs, ids }: TopicPortPar
       ),
     logEnd: (topic, partition, signal) =>
       ask(`end of ${topic}:${partition}`, () => kafka.range(inputName({ topic, partition })).end, signal),
+    logEnds: (names, signal) =>
+      ask('ends of logs', () => new Map(names.map((name) => [name, kafka.range(name).end])), signal),
     watch: () => () => undefined,
   }
 }

@@ -86,6 +86,8 @@ export interface Settings {
   readonly alignMs: number
   /** Delay of the feature over the other transactions of a terminal: above 0 the partitions wait for each other. */
   readonly terminalDelayMs: number
+  /** Labels may be in any order: only their end tells that all were read. */
+  readonly unorderedLabels: boolean
   /** Parts pretend to be long, so that flushes append. */
   readonly appends: boolean
   readonly orderedReplies: boolean
@@ -130,6 +132,7 @@ export function drawSettings(dice: Dice): Settings {
     outageMaxMs: dice.pick([86_400_000, 86_400_000, 8_000]),
     alignMs: dice.pick([0, 700, 3_000]),
     terminalDelayMs: dice.pick([0, 0, 1_500]),
+    unorderedLabels: dice.chance(0.6),
     appends: dice.chance(0.6),
     orderedReplies: dice.chance(0.7),
     reasons: dice.chance(0.3),
@@ -239,6 +242,7 @@ function source(name: string, role: SourcePlan['role'], settings: Settings): Sou
     timeFormat: 'epochMs',
     start: role === 'score' ? start : 'earliest',
     outOfOrderMs,
+    disorderMaxMs: role === 'state' && settings.unorderedLabels ? null : outOfOrderMs,
     allowedLatenessMs: role === 'score' ? allowedLatenessMs : null,
     late: role === 'score' ? late : 'drop-state',
     alignMs,

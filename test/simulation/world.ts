@@ -132,7 +132,7 @@ export class World implements Stage {
       buckets: settings.buckets,
       timeline: scheduler,
       trace: this.trace,
-      isMerged: (layout) => features.layouts[layout]?.merge === true,
+      layouts: features.layouts,
     })
     const logs = new ExpectedLogs(settings.late)
     const { violated, kafka } = this

@@ -197,7 +197,7 @@ export class FeatureStreams {
     const readers = this.inputs.filter((other) => other.source === this.scenario.spec.scored)
     for (const [name, part] of input.parts) {
       const layout = this.features.layouts[Number(name.split('|', 1))]!
-      const readByOthers = layout.merge || layout.source !== this.scenario.spec.scored
+      const readByOthers = layout.shared
       const slowest = Math.min(...(readByOthers ? readers : [input]).map(flushed), flushed(input))
       this.features.trim(layout, part, slowest - layout.horizonMs - this.scenario.allowedLatenessMs)
     }

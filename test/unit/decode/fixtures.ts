@@ -62,6 +62,7 @@ export function sourcePlan(overrides: Partial<SourcePlan> = {}): SourcePlan {
     timeFormat: 'epochMs',
     start: 'earliest',
     outOfOrderMs: 60_000,
+    disorderMaxMs: 60_000,
     allowedLatenessMs: 3_600_000,
     late: 'score',
     alignMs: 30_000,

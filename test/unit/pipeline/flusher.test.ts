@@ -42,7 +42,7 @@ function event(offset: number, customer: string): Event {
 
 const fresh: BucketPlan = { expected: null, build: 'aabbccdd', offset: 0, rebuild: true, distanceMin: null }
 
-function open(store = new MemoryStore(), rowsMax = 100, bucket = fresh) {
+function open(store = new MemoryStore(features.layouts), rowsMax = 100, bucket = fresh) {
   const clock = manualClock(10_000)
   const memory = new PartitionMemory(features, 1, () => 0)
   const flusher = new Flusher({
@@ -98,7 +98,7 @@ describe('flushing', () => {
         return super.flush(bucket, request)
       }
     }
-    const { flusher, store, apply } = open(new Records())
+    const { flusher, store, apply } = open(new Records(features.layouts))
     apply(0, 'a')
     flusher.committed({ offset: 1, maxTime: 0 }, 1)
     await flusher.flushAll(signal)
@@ -122,7 +122,7 @@ describe('flushing', () => {
         return super.flush(bucket, request)
       }
     }
-    const { flusher, store, apply } = open(new Records())
+    const { flusher, store, apply } = open(new Records(features.layouts))
     for (const offset of [0, 1]) {
       apply(offset, 'a')
       flusher.committed({ offset: offset + 1, maxTime: offset }, 1)
@@ -145,7 +145,7 @@ describe('flushing', () => {
         return Promise.resolve(result)
       }
     }
-    const { flusher, apply } = open(new Asks())
+    const { flusher, apply } = open(new Asks(features.layouts))
     during = (text) => flusher.expects(0, text)
     apply(0, 'a')
     flusher.committed({ offset: 1, maxTime: 0 }, 1)
@@ -161,7 +161,7 @@ describe('flushing', () => {
         return super.flush(bucket, request) // the resent script finds its own watermark
       }
     }
-    const { flusher, store, apply } = open(new LosesReplies())
+    const { flusher, store, apply } = open(new LosesReplies(features.layouts))
     apply(0, 'a')
     flusher.committed({ offset: 1, maxTime: 0 }, 1)
     await flusher.flushAll(signal)
@@ -198,7 +198,7 @@ describe('flushing', () => {
   })
 
   test('at the bound the partition waits until a flush made room', async () => {
-    const { flusher, apply } = open(new MemoryStore(), 2)
+    const { flusher, apply } = open(new MemoryStore(features.layouts), 2)
     apply(0, 'a')
     flusher.committed({ offset: 1, maxTime: 0 }, 1)
     expect(flusher.hasRoom).toBe(true)
@@ -228,7 +228,7 @@ describe('flushing', () => {
 
 describe('flushing many buckets', () => {
   function openMany(awaited: boolean) {
-    const store = new MemoryStore(8)
+    const store = new MemoryStore(features.layouts, 8)
     const clock = manualClock(10_000)
     const bucketOf = (entityKey: string): number => Number(entityKey)
     const memory = new PartitionMemory(features, 8, bucketOf)

@@ -34,7 +34,7 @@ const features = compileFeatures({
 const reads: MergedRead[] = features.layouts.map((layout) => ({
   layout,
   inputs: ['tx:0', 'tx:1', 'tx:2'],
-  outOfOrderMs: 0,
+  slackMs: 0,
   delayMs: 0,
 }))
 
@@ -99,20 +99,20 @@ function event(shop: string | null, device: string | null): Event {
 }
 
 test('entities in one bucket, or buckets at the same offsets, have one stamp', async () => {
-  const store = new Buckets(4)
+  const store = new Buckets(features.layouts, 4)
   for (const bucket of [0, 1]) {
     await flush(store, bucket, 'tx:1', 5)
     await flush(store, bucket, 'tx:2', 8)
   }
   const events = [event('0', '0'), event('0', '1'), event('1', null)]
-  const foreign = await loadParts(optionsOf(store), events, true, signal)
+  const foreign = await loadParts(optionsOf(store), events, { ends: null }, signal)
   for (const one of events) {
     expect(foreign?.stampOf(one)).toEqual({ watermarks: { 'tx:1': 5, 'tx:2': 8 }, byEntity: null })
   }
 })
 
 test('an event whose entities were read at different offsets says what is true of all, and which saw more', async () => {
-  const store = new Buckets(4)
+  const store = new Buckets(features.layouts, 4)
   await flush(store, 0, 'tx:1', 5)
   await flush(store, 0, 'tx:2', 8)
   await flush(store, 1, 'tx:1', 7)
@@ -121,7 +121,7 @@ test('an event whose entities were read at different offsets says what is true o
   await flush(store, 2, 'tx:2', 6)
   const crossed = event('0', '1')
   const ordered = event('0', '2')
-  const foreign = await loadParts(optionsOf(store), [crossed, ordered], true, signal)
+  const foreign = await loadParts(optionsOf(store), [crossed, ordered], { ends: null }, signal)
   expect(foreign?.stampOf(crossed)).toEqual({
     watermarks: { 'tx:1': 5, 'tx:2': 6 },
     byEntity: { shop: { 'tx:1': 5, 'tx:2': 8 }, device: { 'tx:1': 7, 'tx:2': 6 } },
@@ -133,16 +133,16 @@ test('an event whose entities were read at different offsets says what is true o
 })
 
 test('partitions that still remember an earlier topic of the same name count as empty', async () => {
-  const store = new Buckets(1)
+  const store = new Buckets(features.layouts, 1)
   await flush(store, 0, 'tx:1', 500, 'b.earlier')
   await flush(store, 0, 'tx:2', 8, 'c.now')
   const options = { ...optionsOf(store), incarnation: 'a.now' }
-  const foreign = await loadParts(options, [event('0', null)], true, signal)
+  const foreign = await loadParts(options, [event('0', null)], { ends: null }, signal)
   expect(foreign?.stampOf(event('0', null))?.watermarks).toEqual({ 'tx:1': 0, 'tx:2': 8 })
 })
 
 test('where another partition lost records, events are told until when they may miss them', async () => {
-  const store = new Buckets(1)
+  const store = new Buckets(features.layouts, 1)
   await flush(store, 0, 'tx:0', 5, 'own@9000')
   await flush(store, 0, 'tx:1', 5, 'a')
   await flush(store, 0, 'labels:0', 5, 'b@500')
@@ -155,16 +155,16 @@ test('where another partition lost records, events are told until when they may 
     merged,
     flusher: Object.assign(optionsOf(store).flusher, { expects: () => true }),
   }
-  const foreign = await loadParts(options, [event('0', '0'), event(null, '0')], true, signal)
+  const foreign = await loadParts(options, [event('0', '0'), event(null, '0')], { ends: null }, signal)
   // 10 out of order + windows of 1 000 + 90 late.
   expect(foreign?.gapUntil(event('0', '0'))).toBe(700 + 1_100)
   expect(foreign?.gapUntil(event(null, '0'))).toBeNull()
 })
 
 test('an own watermark that is not the expected one is noticed in every bucket', async () => {
-  const store = new Buckets(4)
+  const store = new Buckets(features.layouts, 4)
   const events = [event('0', '1'), event('2', '3')]
-  await expect(loadParts(optionsOf(store), events, true, signal)).rejects.toMatchObject({
+  await expect(loadParts(optionsOf(store), events, { ends: null }, signal)).rejects.toMatchObject({
     code: 'STATE_MISMATCH',
     message: expect.stringContaining('bucket 3') as unknown,
   })

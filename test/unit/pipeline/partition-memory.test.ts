@@ -44,7 +44,7 @@ class Kinds extends MemoryStore {
 }
 
 function open() {
-  const store = new Kinds()
+  const store = new Kinds(features.layouts)
   const clock = manualClock(10_000)
   const memory = new PartitionMemory(features, 1, () => 0, { ttlMs, monotonic: () => clock.monotonic() })
   const flusher = new Flusher({
@@ -101,7 +101,7 @@ describe('a long part that is written again', () => {
     const { store, clock, flush, stored } = open()
     await flush(1)
     await clock.advance(ttlMs)
-    store.dropPart(0, 0, 'c', 'tx:0')
+    store.dropKey(0, { layout: 0, entityKey: 'c' }, 'tx:0')
     await flush(300)
     expect(stored()).toBe(301)
     expect(store.kinds).toEqual(['set', 'set'])
@@ -110,7 +110,7 @@ describe('a long part that is written again', () => {
   test('although the store lost it: the flush is refused and what is stored not trusted any more', async () => {
     const { store, flush, stored } = open()
     await flush(300)
-    store.dropPart(0, 0, 'c', 'tx:0')
+    store.dropKey(0, { layout: 0, entityKey: 'c' }, 'tx:0')
     await expect(flush(1)).rejects.toMatchObject({ code: 'STATE_MISMATCH' })
     expect(parseWatermark(store.watermarksNow(0).get('tx:0'))).toBeNull()
     expect(stored()).toBeNull()

@@ -15,10 +15,11 @@ const layout: Layout = {
   entity: 'terminal',
   source: 'labels',
   merge: true,
+  shared: true,
   horizonMs: 10_000,
   columns: ['time'],
 }
-const read: MergedRead = { layout, inputs: ['labels:0', 'labels:1'], outOfOrderMs: 100, delayMs: 1_000 }
+const read: MergedRead = { layout, inputs: ['labels:0', 'labels:1'], slackMs: 100, delayMs: 1_000 }
 const now = 1_000_000
 
 function watermark(maxTime: number | null, caughtUpAt = 0, offset = 5): Watermark {
@@ -41,39 +42,56 @@ describe('alignment with the partitions an event reads from', () => {
       ['labels:0', watermark(5_000)],
       ['labels:1', watermark(3_000)],
     ])
-    expect(alignedUntil([read], 'tx:0', watermarks, now)).toBe(3_000 - 100 + 1_000)
+    expect(alignedUntil([read], 'tx:0', watermarks, null)).toBe(3_000 - 100 + 1_000)
   })
 
   test('a partition nobody has flushed yet holds everything back', () => {
-    expect(alignedUntil([read], 'tx:0', new Map([['labels:0', watermark(5_000)]]), now)).toBe(-Infinity)
+    expect(alignedUntil([read], 'tx:0', new Map([['labels:0', watermark(5_000)]]), null)).toBe(-Infinity)
     const empty = new Map([
       ['labels:0', watermark(5_000)],
       ['labels:1', watermark(null)],
     ])
-    expect(alignedUntil([read], 'tx:0', empty, now)).toBe(-Infinity)
+    expect(alignedUntil([read], 'tx:0', empty, null)).toBe(-Infinity)
   })
 
-  test('a partition read to its end within the last seconds counts as caught up, an old claim does not', () => {
-    const at = (caughtUpAt: number): number =>
+  test('a partition read to the end of its log as it stood when the event came holds nothing back, however old its events', () => {
+    const at = (offset: number, end: number): number =>
       alignedUntil(
         [read],
         'tx:0',
         new Map([
-          ['labels:0', watermark(null, caughtUpAt)],
-          ['labels:1', watermark(null, caughtUpAt)],
+          ['labels:0', watermark(null, now, offset)],
+          ['labels:1', watermark(8_000, now, 9)],
         ]),
-        now,
+        new Map([
+          ['labels:0', end],
+          ['labels:1', 9],
+        ]),
       )
-    expect(at(now - 1_000)).toBe(now - 1_000 + 1_000)
-    expect(at(now - 60_000)).toBe(-Infinity)
+    expect(at(5, 5)).toBe(Infinity)
+    expect(at(7, 5)).toBe(Infinity)
+    expect(at(5, 6)).toBe(-Infinity) // it was seen at its end a moment ago, and has got a record since
   })
 
-  test('what an idle partition got since it was last looked at holds back what could see it', () => {
-    const labels = { ...read, inputs: ['labels:0'], outOfOrderMs: 60_000 }
-    const idle = new Map([['labels:0', watermark(5_000, now - 4_500)]])
-    const until = alignedUntil([labels], 'tx:0', idle, now)
-    expect(until).toBe(now - 3_500) // an event at now sees labels up to now - 1 s
-    expect(alignedUntil([{ ...labels, delayMs: 7 * 86_400_000 }], 'tx:0', idle, now)).toBeGreaterThan(now)
+  test('of a source without order no event time says that all before it was read: only the end does', () => {
+    const unordered = { ...read, slackMs: null }
+    const far = new Map([
+      ['labels:0', watermark(9_999_999)],
+      ['labels:1', watermark(9_999_999)],
+    ])
+    expect(alignedUntil([unordered], 'tx:0', far, null)).toBe(-Infinity)
+    expect(alignedUntil([unordered], 'tx:0', far, new Map([['labels:0', 5]]))).toBe(-Infinity)
+    expect(
+      alignedUntil(
+        [unordered],
+        'tx:0',
+        far,
+        new Map([
+          ['labels:0', 5],
+          ['labels:1', 5],
+        ]),
+      ),
+    ).toBe(Infinity)
   })
 
   test('the event a partition waits with counts as seen: two that wait for each other both go on', () => {
@@ -82,15 +100,15 @@ describe('alignment with the partitions an event reads from', () => {
       ['labels:0', watermark(5_000)],
       ['labels:1', waiting],
     ])
-    expect(alignedUntil([read], 'tx:0', watermarks, now)).toBe(4_000 - 100 + 1_000)
+    expect(alignedUntil([read], 'tx:0', watermarks, null)).toBe(4_000 - 100 + 1_000)
     watermarks.set('labels:1', { ...waiting, maxTime: 4_500 })
-    expect(alignedUntil([read], 'tx:0', watermarks, now)).toBe(4_500 - 100 + 1_000)
+    expect(alignedUntil([read], 'tx:0', watermarks, null)).toBe(4_500 - 100 + 1_000)
   })
 
   test('reads without delay and the own partition never wait', () => {
-    expect(alignedUntil([{ ...read, delayMs: 0 }], 'tx:0', new Map(), now)).toBe(Infinity)
+    expect(alignedUntil([{ ...read, delayMs: 0 }], 'tx:0', new Map(), null)).toBe(Infinity)
     const own = new Map([['labels:1', watermark(9_000)]])
-    expect(alignedUntil([read], 'labels:0', own, now)).toBe(9_900)
+    expect(alignedUntil([read], 'labels:0', own, null)).toBe(9_900)
   })
 
   test('a prediction is stamped with what every other partition showed, 0 where nothing was there', () => {

@@ -63,11 +63,12 @@ export class PoisonWorld {
   readonly #logs: readonly RawRecord[][]
   readonly #positions = new Map<string, CommittedPosition>()
   readonly #epochs = new Map<string, number>()
-  readonly #store = new MemoryStore()
+  readonly #store: MemoryStore
   readonly #deeds = new Map<number, Deed>()
 
   private constructor(plan: Plan, partitions: number) {
     this.#plan = plan
+    this.#store = new MemoryStore(plan.features.layouts)
     this.#logs = Array.from({ length: partitions }, () => [])
   }
 
@@ -246,6 +247,7 @@ export class PoisonWorld {
         agreedId: () => Promise.resolve(null),
         positions: () => Promise.resolve(new Map()),
         logEnd: () => Promise.resolve(0),
+        logEnds: () => Promise.resolve(new Map()),
         watch: () => () => undefined,
       },
       observer: {

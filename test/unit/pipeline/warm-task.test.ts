@@ -23,7 +23,7 @@ const metadata = encodeMetadata({
 
 test('a warmer leaves a partition to an owner that has committed nothing yet, but writes its watermark', async () => {
   const clock = manualClock()
-  const store = new MemoryStore(1)
+  const store = new MemoryStore([], 1)
   let looks = 0
   const setup = {
     shared: {

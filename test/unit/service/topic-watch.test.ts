@@ -24,6 +24,7 @@ function watched(ids: () => readonly string[] = () => []) {
     topicIds: async () => ids(),
     groupOffsets: async () => new Map(),
     logRange: async () => ({ start: 0, end: 7 }),
+    logEnds: async (inputs) => new Map(inputs.map(({ topic, partition }) => [`${topic}:${partition}`, 7])),
     describeTopics: async (topics) =>
       topics.map((topic) => ({
         topic,

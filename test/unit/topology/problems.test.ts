@@ -412,8 +412,11 @@ test('a key that is missing while another one is misspelt is still missing', () 
 })
 
 test('a delay shorter than the disorder of what other partitions feed is one problem, with the least that works', () => {
-  const windows = (delay: string): string =>
-    topology(['window: 7d\n    delay: 7d', `window: 7d\n    delay: ${delay}`])
+  const windows = (delay: string, outOfOrder = 'outOfOrder: 1m'): string =>
+    topology(
+      ['window: 7d\n    delay: 7d', `window: 7d\n    delay: ${delay}`],
+      ['role: state', `role: state\n    ${outOfOrder}`],
+    )
   expect(problemsOf(windows('59s'))).toMatchObject([
     {
       path: 'features.fraud_7d.delay',
@@ -423,6 +426,8 @@ test('a delay shorter than the disorder of what other partitions feed is one pro
   ])
   expect(problemsOf(windows('1m'))).toEqual([])
   expect(problemsOf(windows('0s'))).toEqual([])
+  // Without it every event waits for the end of the labels, whatever the delay.
+  expect(problemsOf(windows('1s', 'align: 30s'))).toEqual([])
   // In its own partition an event waits for nobody.
   const own = topology(['window: [1d, 7d]', 'window: [1d, 7d]\n    delay: 1s'])
   expect(problemsOf(own)).toEqual([])
