@@ -92,7 +92,7 @@ class LiveWorld {
       buckets: topology.buckets,
       timeline: scheduler,
       trace,
-      isMerged: (layout) => plan.features.layouts[layout]?.merge === true,
+      layouts: plan.features.layouts,
     })
     this.#group = new Group(this.#wire, this.#kafka, this.#inputs)
     for (const input of this.#inputs) this.#kafka.createLog(inputName(input))

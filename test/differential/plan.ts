@@ -70,9 +70,7 @@ export function planOf(topology: DrawnTopology): Plan {
 
 function sourcePlan(source: DrawnSource, alignMs: number): SourcePlan {
   const { name, outOfOrderMs, allowedLatenessMs, late } = source
-  const declared = { disorderMaxMs: outOfOrderMs }
   return {
-    ...declared,
     name,
     role: name === scored ? 'score' : 'state',
     topic: name,
@@ -83,6 +81,7 @@ function sourcePlan(source: DrawnSource, alignMs: number): SourcePlan {
     timeFormat: 'epochMs',
     start: 'earliest',
     outOfOrderMs: outOfOrderMs ?? defaultOutOfOrderMs,
+    disorderMaxMs: outOfOrderMs,
     allowedLatenessMs,
     late,
     alignMs,
