@@ -19,6 +19,8 @@ export interface ScoredEvent {
   readonly decision: string
   readonly model: ModelIdentity
   readonly flags: readonly PredictionFlag[]
+  /** Absent unless the flags say `unaligned`. */
+  readonly behind?: Prediction['behind'] | undefined
   /** Null when no merged feature was computed. */
   readonly watermarks: Readonly<Record<string, number>> | null
   /** Null or absent unless entities saw different offsets. */
@@ -46,6 +48,7 @@ export function createPrediction(scored: ScoredEvent): Prediction {
     ...(values === undefined ? null : { values: withoutNaN(values) }),
     ...(watermarks === null ? null : { watermarks }),
     ...(entityWatermarks === null ? null : { entityWatermarks }),
+    ...(scored.behind === undefined ? null : { behind: scored.behind }),
   }
 }
 

@@ -2,7 +2,7 @@ import { allWatermarks } from '../features/store.ts'
 import { isReject, type Event, type Reject } from '../record/event.ts'
 import { loadParts, trusted, type LoadedForeign, type LoaderOptions } from './part-loader.ts'
 import type { PartitionSetup } from './partition-context.ts'
-import { alignedUntil, awaitedInputs, leastKnown, type MergedRead } from './peers.ts'
+import { alignedUntil, awaitedInputs, leastKnown, type MergedRead, type Stamp } from './peers.ts'
 import { loaderOf, type Owned } from './takeover.ts'
 import type { LogEnds } from './topic-life.ts'
 import { withTimeout } from '../time/deadline.ts'
@@ -21,7 +21,11 @@ export interface Aligned {
   readonly foreign: LoadedForeign | null
   /** Events after it are scored before the others have caught up; Infinity: none are. */
   readonly unalignedAfter: number
+  /** Then: offsets of each other partition that were there when the events came and had not been read. */
+  readonly behind: Stamp
 }
+
+const aligned = { unalignedAfter: Infinity, behind: {} } as const
 
 /** Watermarks are looked at soon, then less often. */
 const pollMinMs = 5
@@ -51,7 +55,7 @@ export async function loadAligned(
       source.role === 'score' ? { ends: null } : null,
       signals.signal,
     )
-    return { count: decoded.length, foreign, unalignedAfter: Infinity }
+    return { count: decoded.length, foreign, ...aligned }
   }
   const arrival = new Arrival(setup, options)
   if (owned.merged.some(waitsForEnd)) await arrival.ask(signals.wait)
@@ -61,11 +65,14 @@ export async function loadAligned(
     const foreign = await loadParts(options, events, { ends: arrival.ends }, signals.signal)
     const until = foreign?.alignedUntil ?? Infinity
     const blocked = decoded.findIndex((item) => !isReject(item) && item.time > until)
-    if (blocked < 0) return { count: decoded.length, foreign, unalignedAfter: Infinity }
-    if (blocked > 0) return { count: blocked, foreign, unalignedAfter: Infinity }
+    if (blocked < 0) return { count: decoded.length, foreign, ...aligned }
+    if (blocked > 0) return { count: blocked, foreign, ...aligned }
     const first = decoded[0] as Event
     owned.flusher.waitsAt(owned.prepared, first)
-    if (isOver()) return { count: decoded.length, foreign, unalignedAfter: until }
+    if (isOver()) {
+      const behind = arrival.behind(foreign?.seen ?? {})
+      return { count: decoded.length, foreign, unalignedAfter: until, behind }
+    }
     await arrival.catchUp(first.time, isOver, signals)
   }
 }
@@ -103,6 +110,12 @@ class Arrival {
     } finally {
       this.asked = true
     }
+  }
+
+  /** Offsets below the ends that nobody has read. */
+  behind(seen: Stamp): Stamp {
+    const missing = [...(this.ends ?? [])].map(([input, end]) => [input, end - (seen[input] ?? 0)] as const)
+    return Object.fromEntries(missing.filter(([, offsets]) => offsets > 0))
   }
 
   /** Waits until an event at `timeMs` is aligned, as far as the watermarks say, or until `isOver`. */

@@ -16,11 +16,8 @@ export interface AppliedRow {
   readonly flags: readonly PredictionFlag[]
   /** What it saw of other partitions' parts; absent: it read none. */
   readonly stamp?: EventStamp
-  /**
-   * Flagged `unaligned`: how much more event time, ms, the others would have had to show; null: not known (one of them has
-   * no order, or no watermark).
-   */
-  readonly unalignedMs?: number | null
+  /** Flagged `unaligned`: as in the prediction. */
+  readonly behind?: Readonly<Record<string, number>>
 }
 
 /** How one partition's events change state. Made once per takeover; state transitions are a function of the log alone. */

@@ -109,6 +109,7 @@ function report(
     alerts: published.alerts,
     rejects: published.rejects,
     flagged: published.flagged,
+    behind: published.behind,
     timestamps,
     acknowledgedAt: shared.clock.now(),
     durationsMs,

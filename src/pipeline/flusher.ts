@@ -33,8 +33,11 @@ export interface FlusherOptions {
   readonly ageMaxMs: number
   /** Wall time may run ahead of event time by as much before what is stored expires too early. */
   readonly outageMaxMs: number
-  /** Other partitions wait for what these watermarks say (alignment). */
-  readonly awaited: boolean
+  /**
+   * Other partitions wait for what these watermarks say (alignment): for event times, which are mostly far ahead of what
+   * they need, or for the end of the log, which takes until everything is flushed.
+   */
+  readonly awaited: 'no' | 'times' | 'end'
   /** Wall clock when nothing in the log lies at or behind `offset`, 0 when something does. */
   readonly caughtUpAt: (offset: number) => number
   readonly flushed: (offset: number, changes: number, durationMs: number) => void
@@ -42,6 +45,8 @@ export interface FlusherOptions {
 
 /** Commits of a quarter second share one flush: an entity seen twice is written once. */
 const flushIntervalMs = 250
+/** Where others wait for the end, what was committed is written at once; commits of some milliseconds still share. */
+const promptIntervalMs = 25
 /** Quiet buckets are advanced as often: it renews expiry and `caughtUpAt`, and notices an emptied store. */
 const quietIntervalMs = 1000
 /** Of many buckets that nobody waits for, each comes after so many intervals, below the 5 s that `caughtUpAt` holds. */
@@ -187,7 +192,7 @@ export class Flusher {
     })
     if (!quietDue) return due
     const longest = all.toSorted((a, b) => this.#bucket(a).flushedAt - this.#bucket(b).flushedAt)
-    const quiet = awaited ? all : longest.slice(0, Math.ceil(all.length / quietRounds))
+    const quiet = awaited !== 'no' ? all : longest.slice(0, Math.ceil(all.length / quietRounds))
     return [...new Set([...due, ...quiet])]
   }
 
@@ -212,7 +217,8 @@ export class Flusher {
   async #pause(signal: AbortSignal): Promise<void> {
     const woken = new AbortController()
     this.#wake = (): void => woken.abort()
-    await this.#options.clock.sleep(flushIntervalMs, woken.signal).catch(() => undefined)
+    const intervalMs = this.#options.awaited === 'end' ? promptIntervalMs : flushIntervalMs
+    await this.#options.clock.sleep(intervalMs, woken.signal).catch(() => undefined)
     this.#wake = null
     signal.throwIfAborted()
   }

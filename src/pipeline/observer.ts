@@ -10,6 +10,8 @@ export interface CommittedSlice {
   readonly alerts: readonly Alert[]
   readonly rejects: readonly { readonly reason: RejectReason }[]
   readonly flagged: ReadonlyMap<string, number>
+  /** Of each unaligned prediction: offsets that the partition furthest behind had not read. */
+  readonly behind: readonly number[]
   /** Record timestamps (epoch ms) of the scored events, for end-to-end latency at `acknowledgedAt`. */
   readonly timestamps: Float64Array
   readonly acknowledgedAt: number

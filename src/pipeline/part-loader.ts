@@ -38,6 +38,8 @@ export interface LoadedForeign extends ForeignParts {
   stampOf(event: Event): EventStamp | null
   /** Event time up to which delayed merged reads are complete. */
   readonly alignedUntil: number
+  /** What every read saw at least of other partitions. */
+  readonly seen: Stamp
 }
 
 interface BucketNeeds {
@@ -88,6 +90,7 @@ export async function loadParts(
     of: (layout, entityKey) => foreign.get(partName({ layout, entityKey })) ?? [],
     stampOf: (event) => stampOf(options, stamps, event),
     alignedUntil: until,
+    seen: lowest([...stamps.values()]),
     gapUntil: (event) => (lost.size === 0 ? null : gapUntil(options, lost, event)),
     keptSince: since,
   }
@@ -158,9 +161,13 @@ function stampsOf(
     const found = entityKey === null ? undefined : stamps.get(shared.store.bucketOf(entityKey))
     if (found !== undefined) seen.set(layout.entity, found)
   }
-  const watermarks = [...seen.values()].reduce(lower)
+  const watermarks = lowest([...seen.values()])
   const more = [...seen].filter(([, one]) => !same(one, watermarks))
   return { watermarks, byEntity: more.length === 0 ? null : Object.fromEntries(more) }
+}
+
+function lowest([first, ...others]: readonly Stamp[]): Stamp {
+  return first === undefined ? {} : others.reduce(lower, first)
 }
 
 function lower(a: Stamp, b: Stamp): Stamp {

@@ -63,6 +63,13 @@ export function awaitedInputs(reads: readonly MergedRead[], own: string): Readon
   return new Set(delayed.flatMap(({ inputs }) => inputs).filter((input) => input !== own))
 }
 
+/** What others wait for of a source's partitions. */
+export function awaitedFor(reads: readonly MergedRead[], source: string): 'no' | 'times' | 'end' {
+  const delayed = reads.filter(({ layout, delayMs }) => layout.source === source && delayMs > 0)
+  if (delayed.length === 0) return 'no'
+  return delayed.some(({ slackMs }) => slackMs === null) ? 'end' : 'times'
+}
+
 export function parseAll(watermarks: Watermarks): ReadonlyMap<string, Watermark> {
   const parsed = new Map<string, Watermark>()
   for (const [input, text] of watermarks) {

@@ -19,6 +19,8 @@ export interface Published {
   readonly alerts: readonly Alert[]
   readonly rejects: readonly Reject[]
   readonly flagged: ReadonlyMap<string, number>
+  /** Of each unaligned prediction: offsets that the partition furthest behind had not read. */
+  readonly behind: readonly number[]
 }
 
 type Scores = Awaited<ReturnType<Batching['score']>>
@@ -36,6 +38,7 @@ export async function publish(
   const rejects: Reject[] = []
   const alerts: Alert[] = []
   const flagged = new Map<string, number>()
+  const behind: number[] = []
   const scoredAt = shared.clock.now()
   let predictions = 0
   const dead = (reject: Reject): void => {
@@ -62,6 +65,7 @@ export async function publish(
       decision: outcome.decision,
       model: shared.scorer.identity,
       flags: applied.flags,
+      behind: applied.behind,
       watermarks: applied.stamp?.watermarks ?? null,
       entityWatermarks: applied.stamp?.byEntity ?? null,
       ...includes(shared, applied),
@@ -89,11 +93,12 @@ export async function publish(
       alertOutput = encodedAlert
     }
     predictions++
+    if (applied.behind !== undefined) behind.push(Math.max(0, ...Object.values(applied.behind)))
     for (const flag of applied.flags) flagged.set(flag, (flagged.get(flag) ?? 0) + 1)
     outputs.push(encoded)
     if (alertOutput !== null) outputs.push(alertOutput)
   }
-  return { outputs, predictions, alerts, rejects, flagged }
+  return { outputs, predictions, alerts, rejects, flagged, behind }
 }
 
 function inferenceReject(applied: AppliedRow, message: string): Reject {

@@ -2,8 +2,8 @@ import { isReject, type Event, type Reject } from '../record/event.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { AppliedRow } from './apply.ts'
 import type { PartitionSetup } from './partition-context.ts'
-import { loadAligned, type SliceSignals } from './alignment.ts'
-import type { LoadedForeign } from './part-loader.ts'
+import { loadAligned, type Aligned, type SliceSignals } from './alignment.ts'
+import type { Stamp } from './peers.ts'
 import { cacheShare, type Owned } from './takeover.ts'
 import { poisonAttempts, poisonMessage, type Run } from './trial.ts'
 import { buildMatrix, type Matrix, type SliceItem } from './matrix.ts'
@@ -39,9 +39,10 @@ export async function prepareSlice(
   const decoded = decodeAll(setup, owned, records)
   const decodedAt = shared.clock.monotonic()
   await run.leave()
-  const { count, foreign, unalignedAfter } = await loadAligned(setup, owned, decoded, { signal, wait })
+  const aligned = await loadAligned(setup, owned, decoded, { signal, wait })
   await run.enter(wait)
-  const applied = applyAll(owned, decoded.slice(0, count), foreign, unalignedAfter)
+  const { count } = aligned
+  const applied = applyAll(owned, decoded.slice(0, count), aligned)
   const { items, matrix } = buildMatrix(shared, applied)
   owned.memory.evict(cacheShare(setup))
   const whole = count === records.length
@@ -84,8 +85,7 @@ function poisoned(raw: RawRecord): Reject {
 function applyAll(
   owned: Owned,
   decoded: readonly (Event | Reject)[],
-  foreign: LoadedForeign | null,
-  unalignedAfter: number,
+  { foreign, unalignedAfter, behind }: Aligned,
 ): (AppliedRow | Reject)[] {
   const applied: (AppliedRow | Reject)[] = []
   for (const item of decoded) {
@@ -101,13 +101,12 @@ function applyAll(
     }
     const stamp = foreign?.stampOf(item) ?? null
     const stamped = stamp === null ? result : { ...result, stamp }
-    applied.push(item.time > unalignedAfter ? unaligned(stamped, unalignedAfter) : stamped)
+    applied.push(item.time > unalignedAfter ? unaligned(stamped, behind) : stamped)
   }
   return applied
 }
 
-function unaligned(applied: AppliedRow, alignedUntil: number): AppliedRow {
-  const behindMs = applied.event.time - alignedUntil
+function unaligned(applied: AppliedRow, behind: Stamp): AppliedRow {
   const flags: AppliedRow['flags'] = [...applied.flags, 'unaligned']
-  return { ...applied, flags, unalignedMs: Number.isFinite(behindMs) ? behindMs : null }
+  return { ...applied, flags, behind }
 }

@@ -10,7 +10,7 @@ import { encodeMetadata, recordDigest, type CommitMetadata } from './metadata.ts
 import { loadParts, type LoaderOptions } from './part-loader.ts'
 import { keptForMs, type PartitionSetup, type StateSetup } from './partition-context.ts'
 import { PartitionMemory } from './partition-memory.ts'
-import { mergedReads, type MergedRead } from './peers.ts'
+import { awaitedFor, mergedReads, type MergedRead } from './peers.ts'
 import { readFacts, type KnownBefore } from './takeover-facts.ts'
 import { planTakeover } from './takeover-plan.ts'
 import type { TakeoverPlan } from './takeover-types.ts'
@@ -147,7 +147,7 @@ export function hold(
     rowsMax: limits.unflushedRowsMax,
     ageMaxMs: limits.unflushedAgeMaxMs,
     outageMaxMs: limits.outageMaxMs,
-    awaited: merged.some(({ layout, delayMs }) => layout.source === source.name && delayMs > 0),
+    awaited: awaitedFor(merged, source.name),
     // Of what is flushed, not of what is committed: in a rebuild the others must not take an empty share for a whole one.
     // As old as the news of the log's end: a partition that does not fetch does not know what arrives.
     caughtUpAt: (offset) =>

@@ -20,6 +20,11 @@ export interface Prediction {
   readonly decision: string
   readonly model: ModelIdentity
   readonly flags: readonly PredictionFlag[]
+  /**
+   * Only with flag `unaligned`: `topic:partition` → how many offsets of it were in the log when the event came and had not
+   * been read; partitions whose end was not known are left out.
+   */
+  readonly behind?: Readonly<Record<string, number>>
   readonly position: { readonly topic: string; readonly partition: number; readonly offset: number }
   /** As computed in float64; null where missing. */
   readonly features?: Readonly<Record<string, number | null>>

@@ -73,6 +73,7 @@ function countOutcomes(metrics: Metrics, slice: CommittedSlice): void {
     metrics.recordsProcessed.inc({ topic, outcome: 'scored' }, slice.predictions - late)
   if (late > 0) metrics.recordsProcessed.inc({ topic, outcome: 'late' }, late)
   if (state > 0) metrics.recordsProcessed.inc({ topic, outcome: 'state' }, state)
+  for (const offsets of slice.behind) metrics.unalignedBehind.observe(offsets)
   const unaligned = slice.flagged.get('unaligned') ?? 0
   if (unaligned > 0) metrics.unalignedEvents.inc({ topic }, unaligned)
   for (const { reason } of slice.rejects) {

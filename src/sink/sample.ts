@@ -20,6 +20,7 @@ export const samplePrediction: Prediction = {
   values: { amount: 12.34 },
   watermarks: { 'card.labels:0': 981 },
   entityWatermarks: { device: { 'card.labels:0': 984 } },
+  behind: { 'card.labels:0': 12 },
 }
 
 export const sampleAlert: Alert = {
@@ -33,14 +34,15 @@ export const sampleAlert: Alert = {
 
 /** What a topology with these `include` flags publishes, with and without a merged feature's watermarks. */
 export function samplePredictions(include: SinkPlan['predictions']['include']): readonly Prediction[] {
-  const { features, values, watermarks, entityWatermarks, ...always } = samplePrediction
+  const { features, values, watermarks, entityWatermarks, behind, ...always } = samplePrediction
   const included = {
     ...always,
     ...(include.features && features ? { features } : null),
     ...(include.values && values ? { values } : null),
   }
-  if (watermarks === undefined || entityWatermarks === undefined) return [included]
-  return [included, { ...included, watermarks }, { ...included, watermarks, entityWatermarks }]
+  if (watermarks === undefined || entityWatermarks === undefined || behind === undefined) return [included]
+  const apart = { ...included, watermarks, entityWatermarks }
+  return [included, { ...included, watermarks }, apart, { ...apart, behind }]
 }
 
 export function sampleAlerts(include: SinkPlan['predictions']['include']): readonly Alert[] {

@@ -207,6 +207,13 @@ export const metricTable = {
     labels: ['topic'],
     help: 'Events scored with flag `unaligned`: other partitions had not caught up within `align`.',
   },
+  unalignedBehind: {
+    name: 'unaligned_behind_offsets',
+    type: 'histogram',
+    labels: [],
+    buckets: [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000],
+    help: 'Of each event with flag `unaligned`: offsets that the partition furthest behind had not read of what was in its log when the event came.',
+  },
   buildInfo: {
     name: 'build_info',
     type: 'gauge',

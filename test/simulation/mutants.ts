@@ -29,8 +29,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'shares of a source that is not scored lie apart unless the entity is merged',
     file: 'src/features/part-key.ts',
-    find: "layouts[layout]?.shared === true",
-    replace: "layouts[layout]?.merge === true",
+    find: 'layouts[layout]?.shared === true',
+    replace: 'layouts[layout]?.merge === true',
   },
   {
     name: 'the store does not compare before it sets',

@@ -11,6 +11,7 @@ function slice(timestamps: number[], acknowledgedAt: number, alerts: readonly Al
     alerts,
     rejects: [],
     flagged: new Map(),
+    behind: [],
     timestamps: Float64Array.from(timestamps),
     acknowledgedAt,
     durationsMs: { decode: 0, feature: 0, queue: 0, encode: 0, commit: 0 },

@@ -33,13 +33,15 @@ describe('a prediction', () => {
       values: { b: 2 },
       watermarks: { 'l:0': 5 },
       entityWatermarks: { device: { 'l:0': 7 } },
+      behind: { 'l:0': 3 },
     })
-    expect(Object.keys(full).slice(-5)).toEqual([
+    expect(Object.keys(full).slice(-6)).toEqual([
       'position',
       'features',
       'values',
       'watermarks',
       'entityWatermarks',
+      'behind',
     ])
   })
 

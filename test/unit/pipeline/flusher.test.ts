@@ -57,7 +57,7 @@ function open(store = new MemoryStore(features.layouts), rowsMax = 100, bucket =
     rowsMax,
     ageMaxMs: 5_000,
     outageMaxMs: 86_400_000,
-    awaited: false,
+    awaited: 'no',
     caughtUpAt: () => 0,
     flushed: () => undefined,
   })
@@ -262,7 +262,7 @@ describe('flushing many buckets', () => {
       rowsMax: 100_000,
       ageMaxMs: 5_000,
       outageMaxMs: 86_400_000,
-      awaited,
+      awaited: awaited ? 'times' : 'no',
       caughtUpAt: () => 0,
       flushed: () => flushed.push(calls.store.splice(0)),
     })

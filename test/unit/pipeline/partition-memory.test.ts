@@ -59,7 +59,7 @@ function open() {
     rowsMax: 10_000,
     ageMaxMs: 5_000,
     outageMaxMs: 86_400_000,
-    awaited: false,
+    awaited: 'no',
     caughtUpAt: () => 0,
     flushed: () => undefined,
   })

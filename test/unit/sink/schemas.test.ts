@@ -28,8 +28,9 @@ const alerts: fc.Arbitrary<Alert> = fc
     values: fc.option(numbers, { nil: undefined }),
     watermarks: fc.option(fc.constant({ 'card.labels:0': 981 })),
     entityWatermarks: fc.option(fc.constant({ device: { 'card.labels:0': 984 } })),
+    behind: fc.option(fc.constant({ 'card.labels:0': 12 }), { nil: undefined }),
   })
-  .map(({ id, key, time, score, offset, flags, features, values, watermarks, entityWatermarks }) => {
+  .map(({ id, key, time, score, offset, flags, features, values, watermarks, entityWatermarks, behind }) => {
     const prediction = createPrediction({
       event: { id, key, time, fields: {}, raw: input({ offset }) },
       score,
@@ -39,6 +40,7 @@ const alerts: fc.Arbitrary<Alert> = fc
       flags,
       watermarks,
       entityWatermarks,
+      behind,
       ...(features && { features }),
       ...(values && { values }),
     })
@@ -77,8 +79,8 @@ describe('the published schemas', () => {
   })
 
   test('require what is always there, and no more', () => {
-    const { features, values, watermarks, entityWatermarks, ...always } = samplePrediction
-    expect([features, values, watermarks, entityWatermarks]).not.toContain(undefined)
+    const { features, values, watermarks, entityWatermarks, behind, ...always } = samplePrediction
+    expect([features, values, watermarks, entityWatermarks, behind]).not.toContain(undefined)
     expect(outputSchema('prediction').required).toEqual(Object.keys(always))
     const own = Object.keys(sampleAlert).filter((field) => !(field in samplePrediction))
     expect(outputSchema('alert').required).toEqual(own)
@@ -121,12 +123,13 @@ describe('the published Avro schemas', () => {
       fc.property(alerts, (alert) => {
         const bytes = encode(alert)
         expect(bytes.subarray(0, 5)).toEqual(Buffer.of(0, 0, 0, 0, 7))
-        const { features, values, watermarks, entityWatermarks, ...always } = alert
+        const { features, values, watermarks, entityWatermarks, behind, ...always } = alert
         const optional = {
           features: features ?? null,
           values: values ?? null,
           watermarks: watermarks ?? null,
           entityWatermarks: entityWatermarks ?? null,
+          behind: behind ?? null,
         }
         const decoded = JSON.parse(JSON.stringify(type.fromBuffer(bytes.subarray(5)))) as Alert
         expect(decoded).toEqual(JSON.parse(JSON.stringify({ ...always, ...optional })))
