@@ -5,6 +5,7 @@ const pure = [
   'test/unit/**/*.test.ts',
   'test/topology/**/*.test.ts',
   'test/simulation/**/*.test.ts',
+  'test/differential/**/*.test.ts',
   'test/tidy.test.ts',
 ]
 const onServers = ['test/integration/**/*.test.ts']

@@ -27,7 +27,7 @@ async function main(): Promise<boolean> {
 }
 
 async function show(which: Case): Promise<boolean> {
-  const result = await differential(which, 100_000)
+  const result = await differential(which, { keep: 100_000 })
   console.log(describeRun(which, result))
   return result.problems.length === 0
 }

@@ -3,6 +3,7 @@ import { TaskGroup } from '../../src/pipeline/task-group.ts'
 import { inputName, type InputPartition } from '../../src/record/input.ts'
 import type { Prediction } from '../../src/record/prediction.ts'
 import type { Plan } from '../../src/topology/plan.ts'
+import { SeededDice, seedOf } from '../simulation/dice.ts'
 import { GivenFaults } from '../simulation/faults.ts'
 import { Group, sessionTimeoutMs } from '../simulation/group.ts'
 import { Host } from '../simulation/host.ts'
@@ -14,6 +15,7 @@ import { LossyWire } from '../simulation/wire.ts'
 import type { Upload } from './feed.ts'
 import { decodedRecord, loggedRecord, type LoggedRecord } from './log.ts'
 import { decoder, sharedOf, type MadeOutput } from './process.ts'
+import type { Sabotage } from './sabotage.ts'
 import type { DrawnTopology } from './topology.ts'
 
 export interface LiveParts {
@@ -23,6 +25,7 @@ export interface LiveParts {
   readonly stops: readonly string[]
   readonly seed: number
   readonly trace: Trace
+  readonly sabotage: Sabotage
 }
 
 /** What the service published, and the logs it read. */
@@ -41,7 +44,6 @@ interface Worker {
 
 /** Virtual ms after the last record within which everything must be committed. */
 const settledWithinMs = 120_000
-const slots = ['a', 'b']
 
 export function positionOf({ topic, partition, offset }: Prediction['position']): string {
   return `${topic}:${partition}:${offset}`
@@ -49,10 +51,11 @@ export function positionOf({ topic, partition, offset }: Prediction['position'])
 
 /** Stops of processes as text: `kill a@1200`, `drain b@300`. */
 export function drawStops(seed: number, lastMs: number): readonly string[] {
-  const dice = new Scheduler(seed).seededDice('stops')
+  const dice = new SeededDice(seedOf(seed, 'stops'))
   const stops = dice.pick([0, 0, 0, 1, 2])
   return Array.from({ length: stops }, () => {
-    return `${dice.pick(['kill', 'drain'])} ${dice.pick(slots)}@${dice.between(100, Math.max(800, lastMs))}`
+    const what = dice.pick(['kill', 'drain'])
+    return `${what} ${dice.pick(['a', 'b'])}@${dice.between(100, Math.max(800, lastMs))}`
   })
 }
 
@@ -100,12 +103,12 @@ class LiveWorld {
   }
 
   async run(): Promise<void> {
-    const { uploads, stops } = this.#parts
+    const { uploads, stops, topology } = this.#parts
     for (const upload of uploads) {
       if (upload.atMs < 0) this.#append(upload)
       else this.scheduler.at(upload.atMs, () => this.#append(upload))
     }
-    for (const slot of slots) this.#start(slot)
+    for (const slot of ['a', 'b'].slice(0, topology.processes)) this.#start(slot)
     for (const stop of stops) {
       const [, what, slot, atMs] = /^(kill|drain) (\w+)@(\d+)$/.exec(stop) ?? []
       this.scheduler.at(Number(atMs), () => this.#stop(slot ?? '', what === 'kill'))
@@ -152,7 +155,7 @@ class LiveWorld {
     const name = `${slot}${nth}`
     const host = new Host(name, scheduler, trace, () => epochMs + scheduler.nowMs)
     const identities = scheduler.seededDice(`${name} identities`)
-    const shared = sharedOf({
+    const honest = sharedOf({
       wire: this.#wire,
       host,
       kafka: this.#kafka,
@@ -167,6 +170,7 @@ class LiveWorld {
           .padStart(8, '0'),
       violated: (what) => this.problems.push(what),
     })
+    const shared = this.#parts.sabotage.shared?.(honest) ?? honest
     const tasks = new TaskGroup({
       setupOf: (input) => ({ shared, input, source: sourceOf(plan, input.source), decoder }),
       fatal: (error) => this.problems.push(`${name} has to stop: ${stackOf(error)}`),

@@ -5,7 +5,7 @@ import { shrink } from './shrink.ts'
 /** A red run made as small as it gets while it stays red: what differs, what happens in it, and how to see it again. */
 export async function reportOf(which: Case): Promise<string> {
   const smaller = await shrink(which)
-  return describeRun(smaller, await differential(smaller, 100_000))
+  return describeRun(smaller, await differential(smaller, { keep: 100_000 }))
 }
 
 export function describeRun(which: Case, { topology, problems, trace, events, stops }: Result): string {

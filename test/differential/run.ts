@@ -6,6 +6,7 @@ import { drawFeed, onlyThese } from './feed.ts'
 import { drawStops, runLive } from './live.ts'
 import { planOf } from './plan.ts'
 import { runReplay } from './replay.ts'
+import type { Sabotage } from './sabotage.ts'
 import { drawTopology, withOnly, type DrawnTopology } from './topology.ts'
 
 export interface Result {
@@ -22,28 +23,35 @@ export interface Result {
 
 const sizeUsual = 30
 
+export interface RunOptions {
+  /** Lines of what happened to keep. */
+  readonly keep?: number
+  readonly sabotage?: Sabotage
+}
+
 /** One log, computed three times: by the service, by `millrace replay`, and by the definition. */
-export async function differential(which: Case, keep = 0): Promise<Result> {
+export async function differential(which: Case, options: RunOptions = {}): Promise<Result> {
   const { stackTraceLimit } = Error
   // Many errors are made that nobody reads.
-  if (keep === 0) Error.stackTraceLimit = 0
+  if ((options.keep ?? 0) === 0) Error.stackTraceLimit = 0
   try {
-    return await runThrice(which, keep)
+    return await runThrice(which, options)
   } finally {
     Error.stackTraceLimit = stackTraceLimit
   }
 }
 
-async function runThrice(which: Case, keep: number): Promise<Result> {
+async function runThrice(which: Case, { keep = 0, sabotage = {} }: RunOptions): Promise<Result> {
   const { seed, size = sizeUsual } = which
   const dice = (purpose: string): SeededDice => new SeededDice(seedOf(seed, purpose))
   const drawn = drawTopology(dice('topology'))
   const topology = withOnly(drawn, which.features)
-  const plan = planOf(topology)
+  const honest = planOf(topology)
+  const plan = sabotage.plan?.(honest) ?? honest
   const uploads = onlyThese(drawFeed(dice('feed'), drawn, size), which.events)
   const stops = which.stops ?? drawStops(seed, Math.max(...uploads.map(({ atMs }) => atMs)))
   const trace = new Trace(keep)
-  const live = await runLive({ topology, plan, uploads, stops, seed, trace })
+  const live = await runLive({ topology, plan, uploads, stops, seed, trace, sabotage })
   const base = {
     topology,
     events: uploads.map(({ id }) => id),

@@ -36,6 +36,7 @@ export interface DrawnTopology {
   readonly cacheMaxBytes: number
   readonly rowsPerTransactionMax: number
   readonly depth: number
+  readonly processes: number
 }
 
 const entities: readonly EntitySpec[] = [
@@ -54,11 +55,12 @@ export function drawTopology(dice: Dice): DrawnTopology {
     unitMs,
     sources,
     spec: drawSpec(dice, unitMs, sources),
-    alignMs: dice.pick([0, 300, 1_500, 4_000]),
+    alignMs: dice.pick([0, 300, 2_000, 20_000, 20_000]),
     buckets: dice.pick([1, 1, 1, 3]),
     cacheMaxBytes: dice.pick([1e9, 1e9, 4_000, 0]),
     rowsPerTransactionMax: dice.pick([1, 4, 30, 200]),
     depth: dice.pick([1, 2, 3]),
+    processes: dice.pick([1, 2]),
   }
 }
 
