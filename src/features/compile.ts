@@ -15,11 +15,14 @@ import type { FeaturesSpec } from './spec.ts'
 // Offsets are -1 (stored) or not negative, so this one matches no event.
 const noOffset = -2
 
-/** Throws TOPOLOGY_INVALID where definitions contradict each other or exceed a limit. */
-export function compileFeatures(spec: FeaturesSpec): CompiledFeatures {
+/**
+ * Throws TOPOLOGY_INVALID where definitions contradict each other or exceed a limit. `readAhead` (replay): other sources are
+ * read to their ends first, for features with a delay; those without read layouts of their own.
+ */
+export function compileFeatures(spec: FeaturesSpec, { readAhead = false } = {}): CompiledFeatures {
   checkFeatures(spec)
   const names = columnNames(spec)
-  const layouts = planLayouts(spec)
+  const layouts = planLayouts(spec, readAhead)
   const fedBy = new Map<string, LayoutPlan[]>()
   for (const layout of layouts) fedBy.set(layout.source, [...(fedBy.get(layout.source) ?? []), layout])
   const planOf = (layout: Layout): LayoutPlan => layouts[layout.index]!

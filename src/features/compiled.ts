@@ -26,6 +26,8 @@ export interface Layout {
    * nothing at or before its time − horizonMs.
    */
   readonly horizonMs: number
+  /** Whether all features that read it have a delay. */
+  readonly delayed: boolean
   /** Stored columns, for describe and the state hash; e.g. ['time', 'amountCents', 'where: fraud']. */
   readonly columns: readonly string[]
 }

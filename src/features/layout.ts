@@ -12,6 +12,10 @@ import { reachOf } from './window.ts'
 export type WindowedSpec = AggregateSpec | RateSpec
 
 export interface LayoutPlan extends Layout {
+  /** The features that read it. */
+  readonly features: readonly WindowedSpec[]
+  /** The cap counts back from the event that reads, not from the newest one: what is read ahead hides nothing. */
+  readonly capByTime: boolean
   readonly keys: readonly string[]
   readonly predicates: readonly EventPredicate[]
   readonly values: readonly EventExpression[]
@@ -23,24 +27,34 @@ export interface LayoutPlan extends Layout {
 // A mask is a non-negative 32-bit integer in the hot loops.
 const predicatesMax = 31
 
-/** One layout per (entity, source) pair that some feature reads, in the order of first use. */
-export function planLayouts(spec: FeaturesSpec): LayoutPlan[] {
-  const groups = new Map<string, WindowedSpec[]>()
-  for (const feature of spec.features) {
-    if (feature.kind === 'ratio') continue
-    const key = layoutKey(feature.over, feature.from)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [feature])
-    else group.push(feature)
+/**
+ * One layout per (entity, source) pair that some feature reads, in the order of first use. `readAhead`: two where features
+ * with and without delay read another source than the scored one.
+ */
+export function planLayouts(spec: FeaturesSpec, readAhead: boolean): LayoutPlan[] {
+  const windowed = spec.features.filter((feature): feature is WindowedSpec => feature.kind !== 'ratio')
+  const pairOf = ({ over, from }: WindowedSpec): string => JSON.stringify([over, from])
+  const isAhead = ({ from, delayMs }: WindowedSpec): boolean =>
+    readAhead && from !== spec.scored && delayMs > 0
+  const groups = Map.groupBy(windowed, (feature) => `${pairOf(feature)} ${isAhead(feature)}`)
+  // Lateness and the cap look at the horizon of the pair, whoever reads it.
+  const horizons = new Map<string, number>()
+  for (const feature of windowed) {
+    const known = horizons.get(pairOf(feature)) ?? 0
+    horizons.set(pairOf(feature), Math.max(known, reachOf(feature).reachMs))
   }
-  return [...groups.values()].map((features, index) => planLayout(spec, index, features))
+  return [...groups.values()].map((features, index) => {
+    const first = features[0]!
+    const horizonMs = horizons.get(pairOf(first))!
+    return planLayout(spec, { index, features, horizonMs, capByTime: isAhead(first) })
+  })
 }
 
-export function layoutKey(entity: string, source: string): string {
-  return JSON.stringify([entity, source])
-}
-
-function planLayout(spec: FeaturesSpec, index: number, features: readonly WindowedSpec[]): LayoutPlan {
+function planLayout(
+  spec: FeaturesSpec,
+  group: Pick<LayoutPlan, 'index' | 'features' | 'horizonMs' | 'capByTime'>,
+): LayoutPlan {
+  const { features } = group
   const { over, from: source, name } = features[0]!
   const entity = spec.entities.find((candidate) => candidate.name === over)
   if (entity === undefined || entity.keys.length === 0) {
@@ -64,12 +78,12 @@ function planLayout(spec: FeaturesSpec, index: number, features: readonly Window
     ...predicates.map((predicate) => `where: ${predicate.text}`),
   ]
   return {
-    index,
+    ...group,
     entity: over,
     source,
     merge: entity.merge,
     shared: entity.merge || source !== spec.scored,
-    horizonMs: Math.max(...features.map((feature) => reachOf(feature).reachMs)),
+    delayed: features.every(({ delayMs }) => delayMs > 0),
     columns,
     keys: entity.keys,
     predicates,

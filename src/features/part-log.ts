@@ -103,14 +103,14 @@ export function firstAfter(part: Part, limit: number, from: number, to: number):
   return low
 }
 
-/** The cap lets reads see the newest `eventsMax` events only: index of the first of them. */
-export function visibleStart(part: Part, eventsMax: number): number {
-  return Math.max(part.start, part.end - eventsMax)
+/** The cap lets reads see `eventsMax` events up to `end` (an index) only: index of the first of them. */
+export function visibleStart(part: Part, eventsMax: number, end: number): number {
+  return Math.max(part.start, end - eventsMax)
 }
 
 /** Time of the newest event hidden by the cap; -Infinity if none. */
-export function hiddenTime(part: Part, eventsMax: number): number {
-  const first = visibleStart(part, eventsMax)
+export function hiddenTime(part: Part, eventsMax: number, end: number): number {
+  const first = visibleStart(part, eventsMax, end)
   return first > part.start ? Math.max(part.droppedTime, part.data[first - 1]!) : part.droppedTime
 }
 

@@ -1,6 +1,6 @@
 import { finishAggregate, finishRate } from './aggregate.ts'
 import type { Finish } from './aggregate.ts'
-import { columnOf, layoutKey, predicateBit, valueOf } from './layout.ts'
+import { columnOf, predicateBit, valueOf } from './layout.ts'
 import type { LayoutPlan, WindowedSpec } from './layout.ts'
 import type { Cut, Latest, Reader, Registers, Tally } from './scan.ts'
 import type { EventPredicate } from './spec.ts'
@@ -41,11 +41,13 @@ class Slots {
 }
 
 export function planReads(layouts: readonly LayoutPlan[], features: readonly WindowedSpec[]): ReadPlan {
-  const layoutOf = new Map(layouts.map((layout) => [layoutKey(layout.entity, layout.source), layout]))
+  const layoutOf = new Map(
+    layouts.flatMap((layout) => layout.features.map((feature) => [feature, layout] as const)),
+  )
   const tallied = new Slots()
   const latest = new Slots()
   const finishes = features.map((feature) => {
-    const layout = layoutOf.get(layoutKey(feature.over, feature.from))!
+    const layout = layoutOf.get(feature)!
     return planFeature(feature, layout, tallied, latest)
   })
   return {
@@ -103,6 +105,7 @@ function planReader(layout: LayoutPlan, tallied: Slots, latest: Slots): Reader {
   return {
     horizonMs: layout.horizonMs,
     eventsMax: layout.format.eventsMax,
+    capByTime: layout.capByTime,
     cuts,
     at: new Int32Array(cuts.length),
     tallies: [...tallies.values()],

@@ -8,6 +8,8 @@ import type { Part } from './part-log.ts'
 export interface Reader {
   readonly horizonMs: number
   readonly eventsMax: number
+  /** The cap counts back from the event that reads instead of the newest one. */
+  readonly capByTime: boolean
   /** Ends of windows, newest first. */
   readonly cuts: readonly Cut[]
   /** Index of each cut in the part being read. */
@@ -72,12 +74,13 @@ export function readPart(reader: Reader, part: Part, from: Viewpoint, registers:
   const { eventsMax, tallies, latests } = reader
   // Nothing at or before this time can be in a window (or, for a late event, may still be there).
   const floorMs = Math.max(from.timeMs, from.lateBeforeMs) - reader.horizonMs
-  let first = visibleStart(part, eventsMax)
+  const newest = reader.capByTime ? firstAfter(part, from.timeMs, part.start, part.end) : part.end
+  let first = visibleStart(part, eventsMax, newest)
   if (from.timeMs < from.lateBeforeMs) first = firstAfter(part, floorMs, first, part.end)
   locateCuts(reader, part, first, from)
   for (let i = 0; i < tallies.length; i++) runTally(tallies[i]!, reader.at, part, registers)
   for (let i = 0; i < latests.length; i++) runLatest(latests[i]!, reader.at, part, registers)
-  return hiddenTime(part, eventsMax) > floorMs
+  return hiddenTime(part, eventsMax, newest) > floorMs
 }
 
 function locateCuts(reader: Reader, part: Part, first: number, from: Viewpoint): void {

@@ -52,6 +52,8 @@ export interface ApplierOptions {
   /** Events below this offset are in the store already, for this entity's bucket. */
   readonly storedBelow: (entityKey: string) => number
   readonly gapUntil: number | null
+  /** The layouts it keeps; absent: all that events of the source feed. */
+  readonly fed?: readonly Layout[]
 }
 
 const noParts: readonly PartLog[] = []
@@ -59,8 +61,9 @@ const noParts: readonly PartLog[] = []
 export function createApplier(options: ApplierOptions): Applier {
   const { plan, source, memory } = options
   const { features } = plan
-  const fed = features.layoutsFedBy(source.name)
-  const horizonMs = Math.max(0, ...fed.map((layout) => layout.horizonMs))
+  const ofSource = features.layoutsFedBy(source.name)
+  const { fed = ofSource } = options
+  const horizonMs = Math.max(0, ...ofSource.map((layout) => layout.horizonMs))
   const scored = scoredSource(plan)
   const trimBehindMs = scored.outOfOrderMs + latenessMs(scored, features.horizonMs)
 

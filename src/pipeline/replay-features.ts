@@ -1,100 +1,274 @@
-import type { PartLog } from '../features/compiled.ts'
+import type { Decoder } from '../decode/decoder.ts'
+import { compileFeatures } from '../features/compile.ts'
+import type { Layout, PartLog } from '../features/compiled.ts'
 import { isReject, type Event, type Reject } from '../record/event.ts'
 import { inputName, type InputPartition } from '../record/input.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { Plan } from '../topology/plan.ts'
 import { createApplier, type AppliedRow, type Applier, type ForeignParts } from './apply.ts'
-import type { Decoder } from '../decode/decoder.ts'
 import { sourceOf } from './partition-context.ts'
 import { PartitionMemory } from './partition-memory.ts'
-import { mergedReads } from './peers.ts'
+import { mergedReads, type MergedRead } from './peers.ts'
 
-/** The feature code of the service over a log, without Redis: state of every partition in memory. */
-export interface FeatureReplay {
-  /**
-   * Applies the next record of a partition; per partition in offset order, between partitions in the order in which
-   * the records became known (record timestamps). Null: nothing to report (a state source).
-   */
-  next(input: InputPartition, record: RawRecord): AppliedRow | Reject | null
+/** One partition's log, from its start to its end of now. */
+export interface ReplayLog {
+  readonly input: InputPartition
+  /** The next records in offset order, some at a time; none at the end. */
+  read(signal: AbortSignal): Promise<readonly RawRecord[]>
+  /** The next read begins at the start again. */
+  rewind(): void
 }
 
-interface ReplayedPartition {
-  readonly memory: PartitionMemory
-  readonly applier: Applier
-  readonly decoder: Decoder
-  readonly foreign: ForeignParts
+export interface ReplayOptions {
+  readonly plan: Plan
+  /** By source. */
+  readonly decoders: ReadonlyMap<string, Decoder>
+  /** Of all partitions of all sources that features read; the order does not matter. */
+  readonly logs: readonly ReplayLog[]
 }
 
-export function createFeatureReplay(
-  plan: Plan,
-  partitionCounts: ReadonlyMap<string, number>,
-  decoders: ReadonlyMap<string, Decoder>,
-): FeatureReplay {
-  const partitions = new Map<string, ReplayedPartition>()
-  const merged = mergedReads(plan, partitionCounts)
-  const scoredTopic = sourceOf(plan, plan.featuresSpec.scored).topic
+/**
+ * The features of every scored event, by the code of the service, without Redis: state of every partition in memory. In
+ * which order logs were written or uploaded does not matter:
+ * - scored partitions go on together in event time, so that each sees of the others what lies before it;
+ * - other sources are read to their ends first, as the service waits for all that a delay makes complete;
+ * - only features without delay see another source as it became known, by record timestamps: there is no other order.
+ *
+ * Yields rows and dead letters, per partition in offset order. Memory grows with the logs of the other sources.
+ */
+export async function* replayFeatures(
+  { plan, decoders, logs }: ReplayOptions,
+  signal: AbortSignal,
+): AsyncGenerator<AppliedRow | Reject> {
+  const heads = logs.map((log) => new Head(log, decoderOf(decoders, log.input), signal))
+  const isScored = ({ log }: Head): boolean => log.input.source === plan.featuresSpec.scored
+  const scored = heads.filter(isScored)
+  const others = heads.filter((head) => !isScored(head))
+  const replay = new Replay(plan, logs)
+  for (const head of others) {
+    const known = replay.known(head.log.input)
+    for (let item = await head.peek(); item !== null; item = await head.peek()) {
+      head.take()
+      const result = isReject(item) ? item : known.apply(item, null)
+      if (result !== null) yield result
+    }
+    head.rewind()
+  }
+  const published = others.filter(({ log }) => replay.readsWithoutDelay(log.input.source))
+  for (;;) {
+    const head = await earliest(scored)
+    const item = (await head?.peek()) ?? null
+    if (head === null || item === null) return
+    head.take()
+    if (isReject(item)) {
+      yield item
+      continue
+    }
+    for (const other of published) await follow(replay, other, item.raw.timestamp)
+    const result = replay.scored(head.log.input).apply(item, replay.foreignOf(head.log.input))
+    if (result !== null) yield result
+  }
+}
 
-  const slowest = (): number | null => {
+function decoderOf(decoders: ReadonlyMap<string, Decoder>, { source }: InputPartition): Decoder {
+  const decoder = decoders.get(source)
+  if (decoder === undefined) throw new Error(`no decoder for ${source}`)
+  return decoder
+}
+
+/** Applies what another source's partition had got when a record of this timestamp was written. */
+async function follow(replay: Replay, head: Head, timestampMs: number): Promise<void> {
+  const published = replay.published(head.log.input)
+  for (
+    let item = await head.peek();
+    item !== null && item.raw.timestamp <= timestampMs;
+    item = await head.peek()
+  ) {
+    head.take()
+    if (!isReject(item)) published.apply(item, null)
+  }
+}
+
+/** Of several partitions the one whose next event is the oldest; dead letters have no time and come at once. */
+async function earliest(heads: readonly Head[]): Promise<Head | null> {
+  let first: Head | null = null
+  let firstTime = Infinity
+  for (const head of heads) {
+    const item = head.next ?? (await head.peek())
+    if (item === null) continue
+    if (isReject(item)) return head
+    if (first === null || item.time < firstTime) {
+      first = head
+      firstTime = item.time
+    }
+  }
+  return first
+}
+
+/** A log and its next decoded record. */
+class Head {
+  readonly log: ReplayLog
+  readonly #decoder: Decoder
+  readonly #signal: AbortSignal
+  #queue: readonly (Event | Reject)[] = []
+  #at = 0
+  #isOver = false
+
+  constructor(log: ReplayLog, decoder: Decoder, signal: AbortSignal) {
+    this.log = log
+    this.#decoder = decoder
+    this.#signal = signal
+  }
+
+  /** At hand; null: `peek` knows. */
+  get next(): Event | Reject | null {
+    return this.#queue[this.#at] ?? null
+  }
+
+  /** Null at the end. */
+  async peek(): Promise<Event | Reject | null> {
+    while (this.next === null && !this.#isOver) {
+      const records = await this.log.read(this.#signal)
+      await this.#decoder.prepare(records, this.#signal)
+      this.#queue = records.map((record) => this.#decoder.decode(record))
+      this.#at = 0
+      this.#isOver = records.length === 0
+    }
+    return this.next
+  }
+
+  take(): void {
+    this.#at++
+  }
+
+  rewind(): void {
+    this.log.rewind()
+    this.#queue = []
+    this.#at = 0
+    this.#isOver = false
+  }
+}
+
+/** One partition's state, and how events change it. */
+class ReplayedState {
+  readonly #memory: PartitionMemory
+  readonly #applier: Applier
+  readonly #plan: Plan
+
+  constructor(plan: Plan, input: InputPartition, fed: readonly Layout[], slowest: () => number | null) {
+    this.#plan = plan
+    const memory = new PartitionMemory(plan.features, 1, () => 0)
+    this.#memory = memory
+    this.#applier = createApplier({
+      plan,
+      source: sourceOf(plan, input.source),
+      memory,
+      fed,
+      committedTime: () => memory.maxTime,
+      slowestReaderTime: slowest,
+      storedBelow: () => 0,
+      gapUntil: null,
+    })
+  }
+
+  get maxTime(): number | null {
+    return this.#memory.maxTime
+  }
+
+  logOf(layout: Layout, entityKey: string): PartLog | null {
+    return this.#memory.find(layout, entityKey)?.log ?? null
+  }
+
+  apply(event: Event, foreign: ForeignParts | null): AppliedRow | Reject | null {
+    for (const layout of this.#applier.fed) {
+      const key = this.#plan.features.entityKey(layout, event)
+      if (key !== null && this.#memory.find(layout, key) === null) this.#memory.put(layout, key, null)
+    }
+    const result = this.#applier.apply(event, foreign)
+    this.#memory.flushed(0, event.raw.offset + 1)
+    return result
+  }
+}
+
+/** The states of all partitions: of other sources two, one for features with delay and one for those without. */
+class Replay {
+  readonly #plan: Plan
+  readonly #merged: readonly MergedRead[]
+  readonly #scored = new Map<string, ReplayedState>()
+  readonly #known = new Map<string, ReplayedState>()
+  readonly #published = new Map<string, ReplayedState>()
+
+  constructor(plan: Plan, logs: readonly ReplayLog[]) {
+    const features = compileFeatures(plan.featuresSpec, { readAhead: true })
+    this.#plan = { ...plan, features }
+    const counts = Map.groupBy(logs, ({ input }) => input.topic)
+    this.#merged = mergedReads(this.#plan, new Map([...counts].map(([topic, { length }]) => [topic, length])))
+    for (const { input } of logs) {
+      const fed = features.layoutsFedBy(input.source)
+      const stateOf = (layouts: readonly Layout[]): ReplayedState =>
+        new ReplayedState(this.#plan, input, layouts, () => this.#slowest())
+      const name = inputName(input)
+      if (input.source === plan.featuresSpec.scored) this.#scored.set(name, stateOf(fed))
+      else {
+        this.#known.set(name, stateOf(fed.filter(({ delayed }) => delayed)))
+        this.#published.set(name, stateOf(fed.filter(({ delayed }) => !delayed)))
+      }
+    }
+  }
+
+  scored(input: InputPartition): ReplayedState {
+    return at(this.#scored, input)
+  }
+  known(input: InputPartition): ReplayedState {
+    return at(this.#known, input)
+  }
+  published(input: InputPartition): ReplayedState {
+    return at(this.#published, input)
+  }
+
+  readsWithoutDelay(source: string): boolean {
+    return this.#plan.features.layoutsFedBy(source).some(({ delayed }) => !delayed)
+  }
+
+  /** Other partitions' parts for an event of this one. */
+  foreignOf(own: InputPartition): ForeignParts {
+    const ownName = inputName(own)
+    return {
+      of: (index, entityKey) => {
+        const read = this.#merged.find(({ layout }) => layout.index === index)
+        if (read === undefined) return []
+        return read.inputs.flatMap((input) => {
+          const log =
+            input === ownName ? null : this.#stateOf(read.layout, input).logOf(read.layout, entityKey)
+          return log === null ? [] : [log]
+        })
+      },
+      gapUntil: () => null,
+      keptSince: -Infinity,
+    }
+  }
+
+  #stateOf({ source, delayed }: Layout, input: string): ReplayedState {
+    const states =
+      source === this.#plan.featuresSpec.scored ? this.#scored : delayed ? this.#known : this.#published
+    const state = states.get(input)
+    if (state === undefined) throw new Error(`no log of ${input}`)
+    return state
+  }
+
+  /** Largest event time of the scored partition furthest behind; null while one has none. */
+  #slowest(): number | null {
     let time = Infinity
-    for (let partition = 0; partition < (partitionCounts.get(scoredTopic) ?? 0); partition++) {
-      const memory = partitions.get(inputName({ topic: scoredTopic, partition }))?.memory
-      if (memory === undefined || memory.maxTime === null) return null
-      time = Math.min(time, memory.maxTime)
+    for (const { maxTime } of this.#scored.values()) {
+      if (maxTime === null) return null
+      time = Math.min(time, maxTime)
     }
     return time
   }
-  const foreignOf = (own: string): ForeignParts => ({
-    of: (index, entityKey) => {
-      const read = merged.find(({ layout }) => layout.index === index)
-      const logs: PartLog[] = []
-      for (const input of read?.inputs ?? []) {
-        const held =
-          input === own ? null : partitions.get(input)?.memory.find(plan.features.layouts[index]!, entityKey)
-        if (held) logs.push(held.log)
-      }
-      return logs
-    },
-    gapUntil: () => null,
-    keptSince: -Infinity,
-  })
-  const open = (input: InputPartition): ReplayedPartition => {
-    const name = inputName(input)
-    let partition = partitions.get(name)
-    if (partition === undefined) {
-      const decoder = decoders.get(input.source)
-      if (decoder === undefined) throw new Error(`no decoder for ${input.source}`)
-      const memory = new PartitionMemory(plan.features, 1, () => 0)
-      const applier = createApplier({
-        plan,
-        source: sourceOf(plan, input.source),
-        memory,
-        committedTime: () => memory.maxTime,
-        slowestReaderTime: slowest,
-        storedBelow: () => 0,
-        gapUntil: null,
-      })
-      partition = { memory, decoder, applier, foreign: foreignOf(name) }
-      partitions.set(name, partition)
-    }
-    return partition
-  }
-
-  return {
-    next(input, record) {
-      const partition = open(input)
-      const decoded = partition.decoder.decode(record)
-      if (isReject(decoded)) return decoded
-      hold(plan, partition, decoded)
-      const result = partition.applier.apply(decoded, partition.foreign)
-      partition.memory.flushed(0, record.offset + 1)
-      return result
-    },
-  }
 }
 
-function hold(plan: Plan, { memory, applier }: ReplayedPartition, event: Event): void {
-  for (const layout of applier.fed) {
-    const key = plan.features.entityKey(layout, event)
-    if (key !== null && memory.find(layout, key) === null) memory.put(layout, key, null)
-  }
+function at(states: ReadonlyMap<string, ReplayedState>, input: InputPartition): ReplayedState {
+  const state = states.get(inputName(input))
+  if (state === undefined) throw new Error(`no state of ${inputName(input)}`)
+  return state
 }

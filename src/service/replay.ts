@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { MillraceError } from '../errors.ts'
 import { openKafkaClient } from '../kafka/client.ts'
 import { waitForBroker } from '../kafka/wait-for-broker.ts'
-import { createFeatureReplay } from '../pipeline/replay-features.ts'
+import { replayFeatures, type ReplayLog } from '../pipeline/replay-features.ts'
 import { isReject } from '../record/event.ts'
-import type { RawRecord } from '../record/raw-record.ts'
+import type { PredictionFlag } from '../record/prediction.ts'
 import { openKafkaSource } from '../source/kafka-source.ts'
 import type { InputStream } from '../source/source.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -30,12 +30,13 @@ export interface ReplayedRow {
   readonly offset: number
   /** In the order of `plan.features.names`; NaN where missing. */
   readonly numbers: Float64Array
+  readonly flags: readonly PredictionFlag[]
   readonly label: boolean | number | null
 }
 
 type Label = boolean | number
 
-/** Reads all sources once from the start to their ends of now, in the order in which the records became known. */
+/** Reads all sources that features need, from the start to their ends of now; in which order: see `replayFeatures`. */
 export async function readReplay(
   options: ReplayOptions,
   emit: (row: ReplayedRow) => Promise<void>,
@@ -47,42 +48,36 @@ export async function readReplay(
   const known = labels === null ? null : await readLabels(options, labels, signal)
   let scored = 0
   let rejected = 0
-  await readMerged(
-    options,
-    plan.sources.map(({ name }) => name),
-    signal,
-    async (streams) => {
-      const counts = new Map<string, number>()
-      for (const { input } of streams) counts.set(input.topic, (counts.get(input.topic) ?? 0) + 1)
-      const decoders = openDecoders(options)
-      const replay = createFeatureReplay(
-        plan,
-        counts,
-        new Map([...decoders].map(([name, { decoder }]) => [name, decoder])),
-      )
-      return async (stream, record) => {
-        await decoders.get(stream.input.source)?.decoder.prepare([record], signal)
-        const result = replay.next(stream.input, record)
-        if (result === null) return
-        if ('rejected' in result) {
-          rejected++
-          return
-        }
-        scored++
-        const { event, row } = result
-        await emit({
-          id: event.id,
-          key: event.key,
-          time: event.time,
-          partition: record.partition,
-          offset: record.offset,
-          numbers: row.numbers,
-          label: known?.get(event.id) ?? null,
-        })
+  const opened = [...openDecoders(options)].map(([name, { decoder }]) => [name, decoder] as const)
+  await withLogs(options, sourcesRead(plan), async (logs) => {
+    for await (const result of replayFeatures({ plan, decoders: new Map(opened), logs }, signal)) {
+      if ('rejected' in result) {
+        rejected++
+        continue
       }
-    },
-  )
+      scored++
+      const { event, row, flags } = result
+      await emit({
+        id: event.id,
+        key: event.key,
+        time: event.time,
+        partition: event.raw.partition,
+        offset: event.raw.offset,
+        numbers: row.numbers,
+        flags,
+        label: known?.get(event.id) ?? null,
+      })
+    }
+  })
   return { scored, rejected }
+}
+
+/** The scored source, and those that some feature reads. */
+function sourcesRead(plan: Plan): readonly string[] {
+  const names = plan.sources.map(({ name }) => name)
+  return names.filter(
+    (name) => name === plan.featuresSpec.scored || plan.features.layoutsFedBy(name).length > 0,
+  )
 }
 
 async function readLabels(
@@ -94,28 +89,30 @@ async function readLabels(
   if (!options.plan.sources.some(({ name }) => name === source)) {
     throw new MillraceError('USAGE', `--labels: the topology has no source ${source}`)
   }
-  await readMerged(options, [source], signal, async () => {
-    const decoder = openDecoders(options).get(source)?.decoder
-    return async (_, record) => {
-      if (record.timestamp >= options.asOf || decoder === undefined) return
-      await decoder.prepare([record], signal)
-      const decoded = decoder.decode(record)
-      if (isReject(decoded)) return
-      const value = decoded.fields[field]
-      if (typeof value === 'boolean' || typeof value === 'number') known.set(decoded.id, value)
+  const decoder = openDecoders(options).get(source)?.decoder
+  if (decoder === undefined) throw new Error(`no decoder for ${source}`)
+  await withLogs(options, [source], async (logs) => {
+    for (const each of logs) {
+      for (let records = await each.read(signal); records.length > 0; records = await each.read(signal)) {
+        const due = records.filter(({ timestamp }) => timestamp < options.asOf)
+        await decoder.prepare(due, signal)
+        for (const record of due) {
+          const decoded = decoder.decode(record)
+          if (isReject(decoded)) continue
+          const value = decoded.fields[field]
+          if (typeof value === 'boolean' || typeof value === 'number') known.set(decoded.id, value)
+        }
+      }
     }
   })
   return known
 }
 
-type Handle = (stream: InputStream, record: RawRecord) => Promise<void>
-
-/** All partitions of some sources, merged by record timestamp; per partition in offset order. Commits nothing. */
-async function readMerged(
+/** All partitions of some sources, each read at its own pace. Commits nothing. */
+async function withLogs(
   options: ReplayOptions,
   sources: readonly string[],
-  signal: AbortSignal,
-  open: (streams: readonly InputStream[]) => Promise<Handle>,
+  use: (logs: readonly ReplayLog[]) => Promise<void>,
 ): Promise<void> {
   const { plan, clock, log } = options
   const kafka = { ...plan.kafka, group: `${plan.kafka.group}.replay.${randomUUID()}` }
@@ -133,61 +130,28 @@ async function readMerged(
       crashed: joined.reject,
     })
     const streams = await joined.promise
-    const heads = await Promise.all(streams.map((stream) => openHead(stream)))
-    const handle = await open(streams)
-    for (;;) {
-      for (const head of heads) if (head.empty) await head.fill(signal)
-      const next = earliest(heads)
-      if (next === null) return
-      await handle(next.stream, next.take())
-    }
+    await use(await Promise.all(streams.map((stream) => logOf(stream))))
   } finally {
     await source.stop()
     await client.close()
   }
 }
 
-interface Head {
-  readonly stream: InputStream
-  readonly next: RawRecord | null
-  /** Nothing at hand, but the end is not reached. */
-  readonly empty: boolean
-  fill(signal: AbortSignal): Promise<void>
-  take(): RawRecord
-}
-
 const rowsMax = 2_000
 
-async function openHead(stream: InputStream): Promise<Head> {
+async function logOf(stream: InputStream): Promise<ReplayLog> {
   const { start, end } = await stream.logRange()
   stream.seek(start)
-  let queue: readonly RawRecord[] = []
-  let at = 0
-  const more = async (signal: AbortSignal): Promise<void> => {
-    while (at >= queue.length && stream.position < end) {
-      const taken = await stream.take(rowsMax, signal)
-      queue = taken.records.filter(({ offset }) => offset < end)
-      at = 0
-    }
-  }
   return {
-    stream,
-    get next() {
-      return queue[at] ?? null
+    input: stream.input,
+    async read(signal) {
+      while (stream.position < end) {
+        const { records } = await stream.take(rowsMax, signal)
+        const due = records.filter(({ offset }) => offset < end)
+        if (due.length > 0) return due
+      }
+      return []
     },
-    get empty() {
-      return at >= queue.length && stream.position < end
-    },
-    fill: more,
-    take: () => queue[at++] as RawRecord,
+    rewind: () => stream.seek(start),
   }
-}
-
-function earliest(heads: readonly Head[]): Head | null {
-  let first: Head | null = null
-  for (const head of heads) {
-    if (head.next === null) continue
-    if (first === null || head.next.timestamp < (first.next?.timestamp ?? Infinity)) first = head
-  }
-  return first
 }

@@ -15,7 +15,16 @@ import { startStandalone } from '../support/redis/standalone.ts'
 import { uniqueName } from '../support/unique-name.ts'
 
 const layouts: readonly Layout[] = [
-  { index: 0, entity: 'e', source: 'tx', merge: false, shared: false, horizonMs: 1000, columns: ['time'] },
+  {
+    index: 0,
+    entity: 'e',
+    source: 'tx',
+    merge: false,
+    shared: false,
+    delayed: false,
+    horizonMs: 1000,
+    columns: ['time'],
+  },
 ]
 const { signal } = new AbortController()
 const password = 'pass-word'

@@ -14,6 +14,7 @@ const layout = (index: number, merge: boolean): Layout => ({
   source: 'tx',
   merge,
   shared: merge,
+  delayed: false,
   horizonMs: 1000,
   columns: ['time'],
 })

@@ -16,6 +16,7 @@ const layout: Layout = {
   source: 'labels',
   merge: true,
   shared: true,
+  delayed: true,
   horizonMs: 10_000,
   columns: ['time'],
 }
