@@ -1,39 +1,51 @@
-import { createFeatureReplay } from '../../src/pipeline/replay-features.ts'
 import type { AppliedRow } from '../../src/pipeline/apply.ts'
+import { replayFeatures, type ReplayLog } from '../../src/pipeline/replay-features.ts'
+import type { InputPartition } from '../../src/record/input.ts'
 import type { Plan } from '../../src/topology/plan.ts'
-import type { LoggedRecord } from './log.ts'
+import type { DecodedRecord, LoggedRecord } from './log.ts'
 import { decoder } from './process.ts'
 import type { DrawnTopology } from './topology.ts'
 
-/** Rows of `millrace replay` over the whole logs, by position; null: a reject. */
-export function runReplay(
-  topology: DrawnTopology,
+/** Few, so that a log is read in several steps. */
+const recordsPerRead = 7
+
+/** What `millrace replay` makes of the whole logs, by position; null: a dead letter. */
+export async function runReplay(
+  { sources, spec }: DrawnTopology,
   plan: Plan,
   log: readonly LoggedRecord[],
-): ReadonlyMap<string, AppliedRow | null> {
-  const counts = new Map(topology.sources.map(({ name, partitions }) => [name, partitions]))
-  const decoders = new Map(topology.sources.map(({ name }) => [name, decoder]))
-  const replay = createFeatureReplay(plan, counts, decoders)
+): Promise<ReadonlyMap<string, AppliedRow | null>> {
+  const records = Map.groupBy(log, ({ input }) => input)
+  const logs = sources.flatMap(({ name, partitions }) =>
+    Array.from({ length: partitions }, (_, partition) => {
+      const held = records.get(`${name}:${partition}`) ?? []
+      return logOf(
+        { source: name, topic: name, partition },
+        held.map(({ raw }) => raw),
+      )
+    }),
+  )
+  const decoders = new Map(sources.map(({ name }) => [name, decoder]))
   const rows = new Map<string, AppliedRow | null>()
-  for (const { source, raw } of inReplayOrder(log)) {
-    const { topic, partition, offset } = raw
-    const result = replay.next({ source, topic, partition }, raw)
-    if (result !== null) rows.set(`${topic}:${partition}:${offset}`, 'rejected' in result ? null : result)
+  for await (const result of replayFeatures({ plan, decoders, logs }, AbortSignal.any([]))) {
+    const isDead = 'rejected' in result
+    const { topic, partition, offset } = isDead ? result.raw : result.event.raw
+    if (topic === spec.scored) rows.set(`${topic}:${partition}:${offset}`, isDead ? null : result)
   }
   return rows
 }
 
-/** As src/service/replay.ts merges partitions. */
-function inReplayOrder(log: readonly LoggedRecord[]): readonly LoggedRecord[] {
-  const queues = [...Map.groupBy(log, ({ input }) => input).values()].map((queue) => [...queue])
-  const ordered: LoggedRecord[] = []
-  for (;;) {
-    let first: LoggedRecord[] | null = null
-    for (const queue of queues) {
-      if (queue.length === 0) continue
-      if (first === null || queue[0]!.raw.timestamp < first[0]!.raw.timestamp) first = queue
-    }
-    if (first === null) return ordered
-    ordered.push(first.shift()!)
+function logOf(input: InputPartition, records: readonly DecodedRecord[]): ReplayLog {
+  let at = 0
+  return {
+    input,
+    read: () => {
+      const some = records.slice(at, at + recordsPerRead)
+      at += some.length
+      return Promise.resolve(some)
+    },
+    rewind: () => {
+      at = 0
+    },
   }
 }

@@ -61,7 +61,7 @@ async function runThrice(which: Case, { keep = 0, sabotage = {} }: RunOptions): 
     steps: live.steps,
   }
   if (live.problems.length > 0) return { ...base, problems: live.problems, counts: new Map() }
-  const replayed = runReplay(topology, plan, live.log)
+  const replayed = await runReplay(topology, plan, live.log)
   const { problems, counts } = compare({ topology, plan, log: live.log, live: live.outcomes, replayed })
   return { ...base, problems, counts }
 }
