@@ -47,14 +47,16 @@ function awaitedDelayMs(plan: Plan, layout: Layout): number {
 }
 
 /**
- * outOfOrder is what the topology promises; beyond it events count as on time for allowedLateness more. As much of
+ * outOfOrder is what the topology promises (events come less than that behind); beyond it events count as on time for allowedLateness more. As much of
  * that as the delay has room for is waited for too. Half of the room: with all of it partitions in a backlog would go
  * on in step, and with more each would wait for the other's future.
  */
 function slackOf(plan: Plan, source: SourcePlan, delayMs: number): number | null {
   if (source.disorderMaxMs === null) return null
   const room = Math.max(0, delayMs - source.disorderMaxMs) / 2
-  return source.disorderMaxMs + Math.min(room, latenessMs(source, plan.features.horizonMs))
+  const slackMs = source.disorderMaxMs + Math.min(room, latenessMs(source, plan.features.horizonMs))
+  // Even in order, the event seen last may have a twin of the same millisecond, and the one at the head is not read.
+  return Math.max(1, slackMs)
 }
 
 /** Inputs whose ends matter: they feed delayed reads. */
