@@ -1,4 +1,5 @@
 import type { AppliedRow } from '../../src/pipeline/apply.ts'
+import type { FeaturesSpec } from '../../src/features/spec.ts'
 import type { Prediction } from '../../src/record/prediction.ts'
 import type { Plan } from '../../src/topology/plan.ts'
 import {
@@ -32,6 +33,12 @@ export interface Verdict {
   /** What was compared and what was met, for figures and to ask whether a run meant anything. */
   readonly counts: ReadonlyMap<string, number>
 }
+
+/** Its own partition is what an event sees in any case. */
+const nothing: Visible = { watermarks: {}, byEntity: {} }
+
+/** With as much time to wait, partitions that wait for each other for no reason would be the cause of a flag; virtual ms. */
+const alignAmpleMs = 20_000
 
 type Numbers = Readonly<Record<string, number | null>>
 
@@ -78,7 +85,7 @@ class Comparison implements Verdict {
       const records = related(at)
       this.#checkLive(place, at, records, prediction)
       this.#checkReplay(place, at, records, row)
-      this.#countPair(prediction, row)
+      this.#checkPair(place, at, records, prediction, row)
     }
   }
 
@@ -139,7 +146,11 @@ class Comparison implements Verdict {
         }
       }
     }
-    if (isUnaligned) this.#count(isBehind ? 'unaligned and behind' : 'unaligned for fear')
+    if (!isUnaligned) return
+    this.#count(isBehind ? 'unaligned and behind' : 'unaligned for fear')
+    if (!isBehind && this.#sides.topology.alignMs >= alignAmpleMs) {
+      this.problems.push(`needless: ${place} is flagged unaligned, lacks nothing, and there was time to wait`)
+    }
   }
 
   // --- replay -------------------------------------------------------------------------------------------------------
@@ -152,10 +163,16 @@ class Comparison implements Verdict {
     const uncapped = { ...topology.spec, eventsPerEntityMax: Infinity }
     const { numbers } = rowOf(uncapped, at, records, this.#all)
     this.#count('replayed rows')
+    const alone = rowOf(uncapped, at, records, nothing).numbers
     for (const [index, name] of plan.features.names.entries()) {
-      if (this.#kinds.get(name) === 'now') continue
-      this.#count('replayed numbers')
       const found = presentOrNull(row.numbers[index]!)
+      if (this.#kinds.get(name) === 'now') {
+        if (isCount(topology.spec, name) && !(found! >= alone.get(name)! && found! <= numbers.get(name)!)) {
+          this.problems.push(`replay: ${place}: ${name} is ${found}, there are ${numbers.get(name)}`)
+        }
+        continue
+      }
+      this.#count('replayed numbers')
       if (found === numbers.get(name)) continue
       const windows = windowsOf(topology.spec, name)
       const isBeyond = windows.some((feature) =>
@@ -166,19 +183,40 @@ class Comparison implements Verdict {
     }
   }
 
-  #countPair({ features, values, flags }: Prediction, replayed: AppliedRow): void {
+  /** Rows without a flag are equal, but for what came after the event was scored. */
+  #checkPair(
+    place: string,
+    at: Judged,
+    records: readonly Judged[],
+    { features, values, flags, watermarks = {}, entityWatermarks = {} }: Prediction,
+    replayed: AppliedRow,
+  ): void {
     if (flags.length > 0 || replayed.flags.length > 0) return
+    const { topology, plan } = this.#sides
+    const visible: Visible = { watermarks, byEntity: entityWatermarks }
     const published: Numbers = { ...values, ...features }
-    for (const [index, name] of this.#sides.plan.features.names.entries()) {
+    for (const [index, name] of plan.features.names.entries()) {
       const kind = this.#kinds.get(name)
       const isSame = published[name] === presentOrNull(replayed.row.numbers[index]!)
       this.#count(`${kind}: live ${isSame ? 'equals' : 'differs from'} replay`)
+      if (isSame || kind === 'now') continue
+      const isLess = windowsOf(topology.spec, name).some((feature) =>
+        windowOf(topology.spec, feature, at, records).some((one) => !one.promised || !sees(visible, feature.over, one)),
+      )
+      if (!isLess) this.problems.push(`pair: ${place}: ${name} is ${published[name]} live, otherwise in replay`)
     }
   }
 
   #count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1)
   }
+}
+
+function isCount({ features }: FeaturesSpec, name: string): boolean {
+  return features.some((feature) => {
+    if (feature.kind !== 'aggregate' || feature.name !== name) return false
+    return feature.aggregate === 'count' && feature.default === 0
+  })
 }
 
 function presentOrNull(number: number): number | null {
