@@ -69,7 +69,14 @@ function tell(finding: Finding): void {
 
 function copySource(): void {
   mkdirSync(copy, { recursive: true })
-  for (const folder of ['src', 'test/differential', 'test/faults', 'test/simulation', 'test/support', 'scripts']) {
+  for (const folder of [
+    'src',
+    'test/differential',
+    'test/faults',
+    'test/simulation',
+    'test/support',
+    'scripts',
+  ]) {
     cpSync(join(root, folder), join(copy, folder), { recursive: true })
   }
   cpSync(join(root, 'package.json'), join(copy, 'package.json'))

@@ -1,4 +1,3 @@
-import type { AppliedRow } from '../../src/pipeline/apply.ts'
 import type { FeaturesSpec } from '../../src/features/spec.ts'
 import type { Prediction } from '../../src/record/prediction.ts'
 import type { Plan } from '../../src/topology/plan.ts'
@@ -18,6 +17,13 @@ import {
 import type { LoggedRecord } from './log.ts'
 import { scored, type DrawnTopology } from './topology.ts'
 
+/** What is compared of a row of a replay. */
+export interface ReplayedRow {
+  /** In the order of `plan.features.names`; NaN where missing. */
+  readonly numbers: Float64Array
+  readonly flags: readonly string[]
+}
+
 /** The same log three times. */
 export interface Sides {
   readonly topology: DrawnTopology
@@ -25,7 +31,7 @@ export interface Sides {
   readonly log: readonly LoggedRecord[]
   /** By position of the scored event; null: a dead letter. */
   readonly live: ReadonlyMap<string, Prediction | null>
-  readonly replayed: ReadonlyMap<string, AppliedRow | null>
+  readonly replayed: ReadonlyMap<string, ReplayedRow | null>
 }
 
 export interface Verdict {
@@ -64,7 +70,10 @@ class Comparison implements Verdict {
     this.#kinds = new Map(plan.features.names.map((name) => [name, kindOf(spec, name)]))
     this.#judged = judge(topology, log)
     const inputs = new Set(log.map(({ input }) => input))
-    this.#all = { watermarks: Object.fromEntries([...inputs].map((input) => [input, Infinity])), byEntity: {} }
+    this.#all = {
+      watermarks: Object.fromEntries([...inputs].map((input) => [input, Infinity])),
+      byEntity: {},
+    }
   }
 
   run(): void {
@@ -77,7 +86,9 @@ class Comparison implements Verdict {
       const isDead = at.late && policy === 'dead-letter'
       const [prediction, row] = [live.get(place), replayed.get(place)]
       if (prediction === undefined || row === undefined || isDead !== (prediction === null)) {
-        this.problems.push(`outcome: ${place} must be ${isDead ? 'a dead letter' : 'scored'}, live and in replay`)
+        this.problems.push(
+          `outcome: ${place} must be ${isDead ? 'a dead letter' : 'scored'}, live and in replay`,
+        )
         continue
       }
       if (isDead !== (row === null)) this.problems.push(`outcome: ${place} is otherwise in replay`)
@@ -96,7 +107,11 @@ class Comparison implements Verdict {
     const { flags, features, values, watermarks = {}, entityWatermarks = {} } = prediction
     const visible: Visible = { watermarks, byEntity: entityWatermarks }
     const { numbers, capped } = rowOf(spec, at, records, visible)
-    const said = { late: flags.includes('late'), capped: flags.includes('capped'), gap: flags.includes('gap') }
+    const said = {
+      late: flags.includes('late'),
+      capped: flags.includes('capped'),
+      gap: flags.includes('gap'),
+    }
     if (said.late !== at.late || said.capped !== capped || said.gap) {
       this.problems.push(
         `flags: ${place} is late: ${at.late}, capped: ${capped}, and says ${flags.join() || 'nothing'}`,
@@ -155,9 +170,11 @@ class Comparison implements Verdict {
 
   // --- replay -------------------------------------------------------------------------------------------------------
 
-  #checkReplay(place: string, at: Judged, records: readonly Judged[], { row, flags }: AppliedRow): void {
+  #checkReplay(place: string, at: Judged, records: readonly Judged[], row: ReplayedRow): void {
     const { topology, plan } = this.#sides
-    if (flags.includes('late') !== at.late) this.problems.push(`flags: ${place} late: ${at.late}, not so in replay`)
+    const { flags } = row
+    if (flags.includes('late') !== at.late)
+      this.problems.push(`flags: ${place} late: ${at.late}, not so in replay`)
     const isLoose = flags.includes('capped') || flags.includes('unaligned')
     if (isLoose) return this.#count('replayed rows with a flag')
     const uncapped = { ...topology.spec, eventsPerEntityMax: Infinity }
@@ -189,7 +206,7 @@ class Comparison implements Verdict {
     at: Judged,
     records: readonly Judged[],
     { features, values, flags, watermarks = {}, entityWatermarks = {} }: Prediction,
-    replayed: AppliedRow,
+    replayed: ReplayedRow,
   ): void {
     if (flags.length > 0 || replayed.flags.length > 0) return
     const { topology, plan } = this.#sides
@@ -197,13 +214,16 @@ class Comparison implements Verdict {
     const published: Numbers = { ...values, ...features }
     for (const [index, name] of plan.features.names.entries()) {
       const kind = this.#kinds.get(name)
-      const isSame = published[name] === presentOrNull(replayed.row.numbers[index]!)
+      const isSame = published[name] === presentOrNull(replayed.numbers[index]!)
       this.#count(`${kind}: live ${isSame ? 'equals' : 'differs from'} replay`)
       if (isSame || kind === 'now') continue
       const isLess = windowsOf(topology.spec, name).some((feature) =>
-        windowOf(topology.spec, feature, at, records).some((one) => !one.promised || !sees(visible, feature.over, one)),
+        windowOf(topology.spec, feature, at, records).some(
+          (one) => !one.promised || !sees(visible, feature.over, one),
+        ),
       )
-      if (!isLess) this.problems.push(`pair: ${place}: ${name} is ${published[name]} live, otherwise in replay`)
+      if (!isLess)
+        this.problems.push(`pair: ${place}: ${name} is ${published[name]} live, otherwise in replay`)
     }
   }
 

@@ -15,7 +15,7 @@ export interface Judged extends LoggedRecord {
   readonly applied: boolean
   readonly late: boolean
   readonly lateBeforeMs: number
-  /** Not further behind than the source's outOfOrder says, if it says anything. */
+  /** Less behind than the source's outOfOrder, if it says anything; with 0 at most of the same millisecond as what came before. */
   readonly promised: boolean
 }
 
@@ -46,7 +46,7 @@ function verdict(
     late,
     applied: !late || (policy === 'score' && visible),
     lateBeforeMs: watermark - (allowedLatenessMs ?? reachOf(spec, () => true)),
-    promised: outOfOrderMs === null || time >= maxTime - outOfOrderMs,
+    promised: outOfOrderMs === null || time > maxTime - Math.max(1, outOfOrderMs),
   }
 }
 
@@ -141,7 +141,8 @@ export function rowOf(
 
 /** The records that share a key with a given one: no other can matter to its row. */
 export function indexed(records: readonly Judged[]): (at: Judged) => readonly Judged[] {
-  const byKey = (key: string): Map<unknown, Judged[]> => Map.groupBy(records, ({ event }) => event.fields[key])
+  const byKey = (key: string): Map<unknown, Judged[]> =>
+    Map.groupBy(records, ({ event }) => event.fields[key])
   const [customers, terminals] = [byKey('customer'), byKey('terminal')]
   return ({ event: { fields } }) => {
     const sameTerminal = fields['terminal'] === null ? [] : (terminals.get(fields['terminal']) ?? [])

@@ -176,7 +176,9 @@ function firstOfEach(ordered: readonly Made[]): readonly Made[] {
 }
 
 function timed(dice: Dice, ordered: readonly Made[]): readonly Upload[] {
-  const partitions = new Set(ordered.flatMap(({ source, partition }) => (source === scored ? [partition] : [])))
+  const partitions = new Set(
+    ordered.flatMap(({ source, partition }) => (source === scored ? [partition] : [])),
+  )
   const backlog = Math.max(partitions.size, Math.round(ordered.length * dice.pick([0, 0.3, 0.7, 1, 1])))
   const gapMs = dice.pick([0, 2, 15, 40])
   const pauses = dice.pick([0, 0, 0.04])

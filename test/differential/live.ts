@@ -10,7 +10,7 @@ import { Host } from '../simulation/host.ts'
 import { Kafka } from '../simulation/kafka.ts'
 import { Redis } from '../simulation/redis.ts'
 import { epochMs, Scheduler } from '../simulation/scheduler.ts'
-import { Trace } from '../simulation/trace.ts'
+import type { Trace } from '../simulation/trace.ts'
 import { LossyWire } from '../simulation/wire.ts'
 import type { Upload } from './feed.ts'
 import { decodedRecord, loggedRecord, type LoggedRecord } from './log.ts'
@@ -197,6 +197,7 @@ class LiveWorld {
 }
 
 function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 6).join(' ') : String(error)
+  return error instanceof Error
+    ? (error.stack ?? error.message).split('\n').slice(0, 6).join(' ')
+    : String(error)
 }
-

@@ -100,9 +100,9 @@ export const differentialMutants: readonly Mutant[] = [
     replace: 'delayed === null ? this.#known : this.#published',
   },
   {
-    name: 'replay trims by the reader that is furthest ahead',
+    name: 'replay trims by what a partition has seen itself',
     file: 'src/pipeline/replay-features.ts',
-    find: 'time = Math.min(time, maxTime)',
-    replace: 'time = Math.max(time === Infinity ? maxTime : time, maxTime)',
+    find: 'slowestReaderTime: slowest,',
+    replace: 'slowestReaderTime: () => memory.maxTime ?? slowest(),',
   },
 ]

@@ -28,7 +28,7 @@ export function planOf(topology: DrawnTopology): Plan {
     features: compileFeatures(spec),
     model: {
       path: '',
-      inputs: [{ name: 'x', features: ['amount'] }],
+      inputs: [{ name: 'x', features: ['paid'] }],
       score: { output: 'score', column: null },
       onMissing: 'dead-letter',
       workers: 1,

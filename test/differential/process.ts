@@ -43,7 +43,7 @@ export function sharedOf(parts: ProcessParts): Shared {
     store: simulatedStore({ wire, host, redis, ordered: true }),
     transactions: simulatedTransactions({ wire, host, kafka, violated }),
     // an amount that is missing is no reason for a dead letter here
-    scorer: memoryScorer({ width: 1, score: () => 1, missing: new Map([['amount', 0]]) }),
+    scorer: memoryScorer({ width: 1, score: () => 1, missing: new Map([['paid', 0]]) }),
     batching: {
       hasRoom: true,
       room: () => Promise.resolve(),

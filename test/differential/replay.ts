@@ -1,7 +1,7 @@
-import type { AppliedRow } from '../../src/pipeline/apply.ts'
 import { replayFeatures, type ReplayLog } from '../../src/pipeline/replay-features.ts'
 import type { InputPartition } from '../../src/record/input.ts'
 import type { Plan } from '../../src/topology/plan.ts'
+import type { ReplayedRow } from './compare.ts'
 import type { DecodedRecord, LoggedRecord } from './log.ts'
 import { decoder } from './process.ts'
 import type { DrawnTopology } from './topology.ts'
@@ -14,7 +14,7 @@ export async function runReplay(
   { sources, spec }: DrawnTopology,
   plan: Plan,
   log: readonly LoggedRecord[],
-): Promise<ReadonlyMap<string, AppliedRow | null>> {
+): Promise<ReadonlyMap<string, ReplayedRow | null>> {
   const records = Map.groupBy(log, ({ input }) => input)
   const logs = sources.flatMap(({ name, partitions }) =>
     Array.from({ length: partitions }, (_, partition) => {
@@ -26,11 +26,12 @@ export async function runReplay(
     }),
   )
   const decoders = new Map(sources.map(({ name }) => [name, decoder]))
-  const rows = new Map<string, AppliedRow | null>()
+  const rows = new Map<string, ReplayedRow | null>()
   for await (const result of replayFeatures({ plan, decoders, logs }, AbortSignal.any([]))) {
     const isDead = 'rejected' in result
     const { topic, partition, offset } = isDead ? result.raw : result.event.raw
-    if (topic === spec.scored) rows.set(`${topic}:${partition}:${offset}`, isDead ? null : result)
+    const row = isDead ? null : { numbers: result.row.numbers, flags: result.flags }
+    if (topic === spec.scored) rows.set(`${topic}:${partition}:${offset}`, row)
   }
   return rows
 }

@@ -14,12 +14,11 @@ export async function shrink(which: Case): Promise<Case> {
   }
   if (wanted === '') return which
   const { features, stops, events } = first
-  let smallest: Case = { ...which, features, stops, events }
+  const left = { features, stops, events }
   for (const part of ['features', 'stops', 'events', 'features', 'events'] as const) {
-    const kept = await fewer(smallest[part] ?? [], (some) => fails({ ...smallest, [part]: some }))
-    smallest = { ...smallest, [part]: kept }
+    left[part] = await fewer(left[part], (some) => fails({ ...which, ...left, [part]: some }))
   }
-  return smallest
+  return { ...which, ...left }
 }
 
 /** `replay` of `replay: …`. */

@@ -71,7 +71,7 @@ function drawSources(dice: Dice, unitMs: number): readonly DrawnSource[] {
       name: scored,
       partitions: dice.pick([1, 2, 2, 3]),
       outOfOrderMs: dice.pick([0, unitMs, 2 * unitMs]),
-      allowedLatenessMs: dice.pick([0, unitMs, 3 * unitMs, null]),
+      allowedLatenessMs: dice.pick([0, unitMs, 3 * unitMs, 20 * unitMs]),
       late: dice.pick(['score', 'score', 'drop-state', 'dead-letter'] as const),
     },
     ...states.map((name) => ({
@@ -89,7 +89,7 @@ function drawSpec(dice: Dice, unitMs: number, sources: readonly DrawnSource[]): 
     drawWindowed(dice, `f${i}`, unitMs, sources),
   )
   const twins = windowed.filter(() => dice.chance(0.3)).map((feature) => undelayed(feature))
-  const names = ['amount', ...[...windowed, ...twins].map(({ name }) => name)]
+  const names = ['paid', ...[...windowed, ...twins].map(({ name }) => name)]
   const ratios = Array.from({ length: dice.below(3) }, (_, i): FeatureSpec => {
     const [of, to] = [dice.pick(names), dice.pick(names)]
     return { kind: 'ratio', name: `r${i}`, of, to, default: dice.pick([null, 0]) }
@@ -97,7 +97,11 @@ function drawSpec(dice: Dice, unitMs: number, sources: readonly DrawnSource[]): 
   return {
     entities,
     scored,
-    values: [{ name: 'amount', expression: amount }],
+    values: [
+      { name: 'paid', expression: amount },
+      { name: 'part', expression: field('quarters') },
+      { name: 'again', expression: amount },
+    ],
     features: [...windowed, ...twins, ...ratios],
     eventsPerEntityMax: dice.pick([10_000, 10_000, 10_000, 3, 8]),
   }
