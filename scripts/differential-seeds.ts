@@ -50,7 +50,8 @@ async function search(seeds: number, first: number): Promise<boolean> {
     return false
   }
   const { user, system } = process.cpuUsage(cpuBefore)
-  for (const [what, times] of [...counts].toSorted(([a], [b]) => a.localeCompare(b))) console.log(`${String(times).padStart(10)} ${what}`)
+  for (const [what, times] of [...counts].toSorted(([a], [b]) => a.localeCompare(b)))
+    console.log(`${String(times).padStart(10)} ${what}`)
   for (const [kind, of] of red) console.log(`red ${kind}: ${of.length} seeds: ${of.slice(0, 12).join(' ')}`)
   console.log(`${seeds} seeds from ${first} on, ${((user + system) / 1e6).toFixed(1)} s of CPU`)
   return red.size === 0

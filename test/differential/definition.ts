@@ -70,8 +70,8 @@ export function kindOf(spec: FeaturesSpec, name: string): ColumnKind {
   const feature = spec.features.find((candidate) => candidate.name === name)
   if (feature === undefined) return 'own'
   if (feature.kind === 'ratio') {
-    const kinds = [kindOf(spec, feature.of), kindOf(spec, feature.to)]
-    return kinds.includes('now') ? 'now' : kinds.includes('delayed') ? 'delayed' : 'own'
+    const kinds = new Set([kindOf(spec, feature.of), kindOf(spec, feature.to)])
+    return kinds.has('now') ? 'now' : kinds.has('delayed') ? 'delayed' : 'own'
   }
   if (!isShared(spec, feature)) return 'own'
   return feature.delayMs > 0 ? 'delayed' : 'now'

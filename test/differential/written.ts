@@ -27,7 +27,9 @@ export function writtenTopology(topology: DrawnTopology, servers: WrittenFor): o
     sources: Object.fromEntries(
       sources.map((source) => [source.name, writtenSource(source, topicOf(servers, source.name))]),
     ),
-    entities: Object.fromEntries(entities.map(({ name: entity, keys, merge }) => [entity, { key: keys, merge }])),
+    entities: Object.fromEntries(
+      entities.map(({ name: entity, keys, merge }) => [entity, { key: keys, merge }]),
+    ),
     values: Object.fromEntries(spec.values.map(({ name: value, expression }) => [value, expression.text])),
     features: Object.fromEntries(spec.features.map((feature) => [feature.name, writtenFeature(feature)])),
     model: { path: 'linear.onnx', inputs: { features: ['paid', 'part', 'again'] }, score: 'score' },
