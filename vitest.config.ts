@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 // The folders of the two projects; test/tidy.test.ts fails for a test file outside them.
 const pure = [
@@ -12,6 +13,7 @@ const onServers = ['test/integration/**/*.test.ts']
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -30,10 +32,10 @@ export default defineConfig({
           name: 'integration',
           include: onServers,
           globalSetup: 'test/support/servers-setup.ts',
-          // one broker answers them all: two files at a time keep it busy without starving it
-          maxWorkers: 2,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // Most of their time they wait, for sessions that end and servers that start: twice as many as cores.
+          maxWorkers: 4,
+          testTimeout: 240_000, // ends what hangs; every wait inside gives up earlier, and says for what
+          hookTimeout: 240_000,
           sequence: { groupOrder: 1 }, // the pure tests first: they fail faster
         },
       },

@@ -190,8 +190,10 @@ export const errorTable = {
   REDIS_EVICTION: {
     reaction: 'stop',
     exitCode: 2,
-    meaning: 'Redis may evict keys (maxmemory-policy is not noeviction), so state could vanish unnoticed.',
-    remedy: 'Set `maxmemory-policy noeviction` in Redis.',
+    meaning:
+      'Redis may evict keys (maxmemory-policy is not noeviction), so windows could vanish: refused at start; while it runs the service is not ready, and stops once keys were evicted.',
+    remedy:
+      'Set `maxmemory-policy noeviction` in Redis (CONFIG SET, and in redis.conf), and start again: what was evicted is rebuilt from the log.',
   },
   REGISTRY_UNREACHABLE: {
     reaction: 'retry',

@@ -8,4 +8,5 @@ node() { sh "$root/scripts/node.sh" "$@"; }
 node "$root/scripts/train/features.ts" "$work"
 node "$root/src/main.ts" describe "$root/topologies/card-fraud.yaml" -o json > "$work/describe.json"
 exec sh "$root/scripts/train/train.sh" "$work/features.csv" --describe "$work/describe.json" \
+  --positives frauds --baseline amount --baseline terminal_risk_7d --simulated --truth "$work/truth.csv" \
   --out "$root/models/card-fraud/1" "$@"

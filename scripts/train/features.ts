@@ -1,6 +1,6 @@
 /**
  * Training data of models/card-fraud: simulated history into a real Kafka, features replayed from it by the code that
- * serves. Same seed and same time, so the same file every time.
+ * serves; and truth.csv, what only the simulator knows. Same seed and same time, so the same files every time.
  *
  *   scripts/node.sh scripts/train/features.ts OUT_FOLDER
  */
@@ -20,6 +20,7 @@ import { openStack } from '../../src/stack/stack.ts'
 import { quietLog } from '../../src/telemetry/log.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
 import { loadTopology } from '../../src/topology/load.ts'
+import { writeTruth } from './truth.ts'
 
 const dayMs = 86_400_000
 const endMs = Date.UTC(2026, 10, 1)
@@ -46,11 +47,10 @@ const topics = {
 }
 const producer = await openPlainProducer(plan.kafka, Object.values(topics), quietLog)
 say(`writing ${historyDays} days of simulated payments`)
+const simulated = { ...simulationDefaults, seed: 2, preloadDays: historyDays, startMs: endMs }
 await feedTopics(
   {
-    feed: createFeed(
-      createSimulation({ ...simulationDefaults, seed: 2, preloadDays: historyDays, startMs: endMs }),
-    ),
+    feed: createFeed(createSimulation(simulated)),
     producer,
     clock: systemClock,
     topics,
@@ -74,4 +74,5 @@ const summary = await writeReplay(
   signal,
 )
 say(`replayed ${summary.rows} rows`)
+await writeTruth(createSimulation(simulated), endMs, join(out, 'truth.csv'))
 process.exit(0)

@@ -13,8 +13,12 @@ DAY_MS = 86_400_000
 INK, SOFT, LINE, SECOND = '#1f2933', '#9aa5b1', '#2563a8', '#c2702c'
 
 
-def measure(test, scores, alerts_a_day):
-    labels = test['fraud'].to_numpy()
+POSITIVE = '(positive)'  # as in train.py
+
+
+def measure(test, scores, args):
+    alerts_a_day = args.alerts_a_day
+    labels = test[POSITIVE].to_numpy()
     days = ((test['ts'] - test['ts'].iloc[0]) // DAY_MS).to_numpy()
     depths = sorted({10, 20, 50, 100, 200, alerts_a_day})
     by_depth = {depth: precision_by_day(labels, scores, days, depth) for depth in depths}
@@ -34,7 +38,7 @@ def measure(test, scores, alerts_a_day):
 
 
 def precision_by_day(labels, scores, days, depth):
-    """Share of fraud among the `depth` highest scores of each day."""
+    """Share of positives among the `depth` highest scores of each day."""
     shares = []
     for day in np.unique(days):
         of_day = np.flatnonzero(days == day)
@@ -59,17 +63,36 @@ def part(rows):
         'from': date(rows['ts'].iloc[0]),
         'to': date(rows['ts'].iloc[-1]),
         'rows': len(rows),
-        'frauds': int(rows['fraud'].sum()),
+        'positives': int(rows[POSITIVE].sum()),
     }
 
 
-def write(out, metrics, train, test, importance):
+def write(out, args, metrics, others, told, train, test, importance):
     draw(out / 'report.png', metrics)
-    (out / 'report.md').write_text(text(metrics, part(train), part(test), importance))
+    (out / 'report.md').write_text(text(args, metrics, others, told, part(train), part(test), importance))
 
 
-def text(metrics, train, test, importance):
-    share = test['frauds'] / test['rows']
+SIMULATED = """
+**The data are simulated**: the {positives} are those that the simulator was written to make, and their signs are in the
+features. None of these numbers says anything about real data, where less is to be expected; they say that the chain from log
+to features, training and serving works.
+"""
+
+CEILING = """
+The ceiling is no model that could serve: the same trees, told also {told} at the time of each row, which only the simulator
+knows. What is missing from 1 there is chance, for any model of these data.
+"""
+
+
+def text(args, metrics, others, told, train, test, importance):
+    share = test['positives'] / test['rows']
+    # The ceiling, if there is one, stands last, above what the model reaches.
+    ceiling = others[-1:] if told else []
+    ordered = [*(others[:-1] if told else others), ('**this model**', metrics), *ceiling]
+    compared = '\n'.join(
+        f'| {what} | {each["auc"]} | {each["averagePrecision"]} | {each["precisionAtAlertsADay"]} |'
+        for what, each in ordered
+    )
     alerts = metrics['alertsADay']
     depths = '\n'.join(
         f'| {depth} | {np.mean(shares):.3f} | {min(shares):.3f} – {max(shares):.3f} |'
@@ -84,18 +107,17 @@ def text(metrics, train, test, importance):
     return f"""# What this model is worth
 
 Written by `scripts/train`. Measured on days after the training, with a gap between them as long as labels are late.
-
-| part | from | to | rows | frauds |
+{SIMULATED.format(positives=args.positives) if args.simulated else ''}
+| part | from | to | rows | {args.positives} |
 |---|---|---|---|---|
-| training | {train['from']} | {train['to']} | {train['rows']} | {train['frauds']} |
-| test | {test['from']} | {test['to']} | {test['rows']} | {test['frauds']} |
+| training | {train['from']} | {train['to']} | {train['rows']} | {train['positives']} |
+| test | {test['from']} | {test['to']} | {test['rows']} | {test['positives']} |
 
-| measure | value | a random order gives |
-|---|---|---|
-| area under the ROC curve | {metrics['auc']} | 0.5 |
-| average precision | {metrics['averagePrecision']} | {share:.4f} |
-| precision at {alerts} alerts a day | {metrics['precisionAtAlertsADay']} | {share:.4f} |
-
+| ordered by | area under the ROC curve | average precision | precision at {alerts} alerts a day |
+|---|---|---|---|
+| chance | 0.5 | {share:.4f} | {share:.4f} |
+{compared}
+{CEILING.format(told=', '.join(told)) if told else ''}
 A score of {metrics['thresholds']['alertsADay']} or more gave {alerts} alerts a day on average.
 
 ![Precision and recall; precision of the highest scores of a day](report.png)

@@ -1,6 +1,6 @@
 import { MillraceError } from '../errors.ts'
 import { didYouMean } from '../expression/nearest.ts'
-import { rejectReasons } from '../record/event.ts'
+import { rejectReasons, rejectStages } from '../record/event.ts'
 import {
   everyDeadLetter,
   parsePlace,
@@ -21,8 +21,6 @@ export interface FilterOptions {
   readonly id?: readonly string[]
 }
 
-const stages = ['decode', 'feature', 'model', 'sink']
-
 /** Throws USAGE for names that do not exist: a misspelt filter must not look like an empty topic. */
 export function filterOf(options: FilterOptions, plan: Pick<Plan, 'sources' | 'sinks'>): DeadLetterFilter {
   const topics = options.source?.map((name) => topicOf(name, plan)) ?? null
@@ -36,7 +34,7 @@ export function filterOf(options: FilterOptions, plan: Pick<Plan, 'sources' | 's
       options.reason?.map((one) => one.toUpperCase()),
       [...rejectReasons, 'UNKNOWN'],
     ),
-    stages: known('--stage', options.stage, stages),
+    stages: known('--stage', options.stage, rejectStages),
     topics,
     partition: options.partition ?? null,
     fromMs: from?.timeMs ?? null,

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { MillraceError } from '../errors.ts'
-import { rejectReasons } from '../record/event.ts'
+import { rejectReasons, rejectStages } from '../record/event.ts'
 import {
   checkDeadLetters,
   findDeadLetters,
@@ -48,7 +48,7 @@ function withFilters(command: Command): Command {
   ]
   return command
     .option('--reason <reasons>', `only these reasons: ${rejectReasons.join(', ')}`, several)
-    .option('--stage <stages>', 'only these stages: decode, feature, model, sink', several)
+    .option('--stage <stages>', `only these stages: ${rejectStages.join(', ')}`, several)
     .option('--source <names>', 'only records of these sources, by name or topic', several)
     .option('--partition <n>', 'only this partition of the source topic', wholeNumber(0, 1_000_000))
     .option('--from <time|offset>', 'failed at or after this ISO time, or at or after this source offset')

@@ -89,6 +89,8 @@ async function run(file: string, options: RunOptions): Promise<void> {
   const whole = openLog(process.env, process.stderr)
   const log = member === undefined ? whole : withFields(whole, { member })
   const { metrics, registry } = createMetrics({ processMetrics: true })
+  for (const { line, path, message, suggestion } of plan.warnings)
+    log.warn({ file, line, path }, `${message} ${suggestion}`)
   metrics.buildInfo.set({ version, node: process.version }, 1)
   using stop = member === undefined ? listenForStop(process) : listenToParent(process, die)
   const serviceOptions: ServiceOptions = {

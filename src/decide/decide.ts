@@ -1,3 +1,4 @@
+import type { FailureSink } from '../expression/failure.ts'
 import { severities, type AlertRuleHit, type Severity } from '../record/prediction.ts'
 import type { DecideContext, DecidePlan } from './plan.ts'
 
@@ -12,12 +13,12 @@ export interface Decided {
 
 const noRules: readonly AlertRuleHit[] = Object.freeze([])
 
-export function decide(plan: DecidePlan, context: DecideContext): Decided {
-  const decision = plan.outcomes.find((outcome) => outcome.test(context))?.name ?? 'none'
+export function decide(plan: DecidePlan, context: DecideContext, failures?: FailureSink): Decided {
+  const decision = plan.outcomes.find((outcome) => outcome.test(context, failures))?.name ?? 'none'
   let rules: AlertRuleHit[] | null = null
   let severity: Severity | null = null
   for (const rule of plan.rules) {
-    if (!rule.test(context)) continue
+    if (!rule.test(context, failures)) continue
     rules ??= []
     rules.push({ id: rule.id, severity: rule.severity })
     severity = severity === null ? rule.severity : higher(severity, rule.severity)

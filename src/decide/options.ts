@@ -28,7 +28,7 @@ export const decideOptions = object({
   reasons: integer({ min: 0, max: 20 })
     .prefault(0)
     .describe(
-      'Features listed on an alert as reasons: those whose replacement by their baseline lowers the score most. 0: off.',
+      'Features listed on an alert as reasons: those whose replacement by their baseline moves the score back the most towards not firing (down for `score >= 0.8`, up for `score < 0.1`). 0: off.',
     ),
 })
 

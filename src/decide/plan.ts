@@ -1,8 +1,12 @@
-import type { Severity } from '../record/prediction.ts'
+import type { Direction } from '../expression/direction.ts'
+import type { FailureSink } from '../expression/failure.ts'
+import type { ScoreType, Severity } from '../record/prediction.ts'
 
 /** What rules and outcomes can see of one scored event. */
 export interface DecideContext {
   readonly score: number
+  /** Precision of the model's output: `score` is compared in it. */
+  readonly scoreType: ScoreType
   /** Event fields by name, then values and features (numbers; NaN where missing). */
   readonly fields: Readonly<Record<string, unknown>>
   readonly values: Readonly<Record<string, number>>
@@ -10,13 +14,20 @@ export interface DecideContext {
   readonly flags: readonly string[]
 }
 
+/** `failures` hears of an error in it; it is false then. */
+export type DecideCondition = (context: DecideContext, failures?: FailureSink) => boolean
+
 export interface DecidePlan {
-  readonly outcomes: readonly { readonly name: string; test(context: DecideContext): boolean }[]
-  readonly rules: readonly {
-    readonly id: string
-    readonly severity: Severity
-    test(context: DecideContext): boolean
-  }[]
+  readonly outcomes: readonly { readonly name: string; readonly test: DecideCondition }[]
+  readonly rules: readonly DecideRule[]
   /** Number of reasons on an alert; 0 = off. */
   readonly reasons: number
+}
+
+export interface DecideRule {
+  readonly id: string
+  readonly severity: Severity
+  /** Which way the score moves for it to fire, as far as its text tells. */
+  readonly follows: Direction
+  readonly test: DecideCondition
 }

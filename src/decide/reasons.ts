@@ -1,4 +1,5 @@
 import type { Reason } from '../record/prediction.ts'
+import type { Worse } from './worse.ts'
 
 /** One question to the model: what would the score be if this feature had its usual value? */
 export interface ReasonVariant {
@@ -24,8 +25,12 @@ export function reasonVariants(
   return variants
 }
 
-/** The `count` features whose replacement lowers the score most, strongest first; ties in the order of the inputs. */
+/**
+ * The `count` features whose replacement moves the score back the most from where it is worse, strongest first; ties in
+ * the order of the inputs.
+ */
 export function rankReasons(
+  worse: Worse,
   score: number,
   variants: readonly ReasonVariant[],
   /** Score of each variant. */
@@ -37,7 +42,7 @@ export function rankReasons(
       feature,
       value,
       baseline,
-      effect: score - (scores[i] ?? NaN),
+      effect: worse === 'higher' ? score - (scores[i] ?? NaN) : (scores[i] ?? NaN) - score,
     }))
     .filter(({ effect }) => effect > 0 && Number.isFinite(effect))
     .toSorted((a, b) => b.effect - a.effect)

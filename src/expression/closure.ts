@@ -1,251 +1,393 @@
 /**
- * The common forms of CEL as plain JavaScript closures, several times faster than the engine. Each means exactly what
- * the engine means (a property test compares them); whatever is not here is left to the engine.
+ * Expressions as plain JavaScript closures, several times faster than the engine, which parses and checks them. Each means
+ * what CEL means (a property test compares them with the engine), but for numbers of events: see values.ts.
  */
 import type { ASTNode } from '@marcbachmann/cel-js'
+import { bindingOf, isNull, memberOf, typeOf } from './ast.ts'
+import { callEngine, plain } from './engine.ts'
+import { Failure } from './failure.ts'
+import { functionOf, methodOf } from './functions.ts'
 import { arithmetic, numberFunctions } from './language.ts'
-import type { ExpressionScope, Variable } from './scope.ts'
+import type { NumberFunction } from './language.ts'
+import { firstFailure, loops } from './loops.ts'
+import type { Loop } from './loops.ts'
+import { variableOf } from './resolve.ts'
+import type { ExpressionScope, Variable, VariableType } from './scope.ts'
+import {
+  calculate,
+  calculateWhole,
+  compare,
+  comparedNumbers,
+  comparisons,
+  condition,
+  isIn,
+  isNumeric,
+  isUsable,
+  kindOf,
+  select,
+  worse,
+} from './values.ts'
+import type { Value } from './values.ts'
 
-/** Undefined: an error, such as a missing field; CEL carries it through all operators but `false &&` and `true ||`. */
-export type Closure<Context> = (context: Context) => number | boolean | string | undefined
+/** Undefined where missing, a Failure in error. */
+export type Closure<Context> = (context: Context) => Value
 
-type Kind = 'number' | 'boolean' | 'text'
-/** `literal`: an int literal, which is a number only beside one. */
-interface Typed<Context> {
-  readonly kind: Kind
-  readonly literal: boolean
-  readonly run: Closure<Context>
+/** What a name stands for inside `exists(name, …)`. */
+interface Cell {
+  value: Value
 }
 
-const comparisons: Readonly<Record<string, (a: never, b: never) => boolean>> = {
-  '<': (a, b) => a < b,
-  '<=': (a, b) => a <= b,
-  '>': (a, b) => a > b,
-  '>=': (a, b) => a >= b,
-  '==': (a, b) => a === b,
-  '!=': (a, b) => a !== b,
+interface Compiling<Context> {
+  readonly scope: ExpressionScope<Context>
+  readonly locals: ReadonlyMap<string, Cell>
 }
 
-const typeofKind = { number: 'number', boolean: 'boolean', text: 'string' } as const
-
-/** Null when some part is left to the engine. `node` must have passed the type check. */
-export function toClosure<Context>(node: ASTNode, scope: ExpressionScope<Context>): Closure<Context> | null {
-  const typed = compile(node, scope)
-  return typed === null || typed.literal ? null : typed.run
+/** `node` must have passed the type check. */
+export function toClosure<Context>(node: ASTNode, scope: ExpressionScope<Context>): Closure<Context> {
+  return compile(node, { scope, locals: new Map() })
 }
 
-function compile<Context>(node: ASTNode, scope: ExpressionScope<Context>): Typed<Context> | null {
+function compile<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context> {
   switch (node.op) {
     case 'value':
-      return literal(node.args)
+      return constant(plain(node.args))
     case 'id':
-      return variable(scope.variables.get(node.args))
-    case '.': {
-      const [group, member] = node.args
-      if (group.op !== 'id' || scope.variables.has(group.args)) return null
-      return variable(scope.groups.get(group.args)?.get(member))
-    }
+    case '.':
+    case '[]':
+      return access(node, at)
     case 'call':
-      return call(node.args, scope)
+      return call(node.args, at)
+    case 'rcall':
+      return method(node, at)
     case '&&':
     case '||':
-      return logical(node.op === '||', node.args, scope)
+      return logical(node.op, compile(node.args[0], at), compile(node.args[1], at))
     case '!_':
-      return negation(compile(node.args, scope))
+      return negation(compile(node.args, at))
     case '-_':
-      return minus(compile(node.args, scope))
+      return minus(compile(node.args, at))
     case '?:':
-      return choice(node.args, scope)
-    case 'in':
-      return membership(node.args, scope)
+      return choice(node.args, at)
+    case 'list': {
+      const items = node.args.map((item) => compile(item, at))
+      if (node.args.every(({ op }) => op === 'value'))
+        return constant(items.map((item) => item(undefined as never)))
+      return (context) => firstFailure(items.map((item) => item(context)))
+    }
+    case 'map':
+      return object(node.args, at)
     default:
-      return Object.hasOwn(arithmetic, node.op) || Object.hasOwn(comparisons, node.op)
-        ? binary(node.op, node.args as [ASTNode, ASTNode], scope)
-        : null
+      return binary(node.op, node.args as [ASTNode, ASTNode], at)
   }
 }
 
-function literal<Context>(value: unknown): Typed<Context> | null {
-  if (typeof value === 'bigint') {
-    const number = Number(value)
-    return Number.isSafeInteger(number) ? { kind: 'number', literal: true, run: () => number } : null
-  }
-  if (typeof value === 'number') return { kind: 'number', literal: false, run: () => value }
-  if (typeof value === 'boolean') return { kind: 'boolean', literal: false, run: () => value }
-  if (typeof value === 'string') return { kind: 'text', literal: false, run: () => value }
-  return null
+function constant<Context>(value: Value): Closure<Context> {
+  return () => value
 }
 
-function variable<Context>(found: Variable<Context> | undefined): Typed<Context> | null {
-  if (found === undefined) return null
+function object<Context>(
+  entries: readonly (readonly [ASTNode, ASTNode])[],
+  at: Compiling<Context>,
+): Closure<Context> {
+  const members = entries.map(([key, value]) => [compile(key, at), compile(value, at)] as const)
+  return (context) => {
+    const made: Record<string, Value> = {}
+    for (const [key, value] of members) {
+      const name = key(context)
+      const member = value(context)
+      if (!isUsable(name) || member instanceof Failure) return worse(name, member)
+      Object.defineProperty(made, String(name), { value: member, enumerable: true, configurable: true })
+    }
+    return made
+  }
+}
+
+function access<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context> {
+  const { scope, locals } = at
+  const cell = node.op === 'id' ? locals.get(node.args) : undefined
+  if (cell !== undefined) return () => cell.value
+  const member = memberOf(node)
+  const isShadowed = member?.holder.op === 'id' && locals.has(member.holder.args)
+  const named = isShadowed ? null : variableOf(node, scope)
+  if (named !== null) return variable(named.name, named.variable)
+  // Names of types, for type(x) == string.
+  if (node.op === 'id') return constant(callEngine(node.args, []))
+  const [holder, key] = node.args as [ASTNode, ASTNode | string]
+  const keyed: Closure<Context> = typeof key === 'string' ? constant(key) : compile(key, at)
+  const group = holder.op === 'id' && !locals.has(holder.args) ? scope.groups.get(holder.args) : undefined
+  if (group !== undefined) {
+    const members = [...group].map(([name, member]) => [name, variable(name, member)] as const)
+    const byName = new Map<Value, Closure<Context>>(members)
+    return (context) => {
+      const name = keyed(context)
+      return isUsable(name) ? byName.get(name)?.(context) : name
+    }
+  }
+  const held = compile(holder, at)
+  return (context) => select(held(context), keyed(context))
+}
+
+const expectations: Readonly<Record<Exclude<VariableType, 'any'>, (value: unknown) => boolean>> = {
+  number: isNumeric,
+  boolean: (value) => typeof value === 'boolean',
+  text: (value) => typeof value === 'string',
+  texts: Array.isArray,
+  numbers: Array.isArray,
+  list: Array.isArray,
+  object: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+}
+
+function variable<Context>(name: string, found: Variable<Context>): Closure<Context> {
   const { type } = found
-  if (type !== 'number' && type !== 'boolean' && type !== 'text') return null
-  const expected = typeofKind[type]
-  return {
-    kind: type,
-    literal: false,
-    run: (context) => {
-      const value = found.read(context)
-      return typeof value === expected ? (value as number | boolean | string) : undefined
-    },
+  if (type === 'any') return (context) => found.read(context) ?? undefined
+  const fits = expectations[type]
+  return (context) => {
+    const value = found.read(context)
+    if (fits(value)) return value
+    return value === undefined || value === null
+      ? undefined
+      : new Failure(`${name} is ${kindOf(value)}, not ${type}`)
   }
 }
 
 function binary<Context>(
   op: string,
   args: readonly [ASTNode, ASTNode],
-  scope: ExpressionScope<Context>,
-): Typed<Context> | null {
-  const left = compile(args[0], scope)
-  const right = compile(args[1], scope)
-  // Two int literals are CEL's 64-bit arithmetic.
-  if (left === null || right === null || left.kind !== right.kind || (left.literal && right.literal))
-    return null
-  const compute = arithmetic[op]
-  if (compute !== undefined) return left.kind === 'number' ? arithmetical(compute, left.run, right) : null
-  // Booleans and text are only compared for equality here; order of text is by code point in CEL.
-  if (left.kind !== 'number' && op !== '==' && op !== '!=') return null
-  const compare = comparisons[op] as (a: unknown, b: unknown) => boolean
-  return { kind: 'boolean', literal: false, run: comparing(compare, left.run, right) }
-}
-
-function arithmetical<Context>(
-  compute: (a: number, b: number) => number,
-  left: Closure<Context>,
-  right: Typed<Context>,
-): Typed<Context> {
-  return {
-    kind: 'number',
-    literal: false,
-    run: (context) => {
-      const a = left(context)
-      const b = right.run(context)
-      return a === undefined || b === undefined ? undefined : compute(a as number, b as number)
-    },
+  at: Compiling<Context>,
+): Closure<Context> {
+  if (comparisons.has(op) && (isNull(args[0]) || isNull(args[1]))) return nullTest(op, args, at)
+  const whole = args.every((arg) => wholeTypes.has(typeOf(arg) ?? ''))
+  const [left, right] = args.map((arg) => (whole ? compile(arg, at) : operand(arg, at))) as [
+    Closure<Context>,
+    Closure<Context>,
+  ]
+  if (op === 'in') return membership(left, right, precisionOf(args, at))
+  if (comparisons.has(op)) return comparing(op, left, right, precisionOf(args, at))
+  if (whole) {
+    const signed = typeOf(args[0]) === 'int'
+    return (context) => calculateWhole(op, left(context), right(context), signed)
+  }
+  const compute = arithmetic[op]!
+  return (context) => {
+    const a = left(context)
+    const b = right(context)
+    return typeof a === 'number' && typeof b === 'number' ? compute(a, b) : calculate(op, a, b)
   }
 }
 
-function comparing<Context>(
-  compare: (a: unknown, b: unknown) => boolean,
-  left: Closure<Context>,
-  right: Typed<Context>,
+const wholeTypes: ReadonlySet<string> = new Set(['int', 'uint'])
+
+/** A literal beside a double is one, where that changes nothing. */
+function operand<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context> {
+  if (node.op === 'value' && typeof node.args === 'bigint' && Number.isSafeInteger(Number(node.args)))
+    return constant(Number(node.args))
+  return compile(node, at)
+}
+
+/** `x == null`: it is missing. */
+function nullTest<Context>(
+  op: string,
+  args: readonly [ASTNode, ASTNode],
+  at: Compiling<Context>,
 ): Closure<Context> {
+  const tested = compile(isNull(args[0]) ? args[1] : args[0], at)
   return (context) => {
-    const a = left(context)
-    const b = right.run(context)
-    return a === undefined || b === undefined ? undefined : compare(a, b)
+    const value = tested(context)
+    return value instanceof Failure ? value : (value === undefined) === (op === '==')
+  }
+}
+
+type Precision<Context> = (context: Context) => ((value: number) => number) | null
+
+/** Of the operand that has one of its own. */
+function precisionOf<Context>(
+  args: readonly ASTNode[],
+  { scope, locals }: Compiling<Context>,
+): Precision<Context> | null {
+  for (const arg of args) {
+    if (arg.op === 'id' && locals.has(arg.args)) continue
+    const found = variableOf(arg, scope)?.variable
+    if (found?.precision !== undefined) return (context) => found.precision!(context)
+  }
+  return null
+}
+
+function comparing<Context>(
+  op: string,
+  left: Closure<Context>,
+  right: Closure<Context>,
+  precision: Precision<Context> | null,
+): Closure<Context> {
+  const compute = comparedNumbers[op]!
+  if (precision === null) {
+    return (context) => {
+      const a = left(context)
+      const b = right(context)
+      return typeof a === 'number' && typeof b === 'number' ? compute(a, b) : compare(op, a, b)
+    }
+  }
+  return (context) => {
+    const round = precision(context)
+    return compare(op, rounded(left(context), round), rounded(right(context), round))
+  }
+}
+
+function rounded(value: Value, round: ((value: number) => number) | null): Value {
+  if (round === null) return value
+  if (Array.isArray(value)) return value.map((item) => rounded(item, round))
+  return isNumeric(value) ? round(Number(value)) : value
+}
+
+/** `"late" in flags`, `mcc in [5411, 5812]`. */
+function membership<Context>(
+  item: Closure<Context>,
+  list: Closure<Context>,
+  precision: Precision<Context> | null,
+): Closure<Context> {
+  if (precision === null) return (context) => isIn(item(context), list(context))
+  return (context) => {
+    const round = precision(context)
+    return isIn(rounded(item(context), round), rounded(list(context), round))
   }
 }
 
 function logical<Context>(
-  settles: boolean,
-  args: readonly [ASTNode, ASTNode],
-  scope: ExpressionScope<Context>,
-): Typed<Context> | null {
-  const left = compile(args[0], scope)
-  const right = compile(args[1], scope)
-  if (left?.kind !== 'boolean' || right?.kind !== 'boolean') return null
-  return {
-    kind: 'boolean',
-    literal: false,
-    run: (context) => {
-      const a = left.run(context)
-      if (a === settles) return settles
-      const b = right.run(context)
-      if (b === settles) return settles
-      return a === undefined || b === undefined ? undefined : !settles
-    },
+  op: '&&' | '||',
+  left: Closure<Context>,
+  right: Closure<Context>,
+): Closure<Context> {
+  const settles = op === '||'
+  return (context) => {
+    const a = left(context)
+    if (a === settles) return settles
+    const b = right(context)
+    if (b === settles) return settles
+    return a === !settles && b === !settles ? !settles : worse(condition(op, a), condition(op, b))
   }
 }
 
-function negation<Context>(operand: Typed<Context> | null): Typed<Context> | null {
-  if (operand?.kind !== 'boolean') return null
-  return {
-    kind: 'boolean',
-    literal: false,
-    run: (context) => {
-      const value = operand.run(context)
-      return value === undefined ? undefined : !value
-    },
+function negation<Context>(operand: Closure<Context>): Closure<Context> {
+  return (context) => {
+    const value = condition('!', operand(context))
+    return typeof value === 'boolean' ? !value : value
   }
 }
 
-function minus<Context>(operand: Typed<Context> | null): Typed<Context> | null {
-  if (operand?.kind !== 'number') return null
-  return {
-    kind: 'number',
-    literal: operand.literal,
-    run: (context) => {
-      const value = operand.run(context)
-      // An int literal has no negative zero.
-      return value === undefined ? undefined : operand.literal ? 0 - (value as number) : -(value as number)
-    },
+function minus<Context>(operand: Closure<Context>): Closure<Context> {
+  return (context) => {
+    const value = operand(context)
+    if (isNumeric(value)) return -value
+    return isUsable(value) ? new Failure(`-${kindOf(value)} is not defined`) : value
   }
 }
 
 function choice<Context>(
   args: readonly [ASTNode, ASTNode, ASTNode],
-  scope: ExpressionScope<Context>,
-): Typed<Context> | null {
-  const [condition, yes, no] = args.map((arg) => compile(arg, scope)) as [
-    Typed<Context> | null,
-    Typed<Context> | null,
-    Typed<Context> | null,
+  at: Compiling<Context>,
+): Closure<Context> {
+  const [asked, yes, no] = args.map((arg) => compile(arg, at)) as [
+    Closure<Context>,
+    Closure<Context>,
+    Closure<Context>,
   ]
-  if (condition?.kind !== 'boolean' || yes === null || no === null) return null
-  if (yes.kind !== no.kind || yes.literal || no.literal) return null
-  return {
-    kind: yes.kind,
-    literal: false,
-    run: (context) => {
-      const chosen = condition.run(context)
-      return chosen === undefined ? undefined : chosen ? yes.run(context) : no.run(context)
-    },
+  return (context) => {
+    const chosen = condition('?', asked(context))
+    return typeof chosen === 'boolean' ? (chosen ? yes(context) : no(context)) : chosen
   }
 }
 
 function call<Context>(
-  args: readonly [string, readonly ASTNode[]],
-  scope: ExpressionScope<Context>,
-): Typed<Context> | null {
-  const [name, operands] = args
-  const found = numberFunctions.get(name)
-  if (found === undefined || operands.length !== found.arity) return null
-  const first = compile(operands[0]!, scope)
-  const second = found.arity === 1 ? first : compile(operands[1]!, scope)
-  if (first?.kind !== 'number' || second?.kind !== 'number') return null
-  return arithmetical((a, b) => found.apply(a, b), first.run, second)
+  [name, operands]: readonly [string, readonly ASTNode[]],
+  at: Compiling<Context>,
+): Closure<Context> {
+  const args = operands.map((arg) => compile(arg, at))
+  if (name === 'has') {
+    return (context) => {
+      const value = args[0]!(context)
+      return value instanceof Failure ? value : value !== undefined
+    }
+  }
+  const apply = functionOf(name, args.length)
+  const slow: Closure<Context> = (context) =>
+    applied(
+      apply,
+      args.map((arg) => arg(context)),
+    )
+  const numbers = numberFunctions.get(name)
+  return numbers === undefined ? slow : ofNumbers(numbers, args, slow)
 }
 
-/** `"late" in flags`, `country in ["FR", "DE"]`. */
-function membership<Context>(
-  args: readonly [ASTNode, ASTNode],
-  scope: ExpressionScope<Context>,
-): Typed<Context> | null {
-  const item = compile(args[0], scope)
-  if (item?.kind !== 'text') return null
-  const list = textList(args[1], scope)
-  if (list === null) return null
-  return {
-    kind: 'boolean',
-    literal: false,
-    run: (context) => {
-      const value = item.run(context)
-      const texts = list(context)
-      return value === undefined || !Array.isArray(texts) ? undefined : texts.includes(value)
-    },
+/** Doubles in, a double out, without a list of them; `slow` does what is not that. */
+function ofNumbers<Context>(
+  { arity, apply }: NumberFunction,
+  args: readonly Closure<Context>[],
+  slow: Closure<Context>,
+): Closure<Context> {
+  const first = args[0]!
+  const second: Closure<Context> = arity === 1 ? () => 0 : args[1]!
+  return (context) => {
+    const a = first(context)
+    const b = second(context)
+    return typeof a === 'number' && typeof b === 'number' ? apply(a, b) : slow(context)
   }
 }
 
-function textList<Context>(
-  node: ASTNode,
-  scope: ExpressionScope<Context>,
-): ((context: Context) => unknown) | null {
-  if (node.op === 'id') {
-    const found = scope.variables.get(node.args)
-    return found?.type === 'texts' ? (context) => found.read(context) : null
+function applied(apply: (args: readonly Value[]) => Value, values: readonly Value[]): Value {
+  const failure = values.find((value) => value instanceof Failure)
+  if (failure !== undefined) return failure
+  return values.includes(undefined) ? undefined : apply(values)
+}
+
+function method<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context> {
+  const binding = bindingOf(node)
+  if (binding !== null) {
+    const cell: Cell = { value: undefined }
+    const value = compile(binding.value, at)
+    const body = compile(binding.body, within(at, binding.name, cell))
+    return (context) => {
+      cell.value = value(context)
+      return cell.value instanceof Failure ? cell.value : body(context)
+    }
   }
-  if (node.op !== 'list') return null
-  const texts = node.args.map((item) => (item.op === 'value' ? item.args : null))
-  return texts.every((text) => typeof text === 'string') ? () => texts : null
+  const [name, receiver, operands] = node.args as [string, ASTNode, readonly ASTNode[]]
+  const held = compile(receiver, at)
+  const loop = loops[`${name}/${operands.length}`]
+  if (loop !== undefined && operands[0]?.op === 'id') {
+    const cell: Cell = { value: undefined }
+    const inner = within(at, operands[0].args, cell)
+    return looping(
+      loop,
+      held,
+      operands.slice(1).map((step) => compile(step, inner)),
+      cell,
+    )
+  }
+  const args = operands.map((arg) => compile(arg, at))
+  const apply = methodOf(name, args.length)
+  return (context) => applied(apply, [held(context), ...args.map((arg) => arg(context))])
+}
+
+function within<Context>(at: Compiling<Context>, name: string, cell: Cell): Compiling<Context> {
+  return { ...at, locals: new Map([...at.locals, [name, cell]]) }
+}
+
+function looping<Context>(
+  loop: Loop,
+  held: Closure<Context>,
+  bodies: readonly Closure<Context>[],
+  cell: Cell,
+): Closure<Context> {
+  return (context) => {
+    const holder = held(context)
+    if (!isUsable(holder)) return holder
+    if (typeof holder !== 'object' || holder === null) return new Failure(`${kindOf(holder)} has no items`)
+    const items = Array.isArray(holder)
+      ? holder.map((item) => (item as unknown) ?? undefined)
+      : Object.keys(holder)
+    const steps = bodies.map((body) => (item: Value) => {
+      cell.value = item
+      return body(context)
+    })
+    return loop(items, steps)
+  }
 }

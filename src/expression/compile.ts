@@ -1,17 +1,31 @@
 /**
  * CEL expressions over events and scored rows.
  *
- * Missing: a field that is absent, null or of another type than its schema says makes the expression an error, as in
- * CEL; `false && …` and `true || …` hide errors of the other side. An expression in error, or one whose number is not
- * finite, gives null where a number is expected and false where a condition is. Booleans become 1 and 0.
+ * Missing: a field that is absent or null leaves the expression without a result; `false && …` and `true || …` hide it, as
+ * CEL hides errors. An error is another thing: what is there cannot be used so (a text where a number is expected, an
+ * index beyond a list, text that is no number). Both give null where a number is expected and false where a condition is,
+ * and so does a number that is not finite; only errors are reported. Booleans become 1 and 0.
  */
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js'
+import { loosenHas, typeOf, visit } from './ast.ts'
 import { toClosure } from './closure.ts'
+import type { Closure } from './closure.ts'
+import { explainMismatch, problemOf } from './explain.ts'
+import type { ExpressionProblem } from './explain.ts'
+import { Failure } from './failure.ts'
 import { numberFunctions } from './language.ts'
-import { didYouMean } from './nearest.ts'
-import type { ExpressionScope, Variable } from './scope.ts'
+import { fieldTypeOf, variableOf } from './resolve.ts'
+import type { ExpressionScope } from './scope.ts'
+import { kindOf } from './values.ts'
+import { constantFailure, warningsOf } from './verdicts.ts'
+import type { ExpressionWarning } from './verdicts.ts'
+
+export type { ExpressionProblem } from './explain.ts'
 
 export type Expected = 'number' | 'boolean'
+
+/** Hears of an error; the message holds nothing of the event. */
+export type OnFailure = (message: string) => void
 
 export interface Expression<Context> {
   readonly ok: true
@@ -21,25 +35,18 @@ export interface Expression<Context> {
   readonly integer: boolean
   /** Names it uses, sorted; members of groups with their prefix (`features.x`). */
   readonly references: readonly string[]
-  /** Number expected: finite, or null where missing. */
-  number(context: Context): number | null
-  /** Condition expected: false in error. */
-  test(context: Context): boolean
-}
-
-export interface ExpressionProblem {
-  readonly ok: false
-  /** Characters from the start of the text as given. */
-  readonly offset: number
-  readonly message: string
-  readonly suggestion: string
+  /** It works, and probably not as meant. */
+  readonly warnings: readonly ExpressionWarning[]
+  /** Number expected: finite, or null where missing or in error. */
+  number(context: Context, onFailure?: OnFailure): number | null
+  /** Condition expected: false where missing or in error. */
+  test(context: Context, onFailure?: OnFailure): boolean
 }
 
 export function compileExpression<Context>(
   written: string,
   scope: ExpressionScope<Context>,
   expected: Expected,
-  engineOnly = false,
 ): Expression<Context> | ExpressionProblem {
   const text = written.trim()
   const shift = written.length - written.trimStart().length
@@ -49,99 +56,54 @@ export function compileExpression<Context>(
   } catch (error) {
     return problemOf(error, text, shift, scope)
   }
+  const { ast } = parsed
+  loosenHas(ast)
   const checked = parsed.check()
   if (!checked.valid) return problemOf(checked.error, text, shift, scope)
-  const mismatch = typeMismatch(checked.type ?? 'dyn', text, expected)
+  const mismatch = explainMismatch(checked.type ?? 'dyn', text, expected, scope)
   if (mismatch !== null) return { ok: false, offset: shift, ...mismatch }
+  const failing = constantFailure(ast, scope)
+  if (failing !== null) return { ok: false, ...failing, offset: shift + failing.offset }
 
-  const used = referencesIn(parsed.ast, scope)
-  const fast = engineOnly ? null : toClosure(parsed.ast, scope)
-  const run = fast ?? engine(parsed, used)
+  const run = toClosure(ast, scope)
   return {
     ok: true,
     text,
-    integer: isWhole(parsed.ast, scope),
-    references: [...used.keys()].toSorted(),
-    number: (context) => toNumber(run(context)),
-    test: (context) => run(context) === true,
+    integer: isWhole(ast, scope),
+    references: referencesIn(ast, scope),
+    warnings: warningsOf(ast, text, scope).map((warning) => ({ ...warning, offset: shift + warning.offset })),
+    number: (context, onFailure) => numberOf(run, context, onFailure),
+    test: (context, onFailure) => conditionOf(run, context, onFailure),
   }
 }
 
-function toNumber(value: unknown): number | null {
+function numberOf<Context>(run: Closure<Context>, context: Context, onFailure?: OnFailure): number | null {
+  const value = run(context)
   if (typeof value === 'number') return Number.isFinite(value) ? value : null
   if (typeof value === 'boolean') return value ? 1 : 0
   if (typeof value === 'bigint') return Number(value)
-  // CEL's uint is an object around a bigint.
-  if (typeof value === 'object' && value !== null && typeof value.valueOf() === 'bigint') return Number(value)
+  if (value !== undefined) onFailure?.(failureOf(value, 'a number'))
   return null
 }
 
-interface Used<Context> {
-  readonly group: string | null
-  readonly name: string
-  readonly variable: Variable<Context>
+function conditionOf<Context>(run: Closure<Context>, context: Context, onFailure?: OnFailure): boolean {
+  const value = run(context)
+  if (typeof value === 'boolean') return value
+  if (value !== undefined) onFailure?.(failureOf(value, 'a condition'))
+  return false
 }
 
-/** Runs the engine over an object of just what is used and not missing. */
-function engine<Context>(
-  parsed: ParseResult,
-  used: ReadonlyMap<string, Used<Context>>,
-): (context: Context) => unknown {
-  const groups = [...new Set([...used.values()].flatMap(({ group }) => group ?? []))]
-  return (context) => {
-    const names: Record<string, unknown> = {}
-    for (const group of groups) names[group] = {}
-    for (const { group, name, variable } of used.values()) {
-      const value = variable.read(context)
-      if (value === undefined || value === null) continue
-      if (group === null) names[name] = value
-      else (names[group] as Record<string, unknown>)[name] = value
-    }
-    try {
-      return parsed(names) as unknown
-    } catch {
-      // CEL reports errors of evaluation (a missing field, an index out of range) by throwing.
-      return undefined
-    }
-  }
+function failureOf(value: unknown, expected: string): string {
+  return value instanceof Failure ? value.message : `the result is ${kindOf(value)}, not ${expected}`
 }
 
-function referencesIn<Context>(root: ASTNode, scope: ExpressionScope<Context>): Map<string, Used<Context>> {
-  const used = new Map<string, Used<Context>>()
+function referencesIn<Context>(root: ASTNode, scope: ExpressionScope<Context>): readonly string[] {
+  const used = new Set<string>()
   visit(root, (node) => {
-    if (node.op === 'id') {
-      const variable = scope.variables.get(node.args)
-      if (variable !== undefined) used.set(node.args, { group: null, name: node.args, variable })
-    }
-    const member = memberOf(node)
-    const variable = member === null ? undefined : scope.groups.get(member.group)?.get(member.name)
-    if (member !== null && variable !== undefined)
-      used.set(`${member.group}.${member.name}`, { ...member, variable })
+    const named = variableOf(node, scope)
+    if (named !== null) used.add(named.name)
   })
-  return used
-}
-
-/** `features.x` and `features["x"]`. */
-function memberOf(node: ASTNode): { group: string; name: string } | null {
-  if (node.op === '.' && node.args[0].op === 'id') return { group: node.args[0].args, name: node.args[1] }
-  if (node.op !== '[]') return null
-  const [group, name] = node.args
-  return group.op === 'id' && name.op === 'value' && typeof name.args === 'string'
-    ? { group: group.args, name: name.args }
-    : null
-}
-
-function visit(node: unknown, see: (node: ASTNode) => void): void {
-  if (Array.isArray(node)) {
-    for (const item of node) visit(item, see)
-  } else if (isNode(node)) {
-    see(node)
-    visit(node.args, see)
-  }
-}
-
-function isNode(value: unknown): value is ASTNode {
-  return typeof value === 'object' && value !== null && 'op' in value && 'args' in value
+  return [...used].toSorted()
 }
 
 /** Whole fields and literals, and + - * of them; booleans count as whole (1 and 0). */
@@ -149,9 +111,11 @@ function isWhole<Context>(node: ASTNode, scope: ExpressionScope<Context>): boole
   switch (node.op) {
     case 'value':
       return typeof node.args === 'bigint' || typeof node.args === 'boolean'
-    case 'id': {
-      const variable = scope.variables.get(node.args)
-      return variable !== undefined && (variable.integer || variable.type === 'boolean')
+    case 'id':
+    case '.':
+    case '[]': {
+      const field = fieldTypeOf(node, scope)
+      return field !== null && (field.integer || field.type === 'boolean')
     }
     case '+':
     case '-':
@@ -163,6 +127,7 @@ function isWhole<Context>(node: ASTNode, scope: ExpressionScope<Context>): boole
       return isWhole(node.args[1], scope) && isWhole(node.args[2], scope)
     case 'call': {
       const [name, args] = node.args
+      if (['int', 'uint', 'bool'].includes(typeOf(node) ?? '')) return true
       return numberFunctions.get(name)?.whole === true && args.every((arg) => isWhole(arg, scope))
     }
     case '==':
@@ -179,94 +144,4 @@ function isWhole<Context>(node: ASTNode, scope: ExpressionScope<Context>): boole
     default:
       return false
   }
-}
-
-function typeMismatch(
-  type: string,
-  text: string,
-  expected: Expected,
-): { message: string; suggestion: string } | null {
-  const numeric = ['double', 'int', 'uint'].includes(type)
-  if (type === 'dyn' || type === 'bool') return null
-  if (expected === 'number') {
-    if (numeric) return null
-    return {
-      message: `this is ${plainType(type)}, and a number or a condition is needed`,
-      suggestion:
-        type === 'string' ? 'Compare it (for example == "x"), or use size(…).' : 'Make it a number.',
-    }
-  }
-  return {
-    message: `this is ${plainType(type)}, and a condition (true or false) is needed`,
-    suggestion: numeric ? `Compare it, for example ${text} > 0.` : 'Compare it, for example == "x".',
-  }
-}
-
-function plainType(type: string): string {
-  if (type === 'double' || type === 'int' || type === 'uint') return 'a number'
-  if (type === 'string') return 'text'
-  return `of type ${type}`
-}
-
-interface EngineError {
-  readonly summary?: string
-  readonly code?: string
-  readonly message: string
-  readonly range?: { readonly start: number; readonly end: number }
-}
-
-function problemOf<Context>(
-  error: unknown,
-  text: string,
-  shift: number,
-  scope: ExpressionScope<Context>,
-): ExpressionProblem {
-  const { summary, code, message, range } = error as EngineError
-  const reason = (summary ?? message).split('\n')[0]!
-  const start = Math.min(range?.start ?? 0, text.length)
-  return {
-    ok: false,
-    offset: shift + start,
-    message: plainReason(reason),
-    suggestion: suggestionFor(code, reason, text.slice(start, range?.end ?? start), scope),
-  }
-}
-
-function plainReason(reason: string): string {
-  const overload = /^no such overload: (.+)$/.exec(reason)
-  if (overload === null) return reason.charAt(0).toLowerCase() + reason.slice(1)
-  const types = overload[1]!.replaceAll(/\b(double|int|uint)\b/g, 'number').replaceAll(/\bstring\b/g, 'text')
-  return `${types} is not defined`
-}
-
-function suggestionFor<Context>(
-  code: string | undefined,
-  reason: string,
-  part: string,
-  scope: ExpressionScope<Context>,
-): string {
-  const grouped = [...scope.groups].flatMap(([group, members]) =>
-    [...members.keys()].map((name) => `${group}.${name}`),
-  )
-  if (code === 'unknown_variable') {
-    const prefixed = grouped.find((name) => name.endsWith(`.${part}`))
-    if (prefixed !== undefined) return `Did you mean ${prefixed}?`
-    return didYouMean(part, [...scope.variables.keys(), ...scope.groups.keys(), ...grouped])
-  }
-  if (code === 'no_such_key') {
-    const member = reason.replace(/^.*: /, '')
-    return didYouMean(
-      member,
-      [...scope.groups.values()].flatMap((members) => [...members.keys()]),
-    )
-  }
-  if (reason.includes('null'))
-    return 'A missing field cannot be compared with null: the condition is false by itself.'
-  if (code === 'no_such_overload')
-    return 'Both sides must be of one kind: numbers, texts ("x") or conditions.'
-  if (code === 'no_matching_overload') {
-    return `Functions: ${[...numberFunctions.keys()].join(', ')}, size, startsWith, endsWith, contains, matches.`
-  }
-  if (code === 'invalid_logical_operand') return 'Compare the number first, for example x > 0 && y > 0.'
-  return 'Write CEL, for example amountCents / 100 or hourUtc(ts) <= 6.'
 }

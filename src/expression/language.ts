@@ -1,6 +1,7 @@
 /**
  * What is added to CEL: numbers of events are doubles while CEL reads `100` as an int, so the operators between the two
- * are defined, and a few functions over numbers. Literals alone keep CEL's meaning: `1 / 2` is 0.
+ * are defined, and a few functions over numbers. Literals alone keep CEL's meaning: `1 / 2` is 0. The engine's type check
+ * reads this; expressions run as closures (closure.ts), and a test compares the two.
  */
 import type { Environment } from '@marcbachmann/cel-js'
 
@@ -65,6 +66,14 @@ export function addArithmetic(environment: Environment): void {
   environment.registerOperator('double in list<int>: bool', (a: number, list: Iterable<bigint>) =>
     Array.from(list).some((item) => a === Number(item)),
   )
+  environment.registerOperator('int in list<double>: bool', (a: bigint, list: Iterable<number>) =>
+    Array.from(list).some((item) => Number(a) === item),
+  )
+}
+
+/** `x == null`: whether it is missing. CEL knows null only beside null and what has no type. */
+export function addNullTests(environment: Environment, types: Iterable<string>): void {
+  for (const type of types) environment.registerOperator(`${type} == null: bool`, () => false)
 }
 
 export function addFunctions(environment: Environment): void {

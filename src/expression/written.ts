@@ -121,11 +121,17 @@ export function flag() {
   })
 }
 
-export function oneOf<const T extends string>(choices: readonly T[]) {
+/** `notYet` answers for words that people look for and that are no choice. */
+export function oneOf<const T extends string>(
+  choices: readonly T[],
+  notYet: (written: string) => string | null = () => null,
+) {
   const expected = `one of ${choices.join(', ')}`
   return scalar(expected, anyOf({ enum: choices }), (value) => {
     const found = choices.find((choice) => choice === value)
     if (found !== undefined) return found
+    const known = typeof value === 'string' ? notYet(value) : null
+    if (known !== null) return new Refused(known)
     return new Refused(
       `${shown(value)} is not ${expected}. ${typeof value === 'string' ? hint(value, choices) : ''}`.trim(),
     )

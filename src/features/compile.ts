@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors.ts'
+import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
 import { columnNames, planRatios, runRatios } from './columns.ts'
 import type { CompiledFeatures, FeatureRow, Layout, PartLog, PartView } from './compiled.ts'
@@ -36,7 +37,8 @@ export function compileFeatures(spec: FeaturesSpec, { readAhead = false } = {}):
     horizonMs: Math.max(0, ...layouts.map((layout) => layout.horizonMs)),
     entityKey: (layout: Layout, event: Event) => entityKeyOf(planOf(layout).keys, event),
     newPart: (layout: Layout) => new Part(planOf(layout).format.shape),
-    insert: (layout: Layout, part: PartLog, event: Event) => insertEvent(planOf(layout), ours(part), event),
+    insert: (layout: Layout, part: PartLog, event: Event, failures?: FailureSink) =>
+      insertEvent(planOf(layout), ours(part), event, failures),
     trim: (layout: Layout, part: PartLog, untilMs: number, settledOffset = 0) => {
       const own = ours(part)
       const dropped = dropUntil(own, untilMs)
@@ -71,7 +73,7 @@ function compileRow(
     foreign: layout.shared,
   }))
 
-  return (event: Event, view: PartView): FeatureRow => {
+  return (event: Event, view: PartView, failures?: FailureSink): FeatureRow => {
     const lateBeforeMs = view.lateBeforeMs ?? -Infinity
     const here: Viewpoint = { timeMs: event.time, ownOffset: event.raw.offset, lateBeforeMs }
     const elsewhere: Viewpoint = { timeMs: event.time, ownOffset: noOffset, lateBeforeMs }
@@ -87,7 +89,8 @@ function compileRow(
       }
     }
     const numbers = new Float64Array(names.length)
-    for (let i = 0; i < values.length; i++) numbers[i] = finiteOrNaN(values[i]!.expression.evaluate(event))
+    for (let i = 0; i < values.length; i++)
+      numbers[i] = finiteOrNaN(values[i]!.expression.evaluate(event, failures))
     for (let i = 0; i < finishes.length; i++) {
       numbers[windowedColumns[i]!] = finishes[i]!(registers, event.time)
     }

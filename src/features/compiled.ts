@@ -1,3 +1,4 @@
+import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
 
 /** One partition's share of one entity's state, in memory: a log sorted by (time, log order). Opaque outside the features stage. */
@@ -61,8 +62,8 @@ export interface CompiledFeatures {
   /** The entity key of an event in a layout; null when a key field is missing or null (then nothing is stored or read). */
   entityKey(layout: Layout, event: Event): string | null
   newPart(layout: Layout): PartLog
-  /** Inserts at the event's own time, behind events of the same time. */
-  insert(layout: Layout, part: PartLog, event: Event): void
+  /** Inserts at the event's own time, behind events of the same time. `failures` hears of expressions in error. */
+  insert(layout: Layout, part: PartLog, event: Event, failures?: FailureSink): void
   /**
    * Drops events at or before `untilMs` (event time), and counts them. `untilMs` must come from the event watermark of a
    * committed position: after a takeover, events behind that position are scored again and need what they saw.
@@ -75,7 +76,7 @@ export interface CompiledFeatures {
    * Called right after the event's insertion; an event that was not inserted is not counted in its own windows.
    * `capped` when a window reaches events that the cap hides.
    */
-  row(event: Event, view: PartView): FeatureRow
+  row(event: Event, view: PartView, failures?: FailureSink): FeatureRow
   /**
    * Bytes of the whole part as it stood before events from `untilOffset` on were inserted. `untilOffset` must be
    * committed.

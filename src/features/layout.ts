@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors.ts'
+import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
 import type { Layout } from './compiled.ts'
 import { layoutCheck } from './part-codec.ts'
@@ -126,13 +127,13 @@ export function columnOf(layout: LayoutPlan, expression: EventExpression): numbe
 }
 
 /** Inserts an event at its own time, with what the features of this layout need of it. */
-export function insertEvent(layout: LayoutPlan, part: Part, event: Event): void {
+export function insertEvent(layout: LayoutPlan, part: Part, event: Event, failures?: FailureSink): void {
   const { predicates, values, staged } = layout
   const { shape, eventsMax } = layout.format
   const { offset } = event.raw
   let mask = 0
-  for (let i = 0; i < predicates.length; i++) if (predicates[i]!.test(event)) mask |= 1 << i
-  for (let i = 0; i < values.length; i++) staged[i] = finiteOrNaN(values[i]!.evaluate(event))
+  for (let i = 0; i < predicates.length; i++) if (predicates[i]!.test(event, failures)) mask |= 1 << i
+  for (let i = 0; i < values.length; i++) staged[i] = finiteOrNaN(values[i]!.evaluate(event, failures))
 
   const at = openSlot(part, event.time, eventsMax)
   const { data, capacity } = part

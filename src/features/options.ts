@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { notYetAggregate } from '../expression/not-yet.ts'
 import {
   duration,
   entries,
@@ -36,7 +37,7 @@ const missingDefault = z.union([z.null(), number()])
 const aggregateOptions = object({
   over: name.describe('Entity whose events are aggregated.'),
   from: name.optional().describe('Source whose events are aggregated. Default: the scored source.'),
-  aggregate: oneOf(['count', 'sum', 'mean', 'last', 'secondsSinceLast', 'rate']).describe(
+  aggregate: oneOf(['count', 'sum', 'mean', 'last', 'secondsSinceLast', 'rate'], notYetAggregate).describe(
     'count of events; sum or mean of `value`; `value` of the last event; seconds since the last event; rate: share of the events for which `where` holds.',
   ),
   value: expression()

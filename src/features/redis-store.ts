@@ -28,7 +28,10 @@ return out
  */
 const flushScript = `
 local w = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-if w ~= ARGV[2] then return { 0, w } end
+if w ~= ARGV[2] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  return { 0, w }
+end
 local next = ARGV[3]
 if string.sub(next, 1, ${begunPrefix.length}) == '${begunPrefix}' then
   local time = redis.call('TIME')

@@ -2,6 +2,7 @@
  * What the topology asks of the features stage, checked and with expressions compiled.
  * `compileFeatures(spec)` turns it into CompiledFeatures (compile.ts).
  */
+import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
 
 export interface FeaturesSpec {
@@ -20,16 +21,19 @@ export interface EntitySpec {
   readonly merge: boolean
 }
 
-/** An expression over one event. Same `text` means same column. Null: missing. */
+/**
+ * An expression over one event. Same `text` means same column. Null: missing, or in error, of which `failures` hears; the
+ * place it names is the first in the topology where the text stands.
+ */
 export interface EventExpression {
   readonly text: string
   readonly integer: boolean
-  evaluate(event: Event): number | null
+  evaluate(event: Event, failures?: FailureSink): number | null
 }
 
 export interface EventPredicate {
   readonly text: string
-  test(event: Event): boolean
+  test(event: Event, failures?: FailureSink): boolean
 }
 
 export interface ValueSpec {

@@ -29,11 +29,6 @@ export interface DescribedGroup {
 /** Supported levels of a broker's features, by name; such as metadata.version → 29. */
 export type Features = ReadonlyMap<string, number>
 
-export interface DescribedTransaction {
-  readonly errorCode: number
-  readonly state: string
-}
-
 /** Codes of Kafka's ACL operations. */
 const operationNames: Readonly<Record<number, string>> = {
   3: 'Read',
@@ -147,20 +142,4 @@ export function decodeFeatures(payload: Buffer): Features {
     return true
   })
   return features
-}
-
-export const transactionsRequest = { apiKey: 65, apiVersion: 0, apiName: 'DescribeTransactions' } as const
-
-export function encodeTransaction(transactionalId: string): Buffer {
-  return new Writer().byte(0).varint(2).compactText(transactionalId).byte(0).bytes
-}
-
-export function decodeTransaction(payload: Buffer): DescribedTransaction {
-  const read = new Reader(payload)
-  read.tags()
-  read.skip(4) // throttle time
-  if (read.varint() < 2) throw new RangeError('a broker describes no transaction')
-  const errorCode = read.int16()
-  read.compactText() // id
-  return { errorCode, state: read.compactText() }
 }

@@ -9,20 +9,20 @@ import {
   decodeFeatures,
   decodeGroup,
   decodeMetadata,
-  decodeTransaction,
   encodeGroup,
   encodeMetadata,
-  encodeTransaction,
   encodeVersions,
   groupsRequest,
   metadataRequest,
-  transactionsRequest,
   versionsRequest,
   type DescribedGroup,
   type DescribedTopic,
 } from './inspect-codec.ts'
+import { heldBackForLong, requestHeldBack, type HeldPartition } from './held-back.ts'
 import { ConfigResourceTypes, Kafka } from './kafkajs.ts'
+import { sampleTopic, type SampledRun, type SampleSize } from './log-sample.ts'
 import type { KafkaPlan } from './plan.ts'
+import { decodeTransaction, encodeTransaction, transactionsRequest } from './transactions-codec.ts'
 import { createCluster, exchange, seedBroker, type RawBroker } from './raw-cluster.ts'
 
 /** Questions about a cluster that change nothing. Errors are MillraceErrors that say what was asked. */
@@ -41,6 +41,10 @@ export interface KafkaInspector {
   mayDescribeTransaction(transactionalId: string): Promise<boolean>
   /** False: everybody may do everything. Null: this principal may not ask. */
   hasAuthorizer(): Promise<boolean | null>
+  /** Partitions in which an open transaction of a producer holds records back, and whose it is. */
+  heldBack(topics: readonly DescribedTopic[]): Promise<readonly HeldPartition[]>
+  /** Oldest and newest committed records; reads without a group. */
+  sample(topic: DescribedTopic, size: SampleSize): Promise<readonly SampledRun[]>
   close(): Promise<void>
 }
 
@@ -180,6 +184,21 @@ export function openKafkaInspector(plan: KafkaPlan, clock: Clock, log: Log): Kaf
         const bytes = encodeTransaction(transactionalId)
         const { errorCode } = await exchange(await seed(), transactionsRequest, bytes, decodeTransaction)
         return errorCode !== transactionUnauthorised
+      }),
+    heldBack: (topics) =>
+      ask(`looking for open transactions in ${topics.map(({ topic }) => topic).join(', ')}`, async () => {
+        await seed()
+        await cluster.refreshMetadata()
+        return heldBackForLong(
+          () => requestHeldBack(cluster, topics),
+          (ms) => clock.sleep(ms),
+        )
+      }),
+    sample: (topic, size) =>
+      ask(`reading records of ${topic.topic}`, async () => {
+        await seed()
+        await cluster.refreshMetadata()
+        return sampleTopic(cluster, topic, size)
       }),
     hasAuthorizer: () =>
       ask('asking for ACLs', async () => {

@@ -110,6 +110,8 @@ export interface FetchedBatch {
   /** The offset that was asked for. */
   readonly fetchedOffset: string
   readonly highWatermark: string
+  /** Where readers of committed records end: before the first open transaction. −1 or absent: not told. */
+  readonly stableOffset?: number
   /** Everything in the response, also control and aborted records and records before `fetchedOffset`. */
   readonly rawMessages: readonly FetchedMessage[]
   /** Committed data records at or after `fetchedOffset`. */

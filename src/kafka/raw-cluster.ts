@@ -1,3 +1,5 @@
+import type { FetchedMessage } from './internals.ts'
+
 /*
  * Requests that kafkajs does not know, over its connections (TLS, SASL, retries of connecting). Read from the source
  * of kafkajs 2.2.4, as internals.ts.
@@ -44,6 +46,41 @@ export interface RawBroker {
     readonly topicMetadata: readonly {
       readonly topic: string
       readonly partitionMetadata: readonly unknown[]
+    }[]
+  }>
+  /** Of the partitions this broker leads. Isolation level 1: read_committed. */
+  listOffsets(request: {
+    readonly replicaId: number
+    readonly isolationLevel: number
+    readonly topics: readonly {
+      readonly topic: string
+      readonly partitions: readonly { readonly partition: number; readonly timestamp: number }[]
+    }[]
+  }): Promise<{
+    readonly responses: readonly {
+      readonly partitions: readonly { readonly partition: number; readonly offset: string }[]
+    }[]
+  }>
+  fetch(request: {
+    readonly isolationLevel: number
+    readonly maxWaitTime: number
+    readonly minBytes: number
+    readonly maxBytes: number
+    readonly topics: readonly {
+      readonly topic: string
+      readonly partitions: readonly {
+        readonly partition: number
+        readonly fetchOffset: string
+        readonly maxBytes: number
+      }[]
+    }[]
+  }): Promise<{
+    readonly responses: readonly {
+      readonly partitions: readonly {
+        readonly messages: readonly FetchedMessage[]
+        readonly abortedTransactions:
+          readonly { readonly producerId: string; readonly firstOffset: string }[] | null
+      }[]
     }[]
   }>
 }

@@ -19,6 +19,12 @@ export class Writer {
     this.#parts.push(bytes)
     return this
   }
+  int64(value: bigint): this {
+    const bytes = Buffer.alloc(8)
+    bytes.writeBigInt64BE(value)
+    this.#parts.push(bytes)
+    return this
+  }
   text(value: string): this {
     const bytes = Buffer.from(value)
     const length = Buffer.alloc(2)
@@ -68,6 +74,9 @@ export class Reader {
   }
   int32(): number {
     return this.#bytes.readInt32BE(this.#take(4))
+  }
+  int64(): bigint {
+    return this.#bytes.readBigInt64BE(this.#take(8))
   }
   /** Empty for null. */
   text(): string {

@@ -1,5 +1,8 @@
 import { MillraceError } from '../errors.ts'
-import type { Binding, BoundInput, ModelValue } from '../onnx/protocol.ts'
+import type { ModelFileFacts } from '../onnx/model-file.ts'
+import type { Binding, BoundInput, ModelValue, RunFailed } from '../onnx/protocol.ts'
+import type { ScoreType } from '../record/prediction.ts'
+import { sequenceFix } from './causes.ts'
 import type { Baseline, Golden, Manifest } from './manifest.ts'
 import type { ModelInputPlan, ModelPlan } from './plan.ts'
 
@@ -10,11 +13,11 @@ export type Problems = string[]
 export function bindModel(
   plan: Pick<ModelPlan, 'inputs' | 'score'>,
   session: { readonly inputs: readonly ModelValue[]; readonly outputs: readonly ModelValue[] },
-  file: string,
+  { file, facts }: { readonly file: string; readonly facts: ModelFileFacts },
 ): Binding {
   const problems = [
     ...inputProblems(plan.inputs, session.inputs),
-    ...outputProblems(plan.score, session.outputs),
+    ...outputProblems(plan, session.outputs, facts),
   ]
   refuse(problems, `${file} cannot be used as the topology says`)
   return {
@@ -45,18 +48,18 @@ export function inputProblems(planned: readonly ModelInputPlan[], values: readon
   }
   for (const value of values) {
     if (planned.some(({ name }) => name === value.name)) continue
-    problems.push(`The model's input ${show(value)} is not fed: add it to model.inputs.`)
+    problems.push(
+      value.type === 'float32'
+        ? `The model's input ${show(value)} is not fed: add it to model.inputs.`
+        : typeProblem(value),
+    )
   }
   return problems
 }
 
 function inputShapeProblems(input: ModelInputPlan, value: ModelValue): Problems {
   const columns = input.features.length
-  if (value.type !== 'float32') {
-    const fix =
-      'Features are handed over as float32: export the model with float32 inputs (skl2onnx: FloatTensorType; PyTorch: model.float()).'
-    return [`Input ${show(value)} is not a float32 tensor. ${fix}`]
-  }
+  if (value.type !== 'float32') return [typeProblem(value)]
   const [rows, width] = value.shape
   if (value.shape.length > 2)
     return [`Input ${show(value)} has more than two dimensions; rows are [N, ${columns}].`]
@@ -76,14 +79,36 @@ function inputShapeProblems(input: ModelInputPlan, value: ModelValue): Problems 
   return problems
 }
 
-export function outputProblems(score: ModelPlan['score'], values: readonly ModelValue[]): Problems {
+/** Of an output that `outputProblems` has no objection to. */
+export function scoreTypeOf(score: ModelPlan['score'], values: readonly ModelValue[]): ScoreType {
+  return values.find(({ name }) => name === score.output)?.type === 'float64' ? 'float64' : 'float32'
+}
+
+function typeProblem(value: ModelValue): string {
+  const fixes: Readonly<Record<string, string>> = {
+    string:
+      'Text cannot be handed over: turn it into numbers in the topology, one value for each word that matters (values: `is_food: category == "food"`), and train the model on those.',
+    float16:
+      'Features are handed over as float32: keep the inputs so when the weights are halved (onnxconverter_common convert_float_to_float16(model, keep_io_types=True)).',
+  }
+  const exportAgain =
+    'Features are handed over as float32: export the model with float32 inputs (skl2onnx: FloatTensorType; PyTorch: model.float(); whole numbers: cast inside the model).'
+  return `Input ${show(value)} is not a float32 tensor. ${fixes[value.type ?? ''] ?? exportAgain}`
+}
+
+export function outputProblems(
+  { score, inputs }: Pick<ModelPlan, 'score' | 'inputs'>,
+  values: readonly ModelValue[],
+  facts: ModelFileFacts,
+): Problems {
   const value = values.find(({ name }) => name === score.output)
   if (!value)
-    return [`The model has no output "${score.output}"; it has ${list(values)}. Correct model.score.`]
-  if (value.type === null) return [zipMapProblem(value)]
+    return [
+      `The model has no output "${score.output}"; it has ${list(values)}.${whatCanBe(values, facts)} Correct model.score.`,
+    ]
+  if (value.type === null) return [sequenceProblem(value, facts)]
   if (value.type !== 'float32' && value.type !== 'float64') {
-    const others = values.filter(({ type }) => type === 'float32' || type === 'float64')
-    const hint = others.length > 0 ? ` Outputs that can be: ${list(others)}.` : ''
+    const hint = whatCanBe(values, facts)
     return [
       `Output ${show(value)} cannot be a score, which is float32 or float64.${hint} Correct model.score.`,
     ]
@@ -93,9 +118,7 @@ export function outputProblems(score: ModelPlan['score'], values: readonly Model
     return [`Output ${show(value)} has more than two dimensions; a score is one value a row.`]
   if (score.column === null) {
     if (typeof columns !== 'number' || columns === 1) return []
-    return [
-      `Output ${show(value)} has ${columns} values a row: name one, such as "${value.name}[:, ${columns - 1}]".`,
-    ]
+    return [`Output ${show(value)} has ${columns} values a row. ${whichColumn(value.name, columns, inputs)}`]
   }
   if (value.shape.length === 1) {
     return [`Output ${show(value)} has one value a row, not columns: write model.score as "${value.name}".`]
@@ -106,11 +129,50 @@ export function outputProblems(score: ModelPlan['score'], values: readonly Model
   ]
 }
 
-function zipMapProblem(value: ModelValue): string {
+/** The outputs that a score can be read from, or how to get one. */
+function whatCanBe(values: readonly ModelValue[], facts: ModelFileFacts): string {
+  const fitting = values.filter(({ type }) => type === 'float32' || type === 'float64')
+  if (fitting.length > 0) return ` Outputs that can be: ${list(fitting)}.`
+  const sequence = values.find(({ type }) => type === null)
+  return sequence === undefined ? '' : ` ${sequenceProblem(sequence, facts)}`
+}
+
+function sequenceProblem({ name }: ModelValue, facts: ModelFileFacts): string {
+  const what = `Output "${name}" is a sequence or map (such as a ZipMap makes), which cannot be read.`
+  return `${what} ${sequenceFix(facts, name)}`
+}
+
+/** As many values as go in are most likely a reconstruction, no single one of which says anything about the row. */
+function whichColumn(name: string, columns: number, inputs: readonly ModelInputPlan[]): string {
+  const classes = `ame the column of the class that is looked for in model.score, such as "${name}[:, ${columns - 1}]".`
+  if (!inputs.some(({ features }) => features.length === columns && columns > 2)) return `N${classes}`
   return (
-    `Output "${value.name}" is a sequence or map (a ZipMap), which cannot be read. Convert the model again without it: ` +
-    "skl2onnx options={'zipmap': False}; onnxmltools convert_lightgbm(..., zipmap=False)."
+    'That is as many as go in: if it is the reconstruction of an autoencoder, the score is its error, which the model has to ' +
+    'compute itself: export a model that ends in it (PyTorch: return ((x - self.decoder(self.encoder(x))) ** 2).mean(dim=1); ' +
+    `in an ONNX graph: Sub, Mul, ReduceMean over axis 1). If they are classes, n${classes}`
   )
+}
+
+/** What is wrong with an output whose shape only a run showed. */
+export function ranProblems(
+  plan: Pick<ModelPlan, 'score' | 'inputs'>,
+  { message, dims = [] }: RunFailed,
+  n: number,
+  facts: ModelFileFacts,
+): Problems {
+  const { score } = plan
+  const shape = `Output "${score.output}" of shape [${dims.join(', ')}]`
+  if (dims.length === 0 || dims[0] !== n) {
+    const fix =
+      'Reduce over the features (axis 1), keep the first dimension free, and reshape with -1 or the size of the batch in its place.'
+    return [`${shape} for ${n} ${n === 1 ? 'row' : 'rows'} is not one score a row. ${fix}`]
+  }
+  const found = outputProblems(
+    plan,
+    [{ name: score.output, type: 'float32', shape: ['N', ...dims.slice(1)] }],
+    facts,
+  )
+  return found.length > 0 ? found : [`${message}.`]
 }
 
 export function manifestProblems(plan: ModelPlan, manifest: Manifest): Problems {

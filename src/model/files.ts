@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { MillraceError } from '../errors.ts'
-import { readModelFacts } from '../onnx/model-file.ts'
+import { readModelFacts, type ModelFileFacts } from '../onnx/model-file.ts'
 import type { ExternalData } from '../onnx/protocol.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
 import { parseBaseline, parseGolden, parseManifest } from './manifest.ts'
@@ -14,6 +14,8 @@ export interface ModelFiles {
   readonly file: string
   readonly identity: ModelIdentity
   readonly bytes: Uint8Array
+  /** What the bytes say by themselves. */
+  readonly facts: ModelFileFacts
   readonly externalData: readonly ExternalData[]
   /** Null for a bare .onnx. */
   readonly manifest: Manifest | null
@@ -34,11 +36,11 @@ export async function readModelFiles(path: string): Promise<ModelFiles> {
 async function readBare(file: string): Promise<ModelFiles> {
   const bytes = await readRequired(file, 'It is what model.path names.')
   const digest = digestOf(bytes)
-  const locations = externalLocations(bytes, file)
-  if (locations.length > 0) {
+  const facts = factsOf(bytes, file)
+  if (facts.externalData.length > 0) {
     throw new MillraceError(
       'MODEL_INVALID',
-      `${file} keeps weights in other files (${locations.join(', ')}), which a bare .onnx may not: ` +
+      `${file} keeps weights in other files (${facts.externalData.join(', ')}), which a bare .onnx may not: ` +
         'save the model as one file, or make a model directory whose manifest lists them under externalData.',
     )
   }
@@ -48,6 +50,7 @@ async function readBare(file: string): Promise<ModelFiles> {
     file,
     identity: { name, version, digest },
     bytes,
+    facts,
     externalData: [],
     manifest: null,
     golden: null,
@@ -70,13 +73,15 @@ async function readDirectory(directory: string): Promise<ModelFiles> {
   const bytes = await readRequired(file, 'A model directory holds the model under this name.')
   const digest = digestOf(bytes)
   if (manifest.digest && manifest.digest !== digest) throw digestMismatch(file, manifest.digest, digest)
+  const facts = factsOf(bytes, file)
   const golden = await readOptional(join(directory, 'golden.json'))
   const baseline = await readOptional(join(directory, 'baseline.json'))
   return {
     file,
     identity: { name: manifest.name, version: manifest.version, digest },
     bytes,
-    externalData: await readExternal(directory, file, externalLocations(bytes, file), manifest),
+    facts,
+    externalData: await readExternal(directory, file, facts.externalData, manifest),
     manifest,
     golden: golden === null ? null : parseGolden(golden, join(directory, 'golden.json')),
     baseline: baseline === null ? null : parseBaseline(baseline, join(directory, 'baseline.json')),
@@ -108,9 +113,9 @@ async function readExternal(
 }
 
 /** Throws MODEL_INVALID when the bytes are no ONNX model. */
-function externalLocations(bytes: Uint8Array, file: string): readonly string[] {
+function factsOf(bytes: Uint8Array, file: string): ModelFileFacts {
   const facts = readModelFacts(bytes)
-  if (facts) return facts.externalData
+  if (facts) return facts
   const begin = Buffer.from(bytes.subarray(0, 64)).toString('latin1')
   const lfs = begin.startsWith('version https://git-lfs')
   const text = lfs
@@ -139,8 +144,37 @@ function digestOf(bytes: Uint8Array): string {
 }
 
 async function readRequired(file: string, why: string): Promise<Uint8Array> {
-  return readFile(file).catch((error: unknown) => {
-    throw new MillraceError('MODEL_INVALID', `${file} cannot be read. ${why}`, { cause: error })
+  try {
+    const { size } = await stat(file)
+    if (size <= fileBytesMax) return await readFile(file)
+  } catch (error) {
+    throw unreadable(file, error, ` ${why}`)
+  }
+  throw new MillraceError('MODEL_INVALID', `${file} has more than 2 GiB, ${whyTooLarge(file)}`)
+}
+
+const fileBytesMax = 2 ** 31 - 1
+
+/** A protocol buffer, and so an ONNX file, ends there; weights beside it are read in one piece. */
+function whyTooLarge(file: string): string {
+  const ends = file.endsWith('.onnx')
+    ? 'more than an ONNX file can hold. Keep the weights in files of their own'
+    : 'more than is read from one file. Keep each tensor in a file of its own'
+  return (
+    `${ends}: onnx.save(model, path, save_as_external_data=True, all_tensors_to_one_file=False), and list them in the manifest ` +
+    'under externalData; or make the model smaller (float16 weights, static quantisation).'
+  )
+}
+
+function unreadable(file: string, error: unknown, why: string): MillraceError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  const words: Readonly<Record<string, string>> = {
+    ENOENT: 'it is not there',
+    EACCES: 'this user may not read it',
+    EISDIR: 'it is a directory',
+  }
+  return new MillraceError('MODEL_INVALID', `${file} cannot be read: ${words[code] ?? code}.${why}`, {
+    cause: error,
   })
 }
 
@@ -153,6 +187,6 @@ async function readOptional(file: string): Promise<string | null> {
     return await readFile(file, 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
-    throw new MillraceError('MODEL_INVALID', `${file} cannot be read.`, { cause: error })
+    throw unreadable(file, error, '')
   }
 }

@@ -17,6 +17,7 @@ export function memoryScorer(options: {
   return {
     identity: options.identity ?? { name: 'memory', version: '1', digest: `sha256:${'0'.repeat(64)}` },
     width,
+    scoreType: 'float64',
     baseline: options.baseline ?? null,
     missing: options.missing ?? new Map(),
     workers: 1,

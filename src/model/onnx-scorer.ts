@@ -2,9 +2,18 @@ import { MillraceError } from '../errors.ts'
 import { openProcess, type ModelProcess } from '../onnx/process.ts'
 import type { RunReply, ThreadStart } from '../onnx/protocol.ts'
 import { openThread } from '../onnx/thread.ts'
+import type { ScoreType } from '../record/prediction.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
-import { baselineProblems, bindModel, goldenProblems, manifestProblems, refuse } from './check.ts'
+import {
+  baselineProblems,
+  bindModel,
+  goldenProblems,
+  manifestProblems,
+  refuse,
+  scoreTypeOf,
+} from './check.ts'
+import { loadRefusal } from './causes.ts'
 import { readModelFiles } from './files.ts'
 import type { ModelFiles } from './files.ts'
 import type { ModelPlan } from './plan.ts'
@@ -33,11 +42,17 @@ export async function openScorer({ plan, clock, log, signal }: ScorerOptions): P
   checkFiles(plan, files)
   sayWhatIsUnchecked(files, log)
   const watch = watchRuns(plan.runTimeoutMs, clock)
-  const parts = { plan, files, watch, clock, log }
+  let scoreType: ScoreType = 'float32'
+  const bind: WorkerParts['bind'] = (session) => {
+    const bound = bindModel(plan, session, files)
+    scoreType = scoreTypeOf(plan.score, session.outputs)
+    return bound
+  }
+  const parts = { plan, files, watch, clock, log, bind }
   try {
     const workers = await (plan.isolation === 'process' ? openProcesses : openThreads)(parts, signal)
     const pool = createPool(workers)
-    return scorerOf(plan, files, pool, async () => {
+    return scorerOf(plan, files, scoreType, pool, async () => {
       await pool.close()
       watch.close()
     })
@@ -70,18 +85,19 @@ interface WorkerParts {
   readonly watch: RunWatch
   readonly clock: Clock
   readonly log: Log
+  readonly bind: (session: Parameters<typeof bindModel>[1]) => ReturnType<typeof bindModel>
 }
 
 async function openThreads(parts: WorkerParts, signal: AbortSignal): Promise<PoolWorker[]> {
-  const { plan, files, watch } = parts
+  const { plan, files, watch, bind } = parts
   const threads = await openAll(plan.workers, () => loaded(files, openThread(startOf(files))))
   try {
     signal.throwIfAborted()
     return await Promise.all(
       threads.map(async (thread) => {
-        thread.bind(bindModel(plan, thread, files.file))
+        thread.bind(bind(thread))
         const worker = threadWorker(thread, watch)
-        await proveWorker(worker, plan.inputs, files, signal)
+        await proveWorker(worker, plan, files, signal)
         return worker
       }),
     )
@@ -92,11 +108,11 @@ async function openThreads(parts: WorkerParts, signal: AbortSignal): Promise<Poo
 }
 
 function openProcesses(parts: WorkerParts, signal: AbortSignal): Promise<PoolWorker[]> {
-  const { plan, files, watch, clock, log } = parts
+  const { plan, files, watch, clock, log, bind } = parts
   const open = async (opening: AbortSignal): Promise<ModelProcess> => {
     const opened = await loaded(files, openProcess(startOf(files), opening))
     try {
-      opened.bind(bindModel(plan, opened, files.file))
+      opened.bind(bind(opened))
       return opened
     } catch (error) {
       opened.kill('the model does not fit')
@@ -105,7 +121,7 @@ function openProcesses(parts: WorkerParts, signal: AbortSignal): Promise<PoolWor
     }
   }
   const prove = (worker: PoolWorker, proving: AbortSignal): Promise<void> =>
-    proveWorker(worker, plan.inputs, files, proving)
+    proveWorker(worker, plan, files, proving)
   return openAll(plan.workers, () => processWorker({ open, prove, watch, clock, log }, signal))
 }
 
@@ -114,12 +130,12 @@ function startOf({ bytes, externalData }: ModelFiles): ThreadStart {
 }
 
 /** Says which file it was that onnxruntime refuses. */
-async function loaded<T>({ file }: ModelFiles, opening: Promise<T>): Promise<T> {
+async function loaded<T>({ file, facts }: ModelFiles, opening: Promise<T>): Promise<T> {
   try {
     return await opening
   } catch (error) {
     if (!(error instanceof MillraceError) || error.code !== 'MODEL_INVALID') throw error
-    const text = `${file} cannot be loaded by onnxruntime: ${error.message}`
+    const text = `${file} cannot be loaded by onnxruntime: ${loadRefusal(facts, error.message)}`
     throw new MillraceError('MODEL_INVALID', text, { cause: error })
   }
 }
@@ -137,7 +153,13 @@ async function openAll<T extends { close(): Promise<void> }>(
   throw failed.reason
 }
 
-function scorerOf(plan: ModelPlan, files: ModelFiles, pool: Pool, close: () => Promise<void>): Scorer {
+function scorerOf(
+  plan: ModelPlan,
+  files: ModelFiles,
+  scoreType: ScoreType,
+  pool: Pool,
+  close: () => Promise<void>,
+): Scorer {
   const features = plan.inputs.flatMap((input) => input.features)
   const missing = (files.manifest?.inputs ?? []).flatMap((input) =>
     input.features.flatMap((f) => (f.missing === undefined ? [] : [[f.name, f.missing] as const])),
@@ -146,6 +168,7 @@ function scorerOf(plan: ModelPlan, files: ModelFiles, pool: Pool, close: () => P
   return {
     identity: files.identity,
     width: features.length,
+    scoreType,
     baseline: medians ? new Map(features.map((name) => [name, medians[name]!])) : null,
     missing: new Map(missing),
     workers: plan.workers,

@@ -1,4 +1,4 @@
-import type { ModelIdentity } from '../record/prediction.ts'
+import type { ModelIdentity, ScoreType } from '../record/prediction.ts'
 
 /**
  * Scores rows. `rows` holds n rows of `width` float32 each, row by row: the model's inputs side by side in
@@ -11,6 +11,8 @@ import type { ModelIdentity } from '../record/prediction.ts'
 export interface Scorer {
   readonly identity: ModelIdentity
   readonly width: number
+  /** Precision of the model's output, though scores are handed on as doubles. */
+  readonly scoreType: ScoreType
   /** Median of every model input by feature name, for reasons; null for a bare .onnx. */
   readonly baseline: ReadonlyMap<string, number> | null
   /** Value for a missing input by feature name, from the manifest; absent: dead letter MISSING. */

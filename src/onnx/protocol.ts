@@ -68,4 +68,6 @@ export interface RunFailed {
    */
   readonly why: 'threw' | 'shape' | 'not-finite' | 'lost'
   readonly message: string
+  /** Of the output, where its shape is why. */
+  readonly dims?: readonly number[]
 }

@@ -35,11 +35,11 @@ export function pickScores(
 ): Float64Array<ArrayBuffer> | RunFailed {
   const { dims, type, data } = output
   if (type !== 'float32' && type !== 'float64')
-    return shapeFailure(`has type ${type}, not float32 or float64`)
+    return shapeFailure(`has type ${type}, not float32 or float64`, dims)
   const stride = dims.length === 1 ? 1 : dims.length === 2 ? dims[1]! : 0
   const wanted = column === null ? `[${n}] or [${n}, 1]` : `[${n}, at least ${column + 1}]`
   const fits = dims[0] === n && (column === null ? stride === 1 : dims.length === 2 && column < stride)
-  if (!fits) return shapeFailure(`has shape [${dims.join(', ')}] for ${n} rows, expected ${wanted}`)
+  if (!fits) return shapeFailure(`has shape [${dims.join(', ')}] for ${n} rows, expected ${wanted}`, dims)
   const values = data as Float32Array | Float64Array // by its type, checked above
   const scores = new Float64Array(n)
   let finite = true
@@ -51,8 +51,8 @@ export function pickScores(
   return finite ? scores : notFinite(scores)
 }
 
-function shapeFailure(text: string): RunFailed {
-  return { kind: 'failed', why: 'shape', message: `the output ${text}` }
+function shapeFailure(text: string, dims: readonly number[]): RunFailed {
+  return { kind: 'failed', why: 'shape', message: `the output ${text}`, dims }
 }
 
 const rowsNamedMax = 5 // enough to look at; the caller bisects anyway

@@ -1,9 +1,11 @@
 import { lateVerdict } from '../features/lateness.ts'
 import type { FeatureRow, Layout, PartLog, PartView } from '../features/compiled.ts'
+import type { FailureSink } from '../expression/failure.ts'
 import type { Event, Reject } from '../record/event.ts'
 import type { PredictionFlag } from '../record/prediction.ts'
 import type { SourcePlan } from '../decode/plan.ts'
 import type { Plan } from '../topology/plan.ts'
+import { EventFailures, expressionReject } from './event-failures.ts'
 import type { HeldPart, PartitionMemory } from './partition-memory.ts'
 import type { EventStamp } from './peers.ts'
 import { latenessMs, scoredSource } from './partition-context.ts'
@@ -54,6 +56,8 @@ export interface ApplierOptions {
   readonly gapUntil: number | null
   /** The layouts it keeps; absent: all that events of the source feed. */
   readonly fed?: readonly Layout[]
+  /** Hears of expressions in error on events that are applied; absent: nobody does. */
+  readonly failed?: (place: string, message: string) => void
 }
 
 const noParts: readonly PartLog[] = []
@@ -83,18 +87,24 @@ export function createApplier(options: ApplierOptions): Applier {
       horizonMs,
       policy: source.late,
     })
-  const insert = (event: Event): void => {
+  const failures = new EventFailures(options.failed ?? (() => undefined))
+  const insert = (event: Event, heard?: FailureSink): void => {
     for (const layout of fed) {
       const key = features.entityKey(layout, event)
       if (key === null || event.raw.offset < options.storedBelow(key)) continue
       const held = memory.find(layout, key)
       if (held === null) throw new Error(`part ${layout.entity} was not loaded`)
-      memory.insert(layout, held, event, trimUntil(layout))
+      memory.insert(layout, held, event, trimUntil(layout), heard)
     }
   }
   const observeTime = (event: Event): void => {
     memory.maxTime = largestTime(memory.maxTime, event.time)
   }
+  // Its windows hold it as every event that is scored: with what is in error missing.
+  const refusedFor = (event: Event): Reject | null =>
+    failures.first !== null && plan.expressions.onError === 'dead-letter'
+      ? expressionReject(event, failures.first, 'feature')
+      : null
   const view = new RowView(plan, memory)
 
   return {
@@ -107,12 +117,15 @@ export function createApplier(options: ApplierOptions): Applier {
       const verdict = verdictOf(event)
       const lateBeforeMs =
         (memory.maxTime ?? -Infinity) - source.outOfOrderMs - latenessMs(source, features.horizonMs)
-      if (inserts(verdict)) insert(event)
+      failures.begin()
+      if (inserts(verdict)) insert(event, failures)
       observeTime(event)
       if (verdict === 'dead-letter') return lateReject(event, source, lateBeforeMs)
-      if (source.role === 'state') return null
+      if (source.role === 'state') return refusedFor(event)
       view.show(event, foreign, lateBeforeMs)
-      const row = features.row(event, view)
+      const row = features.row(event, view, failures)
+      const refused = refusedFor(event)
+      if (refused !== null) return refused
       const flags: PredictionFlag[] = []
       if (verdict !== 'on-time') flags.push('late')
       if (row.capped) flags.push('capped')
@@ -120,6 +133,7 @@ export function createApplier(options: ApplierOptions): Applier {
       // A late event looks back no further than the oldest one that is on time.
       const isExpired = foreign !== null && Math.max(event.time, lateBeforeMs) < foreign.keptSince
       if (isGap || isExpired) flags.push('gap')
+      if (failures.first !== null) flags.push('expression-error')
       return { event, row, flags }
     },
   }

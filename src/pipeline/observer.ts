@@ -31,6 +31,8 @@ export interface PipelineObserver {
   committed(slice: CommittedSlice): void
   transactionFailed(input: InputPartition, result: 'fenced' | 'aborted'): void
   flushed(input: InputPartition, offset: number, changes: number, durationMs: number): void
+  /** An expression is in error on an event; counted when it runs, so again after a takeover. */
+  expressionFailed(input: InputPartition, place: string, message: string): void
   /** A start, an incarnation or accepted partitions are about to be committed, for this reason. */
   begun(input: InputPartition, reason: string): void
   /** A watermark in the store was not the expected one. */

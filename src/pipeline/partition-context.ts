@@ -40,7 +40,7 @@ export interface StateShared {
   readonly store: FeatureStore
   readonly topics: TopicPort
   readonly clock: Clock
-  readonly observer: Pick<PipelineObserver, 'flushed'>
+  readonly observer: Pick<PipelineObserver, 'flushed' | 'expressionFailed'>
   readonly clusterId: string
   /** Partition counts of the source topics, by topic; as of the last look at the topics. */
   readonly partitionCounts: ReadonlyMap<string, number>

@@ -5,6 +5,7 @@ import type { InputStream } from '../source/source.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { legalMoves, type PartitionStatus } from './partition-status.ts'
 import { serve } from './serve.ts'
+import { missingEntity } from './stored-parts.ts'
 import { own, planOwnership, replay, type Owned } from './takeover.ts'
 import { endHeldTurn, withdrawNote } from './trial.ts'
 
@@ -68,6 +69,16 @@ export class PartitionTask {
       unflushedRows: flusher.unflushedRows,
       cacheHitRatio: memory.hitRatio,
     }
+  }
+
+  /** An entity whose part was deleted from the store, of some that this owner wrote; null: none, or nothing is owned. */
+  async missingEntity(partsMax: number, signal: AbortSignal): Promise<string | null> {
+    const owned = this.#owned
+    if (owned === null) return null
+    const { shared, input } = this.#setup
+    const options = { store: shared.store, ...owned, inputName: inputName(input) }
+    const missing = await missingEntity(options, partsMax, signal)
+    return this.#owned === owned ? missing : null
   }
 
   /** Runs until drained, aborted or the generation ends. Rejects only with an error that must stop the process. */

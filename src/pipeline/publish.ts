@@ -1,12 +1,14 @@
 import { decide } from '../decide/decide.ts'
 import { createAlert, createPrediction } from '../decide/prediction.ts'
 import { rankReasons, reasonVariants } from '../decide/reasons.ts'
+import { worseOf } from '../decide/worse.ts'
 import type { DecideContext } from '../decide/plan.ts'
 import type { Reject } from '../record/event.ts'
 import { inputName } from '../record/input.ts'
 import type { OutputRecord } from '../record/output.ts'
-import type { Alert, Reason } from '../record/prediction.ts'
+import type { Alert, AlertRuleHit, Reason, ScoreType } from '../record/prediction.ts'
 import type { AppliedRow } from './apply.ts'
+import { EventFailures, expressionReject } from './event-failures.ts'
 import { modelInputs } from './matrix.ts'
 import type { Batching, PartitionSetup, Shared } from './partition-context.ts'
 import type { PreparedSlice } from './slice.ts'
@@ -40,6 +42,9 @@ export async function publish(
   const flagged = new Map<string, number>()
   const behind: number[] = []
   const scoredAt = shared.clock.now()
+  const troubles = new EventFailures((place, message) =>
+    shared.observer.expressionFailed(setup.input, place, message),
+  )
   let predictions = 0
   const dead = (reject: Reject): void => {
     rejects.push(reject)
@@ -57,14 +62,20 @@ export async function publish(
       continue
     }
     const score = scores[row] as number
-    const outcome = decide(shared.plan.decide, new RowContext(shared, applied, score))
+    troubles.begin()
+    const outcome = decide(shared.plan.decide, new RowContext(shared, applied, score), troubles)
+    if (troubles.first !== null && shared.plan.expressions.onError === 'dead-letter') {
+      dead(expressionReject(applied.event, troubles.first, 'decide'))
+      continue
+    }
+    const flags = flagsWith(applied.flags, troubles)
     const prediction = createPrediction({
       event: applied.event,
       score,
       scoredAt,
       decision: outcome.decision,
       model: shared.scorer.identity,
-      flags: applied.flags,
+      flags,
       behind: applied.behind,
       watermarks: applied.stamp?.watermarks ?? null,
       entityWatermarks: applied.stamp?.byEntity ?? null,
@@ -77,7 +88,7 @@ export async function publish(
     }
     let alertOutput: OutputRecord | null = null
     if (outcome.severity !== null) {
-      const reasons = await reasonsOf(setup, slice, row, score, signal)
+      const reasons = await reasonsOf(setup, slice, row, { score, applied, rules: outcome.rules }, signal)
       const alert = createAlert(prediction, {
         incarnation: owned.metadata.incarnation,
         rules: outcome.rules,
@@ -94,11 +105,15 @@ export async function publish(
     }
     predictions++
     if (applied.behind !== undefined) behind.push(Math.max(0, ...Object.values(applied.behind)))
-    for (const flag of applied.flags) flagged.set(flag, (flagged.get(flag) ?? 0) + 1)
+    for (const flag of flags) flagged.set(flag, (flagged.get(flag) ?? 0) + 1)
     outputs.push(encoded)
     if (alertOutput !== null) outputs.push(alertOutput)
   }
   return { outputs, predictions, alerts, rejects, flagged, behind }
+}
+
+function flagsWith(flags: AppliedRow['flags'], { first }: EventFailures): AppliedRow['flags'] {
+  return first === null || flags.includes('expression-error') ? flags : [...flags, 'expression-error']
 }
 
 function inferenceReject(applied: AppliedRow, message: string): Reject {
@@ -132,6 +147,12 @@ function published(
   return out
 }
 
+interface Alarming {
+  readonly score: number
+  readonly applied: AppliedRow
+  readonly rules: readonly AlertRuleHit[]
+}
+
 /**
  * Replaces one feature after the other by its baseline and scores again. Only alert rows pay for it, and trouble in it
  * never makes a dead letter: the alert then has no reasons.
@@ -140,7 +161,7 @@ async function reasonsOf(
   { shared, input }: PartitionSetup,
   slice: PreparedSlice,
   row: number,
-  score: number,
+  { score, applied, rules }: Alarming,
   signal: AbortSignal,
 ): Promise<readonly Reason[]> {
   const { baseline } = shared.scorer
@@ -161,7 +182,9 @@ async function reasonsOf(
   try {
     const scored = await shared.batching.score(rows, variants.length, signal)
     if (scored.failures !== null) return []
-    return rankReasons(score, variants, scored.scores, count)
+    const fired = new Set(rules.map(({ id }) => id))
+    const at = (moved: number): DecideContext => new RowContext(shared, applied, moved)
+    return rankReasons(worseOf(shared.plan.decide, fired, score, at), score, variants, scored.scores, count)
   } catch (error) {
     signal.throwIfAborted()
     shared.observer.trouble(
@@ -175,6 +198,7 @@ async function reasonsOf(
 /** What rules see; the records of values and features are made only when a rule asks for them. */
 class RowContext implements DecideContext {
   readonly score: number
+  readonly scoreType: ScoreType
   readonly fields: Readonly<Record<string, unknown>>
   readonly flags: readonly string[]
   readonly #shared: Shared
@@ -182,6 +206,7 @@ class RowContext implements DecideContext {
 
   constructor(shared: Shared, applied: AppliedRow, score: number) {
     this.score = score
+    this.scoreType = shared.scorer.scoreType
     this.fields = applied.event.fields
     this.flags = applied.flags
     this.#shared = shared

@@ -169,6 +169,7 @@ export function hold(
       slowestReaderTime: () => held.readerTime,
       storedBelow: (entityKey) => replayedFrom[shared.store.bucketOf(entityKey)] ?? 0,
       gapUntil: plan.metadata.gapUntil,
+      failed: (place, message) => shared.observer.expressionFailed(input, place, message),
     }),
   }
   return held

@@ -22,6 +22,7 @@ export const rejectReasons = [
   'TIMESTAMP',
   'LATE',
   'MISSING',
+  'EXPRESSION',
   'INFERENCE',
   'OUTPUT',
   'OVERSIZE',
@@ -29,7 +30,9 @@ export const rejectReasons = [
 ] as const
 export type RejectReason = (typeof rejectReasons)[number]
 
-export type RejectStage = 'decode' | 'feature' | 'model' | 'sink'
+/** Where a record was given up, in the order it goes through them. */
+export const rejectStages = ['decode', 'feature', 'model', 'decide', 'sink'] as const
+export type RejectStage = (typeof rejectStages)[number]
 
 /** A record that yields a dead letter instead of a prediction. Data, not an error. */
 export interface Reject {

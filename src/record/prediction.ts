@@ -6,7 +6,10 @@ export interface ModelIdentity {
 }
 
 /** Flags a prediction may carry. */
-export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap'
+export type PredictionFlag = 'late' | 'unaligned' | 'capped' | 'gap' | 'expression-error'
+
+/** Precision of a model's score. */
+export type ScoreType = 'float32' | 'float64'
 
 /** One scored event. Published as JSON (schemas/output/prediction.schema.json) or Avro. */
 export interface Prediction {
@@ -43,7 +46,7 @@ export interface AlertRuleHit {
 export const severities = ['info', 'low', 'medium', 'high', 'critical'] as const
 export type Severity = (typeof severities)[number]
 
-/** Why the score is high: replacing `feature` by `baseline` lowers the score by `effect`. */
+/** Why the score is where the rules fire: replacing `feature` by `baseline` moves it back by `effect`, which is above 0. */
 export interface Reason {
   readonly feature: string
   readonly value: number

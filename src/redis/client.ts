@@ -39,6 +39,10 @@ export interface RedisMaster {
   readonly version: string
   readonly mode: 'standalone' | 'sentinel' | 'cluster'
   readonly evictionPolicy: string
+  /** Of this start of the server. */
+  readonly runId: string
+  /** Keys evicted since then, whosever they were. */
+  readonly evictedKeys: number
 }
 
 export interface RedisOptions {
@@ -153,7 +157,8 @@ async function describeMasters(connection: Connection): Promise<RedisMaster[]> {
   if (masters.length === 0) throw new Error('no master is known yet')
   return Promise.all(
     masters.map(async (master): Promise<RedisMaster> => {
-      const info = `${await master.info('server')}\n${await master.info('memory')}`
+      const sections = ['server', 'memory', 'stats']
+      const info = (await Promise.all(sections.map((section) => master.info(section)))).join('\n')
       const value = (name: string): string => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1] ?? 'unknown'
       const { remoteAddress = master.options.host, remotePort = master.options.port } = master.stream
       return {
@@ -161,6 +166,8 @@ async function describeMasters(connection: Connection): Promise<RedisMaster[]> {
         version: value('redis_version'),
         mode: value('redis_mode') as RedisMaster['mode'],
         evictionPolicy: value('maxmemory_policy'),
+        runId: value('run_id'),
+        evictedKeys: Number(value('evicted_keys')),
       }
     }),
   )

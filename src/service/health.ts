@@ -21,6 +21,7 @@ export function serviceHealth(current: () => Service | null): Health {
       if (service === null) return down('starting')
       if (service.phase !== 'running') return down(service.phase)
       if (!service.redis.answering) return down('Redis does not answer')
+      if (service.stateRefusal !== null) return down(service.stateRefusal)
       const waiting = service.tasks.tasks.filter((task) => !['serving', 'paused'].includes(task.status))
       if (waiting.length === 0) return up(`${service.tasks.tasks.length} partitions served`)
       const names = waiting.map(

@@ -40,6 +40,7 @@ export function observePipeline(
       log.warn({ topic, partition, result }, 'transaction not committed')
     },
     flushed: () => undefined,
+    expressionFailed: expressionFailures(metrics, log),
     begun: ({ topic, partition }, reason) => log.info({ topic, partition, reason }, 'begins'),
     rewound: ({ topic, partition }) => {
       metrics.stateRewinds.inc({ reason: 'watermark' })
@@ -60,6 +61,18 @@ export function observePipeline(
           'partition failed',
         )
     },
+  }
+}
+
+/** A broken expression fails on every event: it is told of at the 1st, 10th, 100th, … time. */
+function expressionFailures(metrics: Metrics, log: Log): PipelineObserver['expressionFailed'] {
+  const counts = new Map<string, number>()
+  return ({ topic, partition }, expression, message) => {
+    metrics.expressionErrors.inc({ expression })
+    const count = (counts.get(expression) ?? 0) + 1
+    counts.set(expression, count)
+    if (Number.isInteger(Math.log10(count)))
+      log.warn({ topic, partition, expression, error: message, count }, 'expression in error')
   }
 }
 

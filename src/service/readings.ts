@@ -1,4 +1,5 @@
 import type { PartitionTask } from '../pipeline/partition-task.ts'
+import type { InputStream } from '../source/source.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { PartitionReading } from '../telemetry/partition-reading.ts'
 import { judgePartition, remember, type PartitionObservation } from '../telemetry/partition-status.ts'
@@ -29,27 +30,45 @@ export async function readings(
         position: -1,
         lagRecords: null,
         lagStableRecords: null,
+        heldBackMs: null,
         lagMs: null,
         status: null,
       }
     }
     hits.push(reading.cacheHitRatio)
     metrics.stateFlushLag.set({ topic, partition: String(partition) }, reading.unflushedRows)
-    const end = task.stream.highWatermark
-    const lagRecords = end < 0 ? null : Math.max(0, end - reading.position)
+    const { position } = reading
+    const { lagRecords, lagStableRecords, heldBackMs } = lagOf(task.stream, position, clock.now())
+    // A partition that has taken all it may take makes progress, whatever an open transaction holds back.
+    const lagTakable = lagStableRecords ?? lagRecords
     return {
       topic,
       partition,
-      position: reading.position,
+      position,
       lagRecords,
-      lagStableRecords: null,
+      lagStableRecords,
+      heldBackMs,
       lagMs: lagRecords === 0 ? 0 : ageOf(task, clock.now()),
-      status: lagRecords === null ? null : judge(task, reading.position, lagRecords, clock),
+      status: lagTakable === null ? null : judge(task, position, lagTakable, clock),
     }
   })
   if (hits.length > 0) metrics.cacheHitRatio.set(Math.min(...hits))
   await Promise.resolve()
   return all
+}
+
+/** How far a position is behind the end of its log, and behind what readers of committed records may take. */
+export function lagOf(
+  { highWatermark, stableEnd }: Pick<InputStream, 'highWatermark' | 'stableEnd'>,
+  position: number,
+  nowMs: number,
+): Pick<PartitionReading, 'lagRecords' | 'lagStableRecords' | 'heldBackMs'> {
+  const heldSinceMs = stableEnd?.heldSinceMs ?? null
+  return {
+    lagRecords: highWatermark < 0 ? null : Math.max(0, highWatermark - position),
+    lagStableRecords: stableEnd === null ? null : Math.max(0, stableEnd.offset - position),
+    heldBackMs: stableEnd === null ? null : heldSinceMs === null ? 0 : Math.max(0, nowMs - heldSinceMs),
+  }
 }
 
 /** Age of the next unconsumed record: the oldest taken and not committed, else the head of the queue. */

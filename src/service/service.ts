@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createBatcher, type Batcher } from '../batch/batcher.ts'
 import { openTransactionPort } from '../commit/kafka-transaction.ts'
 import { MillraceError } from '../errors.ts'
+import { distrustScripts, openStateTrust } from '../features/distrust.ts'
 import { createRedisStore, featureScripts } from '../features/redis-store.ts'
 import { refuseCompacted, type TopicDescription } from '../kafka/admin.ts'
 import { openKafkaClient, type KafkaClient } from '../kafka/client.ts'
@@ -9,12 +10,12 @@ import { waitForBroker } from '../kafka/wait-for-broker.ts'
 import { openScorer } from '../model/onnx-scorer.ts'
 import type { Scorer } from '../model/scorer.ts'
 import type { CommittedSlice } from '../pipeline/observer.ts'
-import { visibleSpanMs, type Shared } from '../pipeline/partition-context.ts'
+import { keptForMs, visibleSpanMs, type Shared } from '../pipeline/partition-context.ts'
 import type { PartitionTask } from '../pipeline/partition-task.ts'
 import { TaskGroup } from '../pipeline/task-group.ts'
 import { inputName } from '../record/input.ts'
 import { bucketsOn, parseRedisAddress } from '../redis/address.ts'
-import { openRedis, type RedisClient, type RedisMaster } from '../redis/client.ts'
+import { openRedis, type RedisClient } from '../redis/client.ts'
 import { deadLetterTopic } from '../sink/sink.ts'
 import { openKafkaSource } from '../source/kafka-source.ts'
 import type { Source } from '../source/source.ts'
@@ -23,9 +24,11 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
 import type { Plan } from '../topology/plan.ts'
+import { checkRedis } from './check-redis.ts'
 import { openDecoders, openOutlet } from './codecs.ts'
 import { drainWithin, type DrainingPartition } from './drain.ts'
 import { Lifecycle, type Phase } from './lifecycle.ts'
+import { StateWatch } from './state-watch.ts'
 import { TopicWatch } from './topic-watch.ts'
 import { deadLetterHeaderBytesMax, outputTopicsOf } from './topics.ts'
 import { observeBatches, observePipeline } from './observe.ts'
@@ -48,6 +51,8 @@ export interface Service {
   readonly batcher: Batcher
   readonly scorer: Scorer
   readonly redis: RedisClient
+  /** Why windows may vanish from Redis; null: they may not. */
+  readonly stateRefusal: string | null
   /** Rejects with the error that must end the process; never resolves. */
   readonly failed: Promise<never>
   /** Finishes and commits what is open, flushes, leaves the group. Throws DRAIN_EXCEEDED. Idempotent. */
@@ -79,7 +84,7 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
   options.onProgress?.('waiting for Redis')
   const redis = openRedis({
     plan: plan.redis,
-    scripts: featureScripts,
+    scripts: new Map([...featureScripts, ...distrustScripts]),
     clock,
     log,
     observe: (command, durationMs, failed) => {
@@ -161,7 +166,7 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
     { scorer, batcher, redis, watch },
     opening.move(),
   )
-  await service.start()
+  await service.start(signal)
   return service
 }
 
@@ -202,42 +207,6 @@ function warnOfShortRetention(plan: Plan, described: readonly TopicDescription[]
   }
 }
 
-export async function checkRedis(
-  plan: Plan,
-  redis: RedisClient,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<void> {
-  const waiting = new AbortController()
-  const either = AbortSignal.any([signal, waiting.signal])
-  const { kind, shown } = parseRedisAddress(plan.redis.url)
-  let masters: readonly RedisMaster[]
-  try {
-    masters = await withTimeout(redis.masters(either), plan.limits.startWaitMs, clock, `Redis ${shown}`)
-  } catch (error) {
-    signal.throwIfAborted()
-    if (error instanceof MillraceError) throw error
-    throw new MillraceError(
-      'REDIS_UNREACHABLE',
-      `Redis ${shown} did not answer within ${plan.limits.startWaitMs / 1000} s: ${redis.trouble ?? 'silence'}`,
-      { cause: error },
-    )
-  } finally {
-    waiting.abort()
-  }
-  for (const { address, mode, evictionPolicy } of masters) {
-    if (kind !== 'cluster' && mode === 'cluster') {
-      throw new MillraceError(
-        'REDIS_MODE',
-        `Redis ${shown} is part of a Redis Cluster: write redis+cluster://${address}`,
-      )
-    }
-    if (evictionPolicy !== 'noeviction') {
-      throw new MillraceError('REDIS_EVICTION', `Redis at ${address} has maxmemory-policy ${evictionPolicy}`)
-    }
-  }
-}
-
 /** State of one definition, group, format and number of buckets; another one starts empty and is rebuilt from the log. */
 export function namespaceOf(plan: Plan): string {
   return `millrace:${plan.name}:${plan.kafka.group}:${plan.stateHash}:${bucketsOf(plan)}`
@@ -273,6 +242,7 @@ class RunningService implements Service {
   readonly #resources: AsyncDisposableStack
   readonly #lifecycle: Lifecycle
   readonly #watch: TopicWatch
+  readonly #stateWatch: StateWatch
   readonly #watching = new AbortController()
   #ending: Promise<void> | null = null
 
@@ -291,6 +261,20 @@ class RunningService implements Service {
     this.batcher = parts.batcher
     this.redis = parts.redis
     this.#watch = parts.watch
+    const { plan, clock, log, metrics } = options
+    this.#stateWatch = new StateWatch({
+      redis: parts.redis,
+      trust: openStateTrust({
+        client: parts.redis,
+        namespace: namespaceOf(plan),
+        buckets: bucketsOf(plan),
+        ttlMs: keptForMs(plan),
+      }),
+      tasks: () => this.tasks.tasks,
+      metrics,
+      clock,
+      log,
+    })
     const { promise, reject } = Promise.withResolvers<never>()
     this.failed = promise
     this.failed.catch(() => undefined) // whoever runs the service listens; a failure while draining is in drain's throw
@@ -314,11 +298,17 @@ class RunningService implements Service {
     return this.#lifecycle.phase
   }
 
-  async start(): Promise<void> {
+  get stateRefusal(): string | null {
+    return this.#stateWatch.refusal
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
     try {
+      await this.#stateWatch.begin(signal)
       await this.#source.start(this.tasks)
       this.#lifecycle.moveTo('running')
-      this.#watch.run(this.#watching.signal).catch((error: unknown) => this.tasks.crashed(error))
+      for (const watch of [this.#watch, this.#stateWatch])
+        watch.run(this.#watching.signal).catch((error: unknown) => this.tasks.crashed(error))
     } catch (error) {
       await this.abort()
       throw error

@@ -15,7 +15,8 @@ import { untilAborted } from '../time/until-aborted.ts'
 import type { Plan } from '../topology/plan.ts'
 import { openDecoders } from './codecs.ts'
 import { PositionPoll } from './position-poll.ts'
-import { bucketsOf, checkRedis, namespaceOf } from './service.ts'
+import { checkRedis } from './check-redis.ts'
+import { bucketsOf, namespaceOf } from './service.ts'
 import { TopicWatch } from './topic-watch.ts'
 import { outputTopicsOf } from './topics.ts'
 
@@ -77,7 +78,7 @@ export async function warm(options: WarmOptions, signal: AbortSignal): Promise<W
       layouts: plan.features.layouts,
       buckets: bucketsOf(plan),
     }),
-    observer: { flushed: () => undefined },
+    observer: { flushed: () => undefined, expressionFailed: () => undefined },
     clusterId: await client.admin.clusterId(),
     partitionCounts,
     newIdentity: () => randomUUID().slice(0, 8),

@@ -5,7 +5,7 @@ import type { InputPartition } from '../record/input.ts'
 import type { Clock } from '../time/clock.ts'
 import type { HeartbeatWaits } from './heartbeat-waits.ts'
 import { RecordQueue } from './record-queue.ts'
-import type { InputStream, LogRange, Taken } from './source.ts'
+import type { InputStream, LogRange, StableEnd, Taken } from './source.ts'
 
 export interface StreamLimits {
   readonly queuedRowsMax: number
@@ -46,6 +46,7 @@ export class PartitionStream implements InputStream {
   readonly ended: AbortSignal
   highWatermark = -1
   highWatermarkAt = 0
+  stableEnd: StableEnd | null = null
   readonly #parts: StreamParts
   readonly #queue = new RecordQueue()
   /** Offset after everything `take` returned; −1 before the first seek. */
@@ -108,6 +109,7 @@ export class PartitionStream implements InputStream {
   accept(batch: FetchedBatch): boolean {
     if (this.ended.aborted || this.#failure) return false
     this.#endSeen(Number(batch.highWatermark), this.#parts.clock.now())
+    this.#stableEndSeen(batch.stableOffset ?? -1)
     if (Number(batch.fetchedOffset) !== this.#expected) {
       if (this.#expected >= 0) this.#fetchFrom(this.#expected)
       return false
@@ -134,6 +136,16 @@ export class PartitionStream implements InputStream {
   #endSeen(end: number, at: number): void {
     this.highWatermark = end
     this.highWatermarkAt = at
+  }
+
+  #stableEndSeen(offset: number): void {
+    if (offset < 0) return
+    const before = this.stableEnd
+    const since = before?.offset === offset ? before.heldSinceMs : null
+    this.stableEnd = {
+      offset,
+      heldSinceMs: offset < this.highWatermark ? (since ?? this.highWatermarkAt) : null,
+    }
   }
 
   #takeQueued(rowsMax: number): Taken {

@@ -44,6 +44,8 @@ export interface InputStream {
   readonly highWatermark: number
   /** Wall clock, epoch ms, of what `highWatermark` says; 0 when unknown. */
   readonly highWatermarkAt: number
+  /** Where committed records end, from fetches; null while unknown. */
+  readonly stableEnd: StableEnd | null
   /** Offset of the next record that `take` has not returned yet. */
   readonly position: number
   /** Record timestamp of the next record that `take` has not returned; null while it is not fetched. */
@@ -54,6 +56,13 @@ export interface Taken {
   readonly records: readonly RawRecord[]
   /** Position after these records: the next `take` returns offsets >= next. */
   readonly next: number
+}
+
+/** Records from `offset` on belong to open transactions, or lie behind one, if it is below the high watermark. */
+export interface StableEnd {
+  readonly offset: number
+  /** Since when it has stood there below the high watermark, epoch ms; null: nothing is held back. */
+  readonly heldSinceMs: number | null
 }
 
 export interface LogRange {

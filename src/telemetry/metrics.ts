@@ -152,6 +152,12 @@ export const metricTable = {
     labels: ['topic', 'partition'],
     help: 'Committed position to the last stable offset: what a read_committed consumer can take now. Absent while unknown.',
   },
+  heldBackSeconds: {
+    name: 'consumer_held_back_seconds',
+    type: 'gauge',
+    labels: ['topic', 'partition'],
+    help: 'How long the last stable offset has stood still below the high watermark: an open transaction of a producer holds back what is behind it. 0: nothing is held back. Absent while unknown.',
+  },
   lagSeconds: {
     name: 'consumer_lag_seconds',
     type: 'gauge',
@@ -189,6 +195,24 @@ export const metricTable = {
     labels: ['reason'],
     help: 'Times state was rebuilt by reading the log again, by why.',
   },
+  stateDistrusted: {
+    name: 'state_distrusted_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Times all stored state was given up and rebuilt from the log, because parts of it were gone. reason: evicted, deleted.',
+  },
+  redisMayEvict: {
+    name: 'redis_may_evict',
+    type: 'gauge',
+    labels: [],
+    help: 'Redis masters whose maxmemory-policy is not noeviction, so that windows may vanish; not ready while it is above 0.',
+  },
+  redisEvictedKeys: {
+    name: 'redis_evicted_keys_total',
+    type: 'counter',
+    labels: [],
+    help: 'Keys that Redis evicted while this process watched, whosever they were. Any one makes all state be rebuilt.',
+  },
   cacheHitRatio: {
     name: 'cache_hit_ratio',
     type: 'gauge',
@@ -206,6 +230,12 @@ export const metricTable = {
     type: 'counter',
     labels: ['topic'],
     help: 'Events scored with flag `unaligned`: other partitions had not caught up within `align`.',
+  },
+  expressionErrors: {
+    name: 'expression_errors_total',
+    type: 'counter',
+    labels: ['expression'],
+    help: 'Runs of an expression that ended in error (not those where a field is only missing), by its place in the topology, such as features.NAME.where; one text in several places counts at the first. After a takeover an event may count again.',
   },
   unalignedBehind: {
     name: 'unaligned_behind_offsets',

@@ -12,6 +12,8 @@ export interface PartitionReading {
   readonly lagRecords: number | null
   /** Records to the last stable offset; null while unknown. */
   readonly lagStableRecords: number | null
+  /** How long an open transaction of a producer has held records back, ms; 0: nothing is held back; null while unknown. */
+  readonly heldBackMs: number | null
   /** Age of the next unconsumed record, ms; 0 when all is consumed; null while unknown. */
   readonly lagMs: number | null
   readonly status: PartitionStatus | null
@@ -24,6 +26,7 @@ export interface PartitionReading {
 export function reportPartitions(metrics: Metrics, readings: readonly PartitionReading[]): void {
   metrics.lagRecords.reset()
   metrics.lagStableRecords.reset()
+  metrics.heldBackSeconds.reset()
   metrics.lagSeconds.reset()
   metrics.partitionStatus.reset()
   metrics.assignedPartitions.set(readings.length)
@@ -31,6 +34,7 @@ export function reportPartitions(metrics: Metrics, readings: readonly PartitionR
     const labels = { topic: reading.topic, partition: String(reading.partition) }
     if (reading.lagRecords !== null) metrics.lagRecords.set(labels, reading.lagRecords)
     if (reading.lagStableRecords !== null) metrics.lagStableRecords.set(labels, reading.lagStableRecords)
+    if (reading.heldBackMs !== null) metrics.heldBackSeconds.set(labels, reading.heldBackMs / 1000)
     if (reading.lagMs !== null) metrics.lagSeconds.set(labels, reading.lagMs / 1000)
     if (reading.status !== null) metrics.partitionStatus.set(labels, partitionStatusCodes[reading.status])
   }

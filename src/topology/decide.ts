@@ -1,8 +1,10 @@
-import type { DecideContext, DecidePlan } from '../decide/plan.ts'
+import type { DecideCondition, DecideContext, DecidePlan } from '../decide/plan.ts'
 import type { DecideOptions } from '../decide/options.ts'
+import { directionOf } from '../expression/direction.ts'
 import type { ExpressionScope } from '../expression/scope.ts'
 import type { TopologyDocument } from './document.ts'
-import { compileAt } from './expressions.ts'
+import { compileAt, onFailure } from './expressions.ts'
+import { pathText } from './problem.ts'
 import type { Path } from './problem.ts'
 
 /** `isFaulty`: names that exist although they are not in the scope, because their definition has problems. */
@@ -12,9 +14,12 @@ export function compileDecide(
   scope: ExpressionScope<DecideContext>,
   isFaulty: (name: string) => boolean,
 ): DecidePlan {
-  const compile = (path: Path, text: string): ((context: DecideContext) => boolean) | null => {
+  const compile = (path: Path, text: string): DecideCondition | null => {
     const compiled = compileAt(document, path, text, scope, 'boolean', { isFaulty })
-    return compiled === null ? null : (context) => compiled.test(context)
+    const place = pathText(path)
+    return compiled === null
+      ? null
+      : (context, failures) => compiled.test(context, onFailure(place, failures))
   }
   const outcomes = options.outcome.flatMap((outcome, i) => {
     const [name, text] = Object.entries(outcome)[0]!
@@ -24,7 +29,7 @@ export function compileDecide(
   checkOutcomes(document, options)
   const rules = Object.entries(options.alerts).flatMap(([id, { when, severity }]) => {
     const test = compile(['decide', 'alerts', id, 'when'], when)
-    return test === null ? [] : [{ id, severity, test }]
+    return test === null ? [] : [{ id, severity, follows: directionOf(when, 'score', scope), test }]
   })
   return { outcomes, rules, reasons: options.reasons }
 }

@@ -34,6 +34,7 @@ export class TopologyDocument {
   /** The text is not YAML; what is missing in it says little. */
   broken = false
   readonly #problems: Problem[] = []
+  readonly #warnings: Problem[] = []
   readonly #lines = new LineCounter()
   /** Values whose references stand for nothing: what they say does not count. */
   readonly #unresolved = new Set<string>()
@@ -68,6 +69,11 @@ export class TopologyDocument {
     return this.#problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
   }
 
+  /** What works and is probably not meant so; in the order of the file. */
+  get warnings(): readonly Problem[] {
+    return this.#warnings.toSorted((a, b) => a.line - b.line || a.column - b.column)
+  }
+
   /** The value at a path, after substitution; undefined when there is none. */
   at(path: Path): unknown {
     return path.reduce<unknown>(
@@ -84,6 +90,10 @@ export class TopologyDocument {
     this.#addAt(this.#offsetOf(path, where), path, message, suggestion)
   }
 
+  warn(path: Path, message: string, suggestion = '', where: Where = {}): void {
+    this.#addAt(this.#offsetOf(path, where), path, message, suggestion, this.#warnings)
+  }
+
   #offsetOf(path: Path, where: Where): number {
     for (let length = path.length; length >= 0; length--) {
       const place = this.#places.get(JSON.stringify(path.slice(0, length)))
@@ -98,12 +108,18 @@ export class TopologyDocument {
     return 0
   }
 
-  #addAt(offset: number, path: Path, message: string, suggestion: string): void {
+  #addAt(
+    offset: number,
+    path: Path,
+    message: string,
+    suggestion: string,
+    list: Problem[] = this.#problems,
+  ): void {
     // A feature with several windows is checked once for each of them.
-    const known = this.#problems.some((one) => one.path === pathText(path) && one.message === message)
+    const known = list.some((one) => one.path === pathText(path) && one.message === message)
     if (known && path.length > 0) return
     const { line, col } = this.#lines.linePos(Math.max(0, Math.min(offset, this.text.length)))
-    this.#problems.push({
+    list.push({
       file: this.file,
       line: Math.max(1, line),
       column: Math.max(1, col),
@@ -173,6 +189,14 @@ export class TopologyDocument {
   }
 
   #scalar(node: Scalar, key: Node | null, path: Path, surroundings: Surroundings): unknown {
+    // As a double it would lose digits; whole numbers are read from text as well.
+    const { source } = node
+    if (
+      typeof node.value === 'number' &&
+      !Number.isSafeInteger(node.value) &&
+      /^[-+]?\d+$/.test(source ?? '')
+    )
+      return source
     if (typeof node.value !== 'string') return node.value
     const { text, changed, problems } = substitute(node.value, surroundings)
     if (changed) this.#places.set(JSON.stringify(path), { key, value: node, substituted: true })

@@ -1,6 +1,7 @@
 /** Expressions of a topology, compiled, with problems at their place in the file. */
 import { compileExpression } from '../expression/compile.ts'
-import type { Expected, Expression } from '../expression/compile.ts'
+import type { Expected, Expression, OnFailure } from '../expression/compile.ts'
+import type { FailureSink } from '../expression/failure.ts'
 import { createScope } from '../expression/scope.ts'
 import type { ExpressionScope, Variable } from '../expression/scope.ts'
 import type { DecideContext } from '../decide/plan.ts'
@@ -8,27 +9,35 @@ import type { EventExpression, EventPredicate } from '../features/spec.ts'
 import type { Event } from '../record/event.ts'
 import type { TopologyDocument } from './document.ts'
 import type { FieldTypes } from './event-types.ts'
+import { pathText } from './problem.ts'
 import type { Path } from './problem.ts'
 
 export type EventScope = ExpressionScope<Event>
 
 /** Names that rules see besides fields and values. */
-export const ruleWords = ['score', 'values', 'features', 'flags'] as const
+export const ruleWords = ['score', 'values', 'features', 'flags', 'event'] as const
 
+/** Fields by their bare names, and all of them as `event.x` and `event["x"]`. */
 export function eventScope(fields: FieldTypes): EventScope {
-  return createScope(
-    new Map(
-      [...fields].map(([name, { type, integer }]): [string, Variable<Event>] => [
-        name,
-        { type, integer, read: (event) => event.fields[name] },
-      ]),
-    ),
+  const members = fieldVariables<Event>(fields, (event) => event.fields)
+  return createScope(members, new Map([['event', members]]))
+}
+
+function fieldVariables<Context>(
+  fields: FieldTypes,
+  fieldsOf: (context: Context) => Readonly<Record<string, unknown>>,
+): ReadonlyMap<string, Variable<Context>> {
+  return new Map(
+    [...fields].map(([name, type]): [string, Variable<Context>] => [
+      name,
+      { ...type, read: (context) => fieldsOf(context)[name] },
+    ]),
   )
 }
 
 /**
- * What rules see: fields of the event and values by their bare names, `values.x`, `features.x`, `score` and `flags`.
- * A missing number is NaN in the row and missing in CEL.
+ * What rules see: fields of the event and values by their bare names, `event.x`, `values.x`, `features.x`, `score` and
+ * `flags`. A missing number is NaN in the row and missing in CEL.
  */
 export function ruleScope(
   fields: FieldTypes,
@@ -43,21 +52,19 @@ export function ruleScope(
       return Number.isNaN(value) ? undefined : value
     },
   })
-  const variables = new Map<string, Variable<DecideContext>>()
-  for (const [name, { type, integer }] of fields) {
-    variables.set(name, { type, integer, read: (context) => context.fields[name] })
-  }
+  const eventMembers = fieldVariables<DecideContext>(fields, (context) => context.fields)
   const valueMembers = new Map(values.map((name) => [name, number((context) => context.values[name])]))
-  for (const [name, variable] of valueMembers) variables.set(name, variable)
-  variables.set(
-    'score',
-    number((context) => context.score),
-  )
+  const variables = new Map([...eventMembers, ...valueMembers])
+  variables.set('score', {
+    ...number((context) => context.score),
+    precision: ({ scoreType }) => (scoreType === 'float32' ? Math.fround : null),
+  })
   variables.set('flags', { type: 'texts', integer: false, read: (context) => context.flags })
   const featureMembers = new Map(features.map((name) => [name, number((context) => context.features[name])]))
   return createScope(
     variables,
     new Map([
+      ['event', eventMembers],
       ['values', valueMembers],
       ['features', featureMembers],
     ]),
@@ -81,7 +88,11 @@ export function compileAt<Context>(
   hints: Hints = {},
 ): Expression<Context> | null {
   const compiled = compileExpression(text, scope, expected)
-  if (compiled.ok) return compiled
+  if (compiled.ok) {
+    for (const { message, suggestion, offset } of compiled.warnings)
+      document.warn(path, `${message}.`, suggestion, { offset })
+    return compiled
+  }
   const unknown = /^(?:unknown variable|no such key): (\w+)/.exec(compiled.message)?.[1]
   if (unknown !== undefined && hints.isFaulty?.(unknown) === true) return null
   const better = unknown === undefined ? null : (hints.suggest?.(unknown) ?? null)
@@ -89,10 +100,24 @@ export function compileAt<Context>(
   return null
 }
 
-export function eventExpression(expression: Expression<Event>): EventExpression {
-  return { text: expression.text, integer: expression.integer, evaluate: (event) => expression.number(event) }
+export function eventExpression(expression: Expression<Event>, path: Path): EventExpression {
+  const place = pathText(path)
+  return {
+    text: expression.text,
+    integer: expression.integer,
+    evaluate: (event, failures) => expression.number(event, onFailure(place, failures)),
+  }
 }
 
-export function eventPredicate(expression: Expression<Event>): EventPredicate {
-  return { text: expression.text, test: (event) => expression.test(event) }
+export function eventPredicate(expression: Expression<Event>, path: Path): EventPredicate {
+  const place = pathText(path)
+  return {
+    text: expression.text,
+    test: (event, failures) => expression.test(event, onFailure(place, failures)),
+  }
+}
+
+/** Tells the sink where the expression is. */
+export function onFailure(place: string, failures: FailureSink | undefined): OnFailure | undefined {
+  return failures === undefined ? undefined : (message) => failures.failed(place, message)
 }

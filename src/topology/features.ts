@@ -181,7 +181,7 @@ function compileValue(
   const scope = scopes.get(inputs.scored)
   if (scope === undefined) return []
   const compiled = compileAt(inputs.document, ['values', name], text, scope, 'number', hintsOf(inputs))
-  return compiled === null ? [] : [{ name, expression: eventExpression(compiled) }]
+  return compiled === null ? [] : [{ name, expression: eventExpression(compiled, ['values', name]) }]
 }
 
 function hintsOf({ values }: FeatureInputs): Hints {
@@ -223,7 +223,13 @@ function compileAggregate(
     const smoothing = options.smoothing ?? { weight: 0, prior: 0 }
     const empty = options.default === undefined ? smoothing.prior : options.default
     return [
-      { kind: 'rate', ...base, where: eventPredicate(where!), smoothing, default: empty } satisfies RateSpec,
+      {
+        kind: 'rate',
+        ...base,
+        where: eventPredicate(where!, [...path, 'where']),
+        smoothing,
+        default: empty,
+      } satisfies RateSpec,
     ]
   }
   return [
@@ -231,8 +237,8 @@ function compileAggregate(
       kind: 'aggregate',
       ...base,
       aggregate: options.aggregate,
-      value: value === undefined ? null : eventExpression(value),
-      where: where === undefined ? null : eventPredicate(where),
+      value: value === undefined ? null : eventExpression(value, [...path, 'value']),
+      where: where === undefined ? null : eventPredicate(where, [...path, 'where']),
       divideBy: options.divideBy ?? 1,
       default: options.default === undefined ? (options.aggregate === 'count' ? 0 : null) : options.default,
     } satisfies AggregateSpec,

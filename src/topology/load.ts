@@ -57,7 +57,8 @@ export function parseTopology(
   const shape = checkShape(document)
   // What a broken text seems to say is no ground for judging references.
   const plan = document.broken ? null : compile(document, shape, folder, options.model ?? 'required')
-  if (plan === null || document.problems.length > 0) throw new TopologyError(file, document.problems)
+  if (plan === null || document.problems.length > 0)
+    throw new TopologyError(file, document.problems, document.warnings)
   return freeze(plan)
 }
 
@@ -110,7 +111,17 @@ function compile(
   )
   if (document.problems.length > 0 || decide === null) return null
 
-  const { name, kafka, registry, model: modelOptions, batch, sinks, store, limits } = complete(sections)
+  const {
+    name,
+    kafka,
+    registry,
+    model: modelOptions,
+    expressions,
+    batch,
+    sinks,
+    store,
+    limits,
+  } = complete(sections)
   const model = compileModel(modelOptions, folder)
   const compiled = compileColumns(document, features.spec)
   if (compiled === null) return null
@@ -130,6 +141,8 @@ function compile(
     redis: { url: store.redis },
     store: storePlan(store),
     limits: limitsPlan(limits),
+    expressions,
+    warnings: document.warnings,
     stateHash: stateHashOf(plans, features.spec, compiled),
   }
 }

@@ -53,6 +53,14 @@ const storeOptions = object({
     ),
 })
 
+const expressionOptions = object({
+  onError: oneOf(['missing', 'dead-letter'])
+    .prefault('missing')
+    .describe(
+      'When an expression is in error (not when a field is only missing): go on as if its result were missing, with a flagged prediction, or make the event a dead letter.',
+    ),
+})
+
 const limitOptions = object({
   ...decodeLimits,
   ...featureLimits,
@@ -102,6 +110,7 @@ export const topologyShape = {
   values: valueEntries.prefault({}),
   features: featureEntries.prefault({}),
   model: modelOptions.describe('The model, what it takes and where the score is.'),
+  expressions: expressionOptions.prefault({}).describe('How expressions run.'),
   batch: batchOptions.prefault({}).describe('How rows are batched.'),
   decide: decideOptions.prefault({}).describe('What a score means.'),
   sinks: sinkOptions.describe('Topics to write.'),

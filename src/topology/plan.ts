@@ -7,6 +7,7 @@ import type { KafkaPlan } from '../kafka/plan.ts'
 import type { ModelPlan } from '../model/plan.ts'
 import type { RedisPlan } from '../redis/plan.ts'
 import type { SinkPlan } from '../sink/plan.ts'
+import type { Problem } from './problem.ts'
 
 /** A checked topology, compiled and frozen: nothing optional, durations in ms, sizes in bytes. */
 export interface Plan {
@@ -24,6 +25,9 @@ export interface Plan {
   readonly redis: RedisPlan
   readonly store: StorePlan
   readonly limits: LimitsPlan
+  readonly expressions: ExpressionsPlan
+  /** What works and is probably not meant so. */
+  readonly warnings: readonly Problem[]
   /** Everything the stored state depends on; part of the namespace in Redis. */
   readonly stateHash: string
 }
@@ -36,6 +40,11 @@ export interface StorePlan {
   readonly onLogGone: 'refuse' | 'accept-gap'
   readonly onPartitionsAdded: 'refuse' | 'accept'
   readonly onForeignOffset: 'rebuild' | 'refuse'
+}
+
+export interface ExpressionsPlan {
+  /** What becomes of an event on which an expression is in error. */
+  readonly onError: 'missing' | 'dead-letter'
 }
 
 export interface LimitsPlan {

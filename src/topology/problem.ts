@@ -19,11 +19,13 @@ export interface Problem {
 /** A topology with problems; all of them, in the order of the file. */
 export class TopologyError extends MillraceError {
   readonly problems: readonly Problem[]
-  constructor(file: string, problems: readonly Problem[]) {
+  readonly warnings: readonly Problem[]
+  constructor(file: string, problems: readonly Problem[], warnings: readonly Problem[] = []) {
     const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`
     super('TOPOLOGY_INVALID', `${file} has ${count}:\n${problems.map(formatProblem).join('\n')}`)
     this.name = 'TopologyError'
     this.problems = problems
+    this.warnings = warnings
   }
 }
 

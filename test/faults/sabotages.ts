@@ -69,7 +69,7 @@ export const sabotages: readonly Sabotage[] = [
     edits: [
       {
         file: 'src/features/redis-store.ts',
-        find: 'if w ~= ARGV[2] then return { 0, w } end',
+        find: "if w ~= ARGV[2] then\n  redis.call('PEXPIRE', KEYS[1], ARGV[4])\n  return { 0, w }\nend",
         replace:
           'local had, a = pcall(cjson.decode, w)\nlocal has, b = pcall(cjson.decode, ARGV[3])\n' +
           "if had and has and type(a) == 'table' and type(b) == 'table' and a[4] > b[4] then return { 0, w } end",

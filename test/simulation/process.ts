@@ -75,6 +75,7 @@ export function sharedOf(parts: ProcessParts): Shared {
         if (changes > 0) note(inputName(input), 'flushed to', offset)
       },
       begun: () => undefined,
+      expressionFailed: (_input, place, message) => trace.count(`expression ${place}: ${message}`),
       rewound: () => trace.count('watermark mismatch'),
       trouble: (input, error) => note(inputName(input), 'trouble:', error),
     },

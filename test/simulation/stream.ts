@@ -29,6 +29,7 @@ export class SimulatedStream implements InputStream {
   readonly #parts: StreamParts
   readonly #name: string
   readonly #dice: Dice
+  readonly stableEnd = null
   #end = { offset: -1, at: 0 }
   /** Fetches go on behind a waiting `take`, so the end stays known. */
   #isFetching = false

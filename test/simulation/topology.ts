@@ -185,10 +185,11 @@ export function planOf(settings: Settings): Plan {
     decide: {
       outcomes: [{ name: 'review', test: ({ score }) => score > alertAbove }],
       rules: [
-        { id: 'high', severity: 'high', test: ({ score }) => score > alertAbove },
+        { id: 'high', severity: 'high', follows: 'up', test: ({ score }) => score > alertAbove },
         {
           id: 'odd',
           severity: 'low',
+          follows: 'up',
           test: ({ score, features }) => score > alertAbove && features['count2s'] === 1,
         },
       ],
@@ -220,6 +221,8 @@ export function planOf(settings: Settings): Plan {
       startWaitMs: 0,
       drainMs: 0,
     },
+    expressions: { onError: 'missing' },
+    warnings: [],
     stateHash: 'simulated',
   }
 }

@@ -14,6 +14,7 @@ import type { Plan } from '../../src/topology/plan.ts'
 import type { InputRecord } from './service-records.ts'
 import { ServiceProcess } from './service-process.ts'
 import { uniqueName } from './unique-name.ts'
+import { patienceMs } from './until.ts'
 import { cardTopology, changed, writeTopology, type CardTopics, type Written } from './service-topology.ts'
 
 /** The servers that a world lives on, and how short a session they allow. */
@@ -38,6 +39,8 @@ export interface WorldOptions {
 export interface LoggedInput extends InputRecord {
   readonly topic: string
   readonly offset: number
+  /** As many records of the world's `input` were acknowledged before this one was sent; 0: not known. */
+  readonly writtenAfter?: number
 }
 
 export interface Position {
@@ -165,16 +168,18 @@ export class CardWorld {
       const topic = this.topics[group[0]!.source]
       for (let at = 0; at < group.length; at += sendRowsMax) {
         const some = group.slice(at, at + sendRowsMax)
+        const writtenAfter = this.input.length
         const [answer] = await this.producer.send({ topic, messages: some.map(message) })
-        this.log(some, Number(answer?.baseOffset))
+        this.log(some, Number(answer?.baseOffset), writtenAfter)
       }
     }
   }
 
   /** Remembers records of one partition as written at `baseOffset` and behind. */
-  log(records: readonly InputRecord[], baseOffset: number): void {
+  log(records: readonly InputRecord[], baseOffset: number, writtenAfter = 0): void {
     for (const [index, record] of records.entries()) {
-      this.input.push({ ...record, topic: this.topics[record.source], offset: baseOffset + index })
+      const topic = this.topics[record.source]
+      this.input.push({ ...record, topic, offset: baseOffset + index, writtenAfter })
     }
   }
 
@@ -331,7 +336,7 @@ export class CardWorld {
 
   /** Polls; fails at once when a running process fails, or when none is left. */
   async #poll(what: string, look: () => Promise<boolean>): Promise<void> {
-    const giveUpAt = systemClock.monotonic() + pollMaxMs
+    const giveUpAt = systemClock.monotonic() + patienceMs
     const running = this.processes.filter(({ exit }) => exit === null)
     while (!(await look())) {
       const failed = running.find(({ exit }) => exit !== null && exit.code !== null && exit.code !== 0)
@@ -361,8 +366,6 @@ const removeAll = `for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.ca
 const pollEveryMs = 100
 /** Keeps a request below the broker's 1 MB. */
 const sendRowsMax = 2_000
-/** Above the longest takeover: session timeout, rebuild and align. */
-const pollMaxMs = 50_000
 
 /** As kafkajs takes it. */
 export function message({ key, value, partition, timestampMs, headers }: InputRecord): {

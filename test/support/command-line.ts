@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/time/system-clock.ts'
 import { endTogether } from './end-together.ts'
+import { patienceMs } from './until.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -38,7 +39,7 @@ export class CommandLine {
 
   /** Waits until `isDone` of what was printed so far; fails when the process ends or takes too long. */
   async until(isDone: (stdout: string) => boolean, what: string): Promise<void> {
-    const giveUpAt = systemClock.monotonic() + waitMaxMs
+    const giveUpAt = systemClock.monotonic() + patienceMs
     while (!isDone(this.stdout)) {
       if (this.#child.exitCode !== null) throw new Error(`ended before ${what}: ${this.stderr}`)
       if (systemClock.monotonic() > giveUpAt) throw new Error(`waited too long until ${what}: ${this.stderr}`)
@@ -51,7 +52,6 @@ export class CommandLine {
   }
 }
 
-const waitMaxMs = 60_000
 const pollEveryMs = 5
 
 /** Runs a command to its end. */

@@ -2,6 +2,7 @@ import { parseMetadata } from '../../src/pipeline/metadata.ts'
 import type { Prediction } from '../../src/record/prediction.ts'
 import type { LoggedInput, Position } from './card-world.ts'
 import { placeOf, positionOf, type CheckOptions, type Evidence, type Outputs } from './evidence.ts'
+import { alignmentProblems } from './judge-aligned.ts'
 import { featureProblems, fold } from './judge-features.ts'
 import { scoreProblems } from './judge-scores.ts'
 import type { RefereeRecord } from './referee.ts'
@@ -11,7 +12,7 @@ import { alertFrom } from './service-topology.ts'
  * Judges a run from the logs alone, as an outsider: inputs as written, outputs as Kafka's own consumer shows them, features
  * by the brute-force oracle. Knows the rules of exactly-once.md, not the code that keeps them.
  */
-/** Violations of I1, I2, I3, I7 and I9 over everything that is committed; none when all is well. */
+/** Violations of I1, I2, I3, I7, I9 and I10 over everything that is committed; none when all is well. */
 export function problemsOf(
   { plan, input, positions, outputs }: Evidence,
   options: CheckOptions = {},
@@ -33,6 +34,7 @@ export function problemsOf(
     ...order(outputs.deadLetters.map((record) => ({ record, position: deadLetterPosition(record) }))),
     ...scoreProblems(plan, outputs),
     ...featureProblems(plan, history, outputs, options),
+    ...alignmentProblems(plan, input, history, outputs, options),
   ]
 }
 

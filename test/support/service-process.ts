@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/time/system-clock.ts'
 import { endTogether } from './end-together.ts'
+import { patienceMs } from './until.ts'
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -81,11 +82,11 @@ export class ServiceProcess {
   /** Waits, woken by log lines and by the end of the process. */
   async until<T>(look: () => T | null, what: string): Promise<T> {
     const giveUp = new AbortController()
-    const late = systemClock.sleep(waitMaxMs, giveUp.signal).then(
+    const late = systemClock.sleep(patienceMs, giveUp.signal).then(
       () => this.#notify(),
       () => undefined,
     )
-    const giveUpAt = systemClock.monotonic() + waitMaxMs
+    const giveUpAt = systemClock.monotonic() + patienceMs
     try {
       for (;;) {
         const found = look()
@@ -152,8 +153,6 @@ export class ServiceProcess {
   }
 }
 
-/** A start on two busy cores takes 3 s, a takeover from a dead member its session timeout. */
-const waitMaxMs = 40_000
 /** Above all deadlines of a drain together. */
 const stopMaxMs = 60_000
 

@@ -13,6 +13,7 @@ import { patchOffsetOutOfRange } from './offset-out-of-range.ts'
 import { patchRefusedPartitions, type AnswerParser } from './refused-partitions.ts'
 import { patchRequestQueueTimer } from './request-queue-timer.ts'
 import { settleSends, type SendParts } from './settled-sends.ts'
+import { patchStableOffsets } from './stable-offsets.ts'
 
 /** The patches were written against, and tested on, this version only. */
 export const kafkajsVersion = '2.2.4'
@@ -47,7 +48,9 @@ export function loadPatchedKafkajs(): unknown {
   const consumerGroup = load('kafkajs/src/consumer/consumerGroup') as Patchable<ConsumerGroup>
   const cluster = load('kafkajs/src/cluster') as Patchable<Cluster>
   patchRequestQueueTimer(load('kafkajs/src/network/requestQueue') as Patchable<RequestQueue>)
-  patchCoordinatorCache(cluster, load('kafkajs/src/broker') as Patchable<Broker>)
+  const broker = load('kafkajs/src/broker') as Patchable<Broker>
+  patchCoordinatorCache(cluster, broker)
+  patchStableOffsets(broker)
   patchClaimBackOff(cluster)
   patchOffsetOutOfRange(consumerGroup)
   patchLostBrokers(consumerGroup)

@@ -1,5 +1,6 @@
 import { hooksOf } from '../consumer-hooks.ts'
 import type { ConsumerGroup, Patchable } from '../internals.ts'
+import { stableOffsetOf } from './stable-offsets.ts'
 
 /**
  * P-F. kafkajs hands out batches through a worker queue, shows those without data records only as an event that
@@ -16,7 +17,8 @@ export function patchFetchedBatches(consumerGroup: Patchable<ConsumerGroup>): vo
     if (!hooks) return batches
     for (const batch of batches) {
       const { topic, partition } = batch
-      hooks.fetched(batch, (offset) => this.resolveOffset({ topic, partition, offset }))
+      const fetched = Object.assign(batch, { stableOffset: stableOffsetOf(batch) })
+      hooks.fetched(fetched, (offset) => this.resolveOffset({ topic, partition, offset }))
     }
     return []
   }

@@ -4,6 +4,7 @@ import { Fault } from '../../decode/fault.ts'
 import type { SourcePlan } from '../../decode/plan.ts'
 import type { PartView } from '../../features/compiled.ts'
 import { lateVerdict } from '../../features/lateness.ts'
+import { EventFailures } from '../../pipeline/event-failures.ts'
 import { isReject, type Event, type RejectReason } from '../../record/event.ts'
 import type { RawRecord } from '../../record/raw-record.ts'
 import type { Clock } from '../../time/clock.ts'
@@ -117,6 +118,8 @@ function judgeEvent(
   }
   const late = verdict !== 'on-time'
   const inserted = verdict === 'on-time' || verdict === 'late-score-insert'
+  const failure = expressionFailure(plan, source, event, inserted)
+  if (failure !== null) return again('EXPRESSION', failure)
   if (source.role === 'state') {
     return inserted ? other('state', 'changes windows') : other('ignored', 'late: no window changes')
   }
@@ -127,6 +130,17 @@ function judgeEvent(
 }
 
 const nothingStored: PartView = { own: () => null, foreign: () => [] }
+
+/** An expression of the features in error, where the topology makes that a dead letter; rules are not known here. */
+function expressionFailure(plan: Plan, source: SourcePlan, event: Event, inserted: boolean): string | null {
+  if (plan.expressions.onError !== 'dead-letter') return null
+  const { features } = plan
+  const failures = new EventFailures(() => undefined)
+  for (const layout of inserted ? features.layoutsFedBy(source.name) : [])
+    features.insert(layout, features.newPart(layout), event, failures)
+  if (source.role === 'score') features.row(event, nothingStored, failures)
+  return failures.first
+}
 
 /** Model inputs that come from the event alone; those from windows are not known here. */
 function valueProblem(plan: Plan, missing: ReadonlyMap<string, number>, event: Event): string | null {

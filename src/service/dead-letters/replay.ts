@@ -119,7 +119,7 @@ export function reasonToLeave(
 }
 
 /** Events that failed after they had changed windows, which count whether or not scoring succeeded. */
-const reasonsCounted: ReadonlySet<string> = new Set(['MISSING', 'INFERENCE', 'OUTPUT'])
+const reasonsCounted: ReadonlySet<string> = new Set(['MISSING', 'EXPRESSION', 'INFERENCE', 'OUTPUT'])
 
 /**
  * Why a letter is replayed only when its reason or its id is asked for: what killed the process would do so again, and

@@ -1,6 +1,8 @@
 import { gatherFacts, type FactParts, type Facts } from './facts.ts'
 import { groupJudges } from './group.ts'
+import { heldBackJudges } from './held-back.ts'
 import { kafkaJudges, known, NotKnown, type Judge } from './kafka.ts'
+import { recordJudges } from './records.ts'
 import { redisJudges } from './redis.ts'
 import { checks, fail, ok, unknown, warn, type CheckId, type Finding, type Report } from './table.ts'
 
@@ -8,6 +10,8 @@ const judges: Readonly<Record<CheckId, Judge>> = {
   ...kafkaJudges,
   ...groupJudges,
   ...redisJudges,
+  ...heldBackJudges,
+  ...recordJudges,
   'model.files': ({ model }) => ok(known(model)),
   'registry.reachable': ({ plan, subjectsMissing }) => {
     const missing = known(subjectsMissing)

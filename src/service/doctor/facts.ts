@@ -6,7 +6,14 @@ import { openKafkaClient } from '../../kafka/client.ts'
 import type { KafkaAdmin } from '../../kafka/admin.ts'
 import { kafkaError } from '../../kafka/errors.ts'
 import { openKafkaInspector } from '../../kafka/inspect.ts'
-import type { BrokerFacts, CommittedOffset, KafkaInspector, Settings } from '../../kafka/inspect.ts'
+import type { HeldPartition } from '../../kafka/held-back.ts'
+import type {
+  BrokerFacts,
+  CommittedOffset,
+  KafkaInspector,
+  Settings,
+  TopicsSeen,
+} from '../../kafka/inspect.ts'
 import type { DescribedGroup, DescribedTopic } from '../../kafka/inspect-codec.ts'
 import type { TopicLife } from '../../kafka/topic-metadata.ts'
 import { openScorer } from '../../model/onnx-scorer.ts'
@@ -22,6 +29,8 @@ import type { Plan } from '../../topology/plan.ts'
 import { replayTopicOf } from '../dead-letters/dead-letter.ts'
 import { namespaceOf } from '../service.ts'
 import { deadLetterTopicsOf } from '../topics.ts'
+import type { SourceSample } from './sample.ts'
+import { sampleSource } from './sampling.ts'
 
 /** Something that was asked for: an answer, or why there is none. */
 export type Fact<T> = { readonly value: T } | { readonly error: MillraceError }
@@ -47,6 +56,10 @@ export interface Facts {
   readonly ranges: Fact<
     ReadonlyMap<string, ReadonlyMap<number, { readonly start: number; readonly end: number }>>
   >
+  /** Source partitions in which an open transaction holds records back. */
+  readonly heldBack: Fact<readonly HeldPartition[]>
+  /** Of the sources whose topics were found; each for itself, as each has its own rights and its own codec. */
+  readonly samples: Fact<readonly SampledSource[]>
   readonly mayDescribeTransactions: Fact<boolean>
   readonly hasAuthorizer: Fact<boolean | null>
   readonly redis: Fact<RedisFacts>
@@ -56,6 +69,11 @@ export interface Facts {
   readonly model: Fact<string>
   /** Subjects the registry does not know; null: the topology needs no registry. */
   readonly subjectsMissing: Fact<readonly string[] | null>
+}
+
+export interface SampledSource {
+  readonly source: string
+  readonly sample: Fact<SourceSample>
 }
 
 export interface FactParts {
@@ -149,6 +167,8 @@ type KafkaFacts = Pick<
   | 'group'
   | 'positions'
   | 'ranges'
+  | 'heldBack'
+  | 'samples'
   | 'mayDescribeTransactions'
   | 'hasAuthorizer'
 >
@@ -218,11 +238,38 @@ export async function askKafka(
     ranges: await fact(parts, 'reading log ranges', () =>
       perTopic((topic) => inspector.logRanges(topic), [...sources, ...ledger]),
     ),
+    heldBack: await fact(parts, 'looking for open transactions', () =>
+      inspector.heldBack(sources.flatMap((topic) => describedOf(topics, topic))),
+    ),
+    samples: { value: await sampleSources(parts, inspector, topics) },
     mayDescribeTransactions: await fact(parts, 'describing transactional ids', () =>
       inspector.mayDescribeTransaction(transactionalIdOf(plan)),
     ),
     hasAuthorizer: await fact(parts, 'asking for ACLs', () => inspector.hasAuthorizer()),
   }
+}
+
+function describedOf(topics: Fact<Pick<TopicsSeen, 'found'>>, topic: string): readonly DescribedTopic[] {
+  const found = 'value' in topics ? topics.value.found.get(topic) : undefined
+  return found === undefined ? [] : [found]
+}
+
+async function sampleSources(
+  parts: FactParts,
+  inspector: Pick<KafkaInspector, 'sample'>,
+  topics: Fact<Pick<TopicsSeen, 'found'>>,
+): Promise<readonly SampledSource[]> {
+  const samples: SampledSource[] = []
+  for (const source of parts.plan.sources) {
+    for (const topic of describedOf(topics, source.topic)) {
+      const ask = (): Promise<SourceSample> => sampleSource(parts, source, topic, inspector)
+      samples.push({
+        source: source.name,
+        sample: await fact(parts, `sampling ${source.topic}`, ask),
+      })
+    }
+  }
+  return samples
 }
 
 export function topicNames(plan: Plan): readonly string[] {
@@ -255,6 +302,8 @@ function unansweredBy(error: MillraceError): KafkaFacts {
     group: { error },
     positions: { error },
     ranges: { error },
+    heldBack: { error },
+    samples: { error },
     mayDescribeTransactions: { error },
     hasAuthorizer: { error },
   }

@@ -98,15 +98,17 @@ export const kafkaJudges = {
     )
   },
 
-  'topics.exist': ({ plan, topics, hidden }) =>
-    worst(
+  'topics.exist': (facts) => {
+    const { plan, topics, hidden } = facts
+    return worst(
       neededTopics(plan).map((topic) => {
         if (known(topics).has(topic)) return ok(topic)
         if (hidden.has(topic)) return hiddenTopic(topic)
-        return fail(`${topic} is missing`, `kafka-topics.sh --bootstrap-server … --create --topic ${topic}`)
+        return fail(`${topic} is missing`, creation(facts, topic))
       }),
       `all ${neededTopics(plan).length} are there`,
-    ),
+    )
+  },
 
   'topics.partitions': ({ plan, topics }) => {
     const count = (topic: string): number | undefined => known(topics).get(topic)?.partitions.length
@@ -206,6 +208,19 @@ export const kafkaJudges = {
   },
 } satisfies Partial<Record<CheckId, Judge>>
 
+/** As many partitions as the scored source, and room for dead letters: the broker's defaults are another topic's. */
+function creation(facts: Facts, topic: string): string {
+  const { plan, topics } = facts
+  const scored = plan.sources.find(({ role }) => role === 'score')?.topic ?? ''
+  const isSource = plan.sources.some((source) => source.topic === topic)
+  const partitions = isSource ? '…' : (known(topics).get(scored)?.partitions.length ?? '…')
+  const failed = plan.sources.find((source) => deadLetterTopic(plan.sinks, source.topic) === topic)
+  const bytes =
+    failed === undefined || !('value' in facts.topicSettings) ? null : bytesMax(facts, failed.topic)
+  const size = bytes === null ? '' : ` --config max.message.bytes=${bytes + deadLetterHeaderBytesMax}`
+  return `kafka-topics.sh --bootstrap-server … --create --topic ${topic} --partitions ${partitions}${size}`
+}
+
 function neededTopics(plan: Facts['plan']): readonly string[] {
   return topicNames(plan).filter((topic) => topic !== replayTopicOf(plan))
 }
@@ -233,7 +248,7 @@ function numbers(settings: Fact<readonly Settings[]>, name: string): readonly nu
   return found
 }
 
-function smallest(settings: Fact<readonly Settings[]>, name: string): number {
+export function smallest(settings: Fact<readonly Settings[]>, name: string): number {
   return Math.min(...numbers(settings, name))
 }
 

@@ -78,6 +78,32 @@ export const checks = [
     why: 'It remembers which dead letters were replayed. `run` does without it.',
   },
   {
+    id: 'topics.open-transactions',
+    needed: 'No producer keeps a transaction on a source open for long.',
+    why: 'Nothing behind its first record can be read before it ends, and no metric of the producer says so.',
+  },
+  {
+    id: 'records.decode',
+    needed:
+      'Sampled records of the sources decode, fit their schema, and have the key that the topology names.',
+    why: 'Others become dead letters; at more than `limits.deadLetterShareMax` the service stops.',
+  },
+  {
+    id: 'records.time',
+    needed: 'Event times are in the unit that the topology says.',
+    why: 'Seconds that are read as milliseconds make a window of an hour one of 41 days.',
+  },
+  {
+    id: 'records.order',
+    needed: 'Sampled events are out of order by no more than `outOfOrder` and `allowedLateness`.',
+    why: 'These decide which events are late, and how long merged windows keep what such events still see.',
+  },
+  {
+    id: 'records.label-age',
+    needed: 'Features that read another source have a `delay` that its records need to arrive.',
+    why: 'With a shorter one, training knows what serving cannot know yet.',
+  },
+  {
     id: 'group.state',
     needed: 'The group has no members but processes of this service.',
     why: 'Other members take partitions and do not serve them.',
@@ -120,7 +146,7 @@ export const checks = [
   {
     id: 'redis.eviction',
     needed: '`maxmemory-policy noeviction`.',
-    why: 'An evicted window would read as an empty one. Refused at start.',
+    why: 'An evicted window would read as an empty one. Refused at start; while it runs the service is not ready.',
   },
   {
     id: 'redis.memory',

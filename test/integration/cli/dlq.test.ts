@@ -6,6 +6,7 @@ import { readCommitted, type RefereeRecord } from '../../support/referee.ts'
 import { brokers } from '../../support/servers.ts'
 import { CardTraffic } from '../../support/service-records.ts'
 import { openWorld, type ServiceWorld } from '../../support/service-world.ts'
+import { until } from '../../support/until.ts'
 
 interface Listed {
   readonly id: string
@@ -187,7 +188,7 @@ test('a replay that is killed half-way and started again writes each record once
 
 test('of two replays at the same time the later one goes on and the earlier one stops; each record is written once', async () => {
   const world = await openWorld({ partitions: 2 })
-  const letters = many(600, 2)
+  const letters = many(1_200, 2) // half a minute's work for the earlier one: the later one comes in time
   await writeLetters(world, letters)
   const earlier = new CommandLine('dlq', 'replay', world.file, '--rate', '40/s')
   await earlier.until((stdout) => stdout.split('\n').length > 60, 'the first records')
@@ -283,7 +284,7 @@ test('a topic that would forget what was replayed is refused before anything is 
   await writeLetters(world, many(3, 1))
   const topic = replayTopicOf(world.plan)
   await world.admin.deleteTopics({ topics: [topic] })
-  await expect.poll(async () => (await world.admin.listTopics()).includes(topic)).toBe(false)
+  await until('the topic is gone', async () => !(await world.admin.listTopics()).includes(topic))
   const missing = await millrace('dlq', 'replay', world.file)
   expect(missing.code).toBe(2)
   expect(missing.stderr).toContain(`KAFKA_TOPIC_MISSING: these topics do not exist: ${topic}`)

@@ -51,7 +51,7 @@ test('a healthy stack has no failure, before the first start and while the servi
   expect(await world.positions()).toEqual([])
   expect(await world.keys()).toEqual([])
 
-  await world.write(new CardTraffic({ seed: 41, partitions: 2 }).next(200))
+  await world.write(new CardTraffic({ seed: 41, partitions: 2, badShare: 0, lateShare: 0 }).next(200))
   world.start()
   await world.caughtUp()
   await world.flushed()
@@ -86,6 +86,40 @@ test('a compacted source, short retention, small dead letters and a forgetful re
     `--topic ${deadLetters} --add-config max.message.bytes=2004096`,
   )
   expect(found.of('topics.replays').fix).toContain('retention.ms=-1')
+})
+
+test('sampled records: a wrong key, a schema that does not fit, times in seconds; nothing of it leaves a trace', async () => {
+  const world = await openWorld({ partitions: 2 })
+  const { transactions: topic } = world.topics
+  const nowS = Math.floor(Date.now() / 1000)
+  const one = (index: number, key: string, change: object = {}) => ({
+    partition: index % 2,
+    key,
+    value: JSON.stringify({
+      id: `e${index}`,
+      customer: `c${index}`,
+      terminal: 't1',
+      amountCents: 100,
+      tier: 1,
+      ts: nowS,
+      ...change,
+    }),
+  })
+  const seconds = Array.from({ length: 90 }, (_, index) => one(index, `c${index}`))
+  const mixed = [one(90, 't1'), one(91, 't1'), one(92, 'c92', { amountCents: 'much' })]
+  await world.producer.send({ topic, messages: [...seconds, ...mixed] })
+  const found = await doctor(world.file)
+  expect(found.code).toBe(3)
+  expect(found.of('records.time')).toMatchObject({
+    status: 'fail',
+    fix: 'In the topology, for source transactions: time: {field: "ts", unit: s}',
+  })
+  const { found: text, fix } = found.of('records.decode')
+  expect(text).toContain(' of 93 sampled records')
+  expect(text).toContain('2 × VALIDATION')
+  expect(text).toContain('/amountCents')
+  expect(fix).toContain('write `key: terminal` for source transactions')
+  expect(found.of('group.state').found).toContain('does not exist yet')
 })
 
 test('retention that covers the windows and not an outage is a warning', async () => {

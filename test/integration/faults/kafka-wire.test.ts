@@ -7,6 +7,7 @@ import { isCommit, transactionalIdOf } from '../../faults/wire/kafka-requests.ts
 import type { Wire } from '../../faults/wire/proxy.ts'
 import { readCommitted } from '../../support/referee.ts'
 import { uniqueName } from '../../support/servers.ts'
+import { until } from '../../support/until.ts'
 
 /** One broker, two clients; every test talks as client 0 and looks at the log through the plain listener. */
 let cluster: KafkaCluster
@@ -61,8 +62,8 @@ async function logEnd(topic: string): Promise<number> {
   return Number(partition?.high)
 }
 
-async function untilLogEnd(topic: string, end: number): Promise<void> {
-  while ((await logEnd(topic)) < end) await systemClock.sleep(10)
+function untilLogEnd(topic: string, end: number): Promise<void> {
+  return until(`the log ends at ${end}`, async () => (await logEnd(topic)) >= end)
 }
 
 const record = { messages: [{ value: 'v', partition: 0 }] }

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/time/system-clock.ts'
 import { openRedisWire, type Wire } from '../../faults/wire/proxy.ts'
 import { redisUrl, uniqueName } from '../../support/servers.ts'
+import { until } from '../../support/until.ts'
 
 const addScript = `return redis.call('INCRBY', KEYS[1], ARGV[1])`
 const commandTimeoutMs = 500
@@ -90,6 +91,6 @@ test('a script that was held while its client went away runs late', async () => 
   await held
   expect(await direct.get(key)).toBeNull()
   release.resolve()
-  while ((await direct.get(key)) === null) await systemClock.sleep(5)
+  await until('the script has run', async () => (await direct.get(key)) !== null)
   expect(await direct.get(key)).toBe('5')
 })

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { findJava } from '../../../src/stack/java.ts'
 import { kafkaJars, kafkaToolArgs } from '../../../src/stack/kafka-server.ts'
 import { checkExactlyOnce, readOutputs } from '../../support/exactly-once.ts'
@@ -8,6 +8,7 @@ import { problemsOf, summary } from '../../support/judge.ts'
 import type { ServiceProcess } from '../../support/service-process.ts'
 import { CardTraffic } from '../../support/service-records.ts'
 import { openWorld, type Position, type ServiceWorld } from '../../support/service-world.ts'
+import { until } from '../../support/until.ts'
 
 interface Served {
   readonly world: ServiceWorld
@@ -76,9 +77,7 @@ test('a reset under a live service is refused by Kafka; one that goes around it 
   await transaction.commit()
   await intruder.disconnect()
   await world.write(traffic.next(400))
-  const movesOn = async (): Promise<void> =>
-    expect((await positionOf(world, 0)).offset).toBeGreaterThan(left.offset)
-  await vi.waitFor(movesOn, 30_000)
+  await until('it moves on', async () => (await positionOf(world, 0)).offset > left.offset)
   await world.processes[0]?.stop()
   await checkExactlyOnce(world)
 })

@@ -5,6 +5,7 @@ import { readCommitted } from '../../support/referee.ts'
 import { brokers, uniqueName } from '../../support/servers.ts'
 import { CardTraffic } from '../../support/service-records.ts'
 import { message, openWorld, type ServiceWorld } from '../../support/service-world.ts'
+import { until } from '../../support/until.ts'
 
 async function transactional(world: ServiceWorld): Promise<Producer> {
   const producer = world.kafka.producer({
@@ -134,7 +135,7 @@ test('SIGTERM while events wait for labels that are not committed yet: nothing i
   const service = world.start()
   // The first events wait: the end of the labels is known, and nobody can read up to it.
   await service.serving(2)
-  await expect.poll(async () => [...(await world.watermarks()).keys()].length, { timeout: 20_000 }).toBe(2)
+  await until('both have begun', async () => (await world.watermarks()).size === 2)
   expect(await service.stop()).toEqual({ code: 0, signal: null })
   const transactions = (await world.positions()).find(({ topic }) => topic === world.topics.transactions)
   expect(transactions?.offset ?? 0).toBe(0)

@@ -4,12 +4,12 @@ import { CardTraffic } from '../../support/service-records.ts'
 import { openWorld } from '../../support/service-world.ts'
 
 test('records deleted under a live owner stop it with what is missing; the group keeps its position', async () => {
-  const world = await openWorld({ partitions: 1 })
+  const world = await openWorld({ partitions: 1, change: { kafka: { sessionTimeout: '5m' } } })
   const traffic = new CardTraffic({ seed: 31, partitions: 1, customers: 30 })
   const service = world.start()
   await world.write(traffic.next(500))
   await world.caughtUp()
-  service.signal('SIGSTOP') // shorter than its session: it stays a member, and meets the gap while it fetches
+  service.signal('SIGSTOP') // far shorter than its session: it stays a member, and meets the gap while it fetches
   for (let i = 0; i < 6; i++) await world.write(traffic.next(2_000))
   const [log] = await world.admin.fetchTopicOffsets(world.topics.transactions)
   const start = Number(log?.high) - 100

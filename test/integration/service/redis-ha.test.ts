@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
 import { checkExactlyOnce } from '../../support/exactly-once.ts'
 import { ClusterServers } from '../../support/redis/cluster.ts'
 import { SentinelServers } from '../../support/redis/sentinel.ts'
@@ -44,16 +45,13 @@ async function watermarks(
 ): Promise<void> {
   const reader = openWatermarkReader(url, world.namespace)
   try {
-    await vi.waitFor(
-      async () => {
-        for (const { topic, partition } of await world.positions()) {
-          const input = `${topic}:${partition}`
-          const w = await reader.of(input)
-          expect(satisfied(w, input), `${input} is at ${w.join()}`).toBe(true)
-        }
-      },
-      { timeout: 50_000, interval: 100 },
-    )
+    await eventually(async () => {
+      for (const { topic, partition } of await world.positions()) {
+        const input = `${topic}:${partition}`
+        const w = await reader.of(input)
+        expect(satisfied(w, input), `${input} is at ${w.join()}`).toBe(true)
+      }
+    })
   } finally {
     reader.close()
   }

@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { freePorts } from '../../../src/stack/ports.ts'
 import { startRedis } from '../../../src/stack/redis-server.ts'
+import { eventually } from '../../support/eventually.ts'
 import { checkExactlyOnce } from '../../support/exactly-once.ts'
 import type { ServiceProcess } from '../../support/service-process.ts'
 import { CardTraffic } from '../../support/service-records.ts'
@@ -22,13 +23,10 @@ test('a Redis that went back in time, lost its watermarks or everything is notic
     await world.write(traffic.next(1_500))
     await world.committed(world.input.length - 800)
     // Only what was written since can be lost again.
-    await vi.waitFor(
-      async () => {
-        const now = await world.watermarks()
-        for (const [input, offset] of watermarks) expect(now.get(input)).toBeGreaterThan(offset)
-      },
-      { timeout: 20_000 },
-    )
+    await eventually(async () => {
+      const now = await world.watermarks()
+      for (const [input, offset] of watermarks) expect(now.get(input)).toBeGreaterThan(offset)
+    })
     await change()
     await rewound(service, 1, before)
     await world.caughtUp()
@@ -83,7 +81,7 @@ test('while Redis is stalled or down the service is not ready and waits; when it
   const service = world.start({ http: true })
   const readyz = await service.url('/readyz')
   const ready = (status: number): Promise<void> =>
-    vi.waitFor(async () => expect((await fetch(readyz)).status).toBe(status), { timeout: 30_000 })
+    eventually(async () => expect((await fetch(readyz)).status).toBe(status))
   await world.write(traffic.next(1_000))
   await ready(200)
   await world.committed(500)
@@ -118,9 +116,10 @@ test('stopped while Redis is down the service says what it waited for, and the n
   const traffic = new CardTraffic({ seed: 19, partitions: 4, customers: 120 })
   const service = world.start()
   await world.write(traffic.next(1_000))
-  await world.committed(500)
+  await world.caughtUp() // every customer is in memory
   process.kill(redis.pid, 'SIGSTOP')
   await world.write(traffic.next(500))
+  await world.committed(1_001) // which Redis cannot hold
   expect(await service.stop()).toEqual({ code: 1, signal: null })
   expect(service.tail(6)).toMatch(/DRAIN_EXCEEDED: draining took longer than 3 s; .*still open: \[/)
   expect(service.tail(6)).not.toContain('report it')

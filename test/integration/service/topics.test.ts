@@ -1,26 +1,22 @@
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { Partitioners } from '../../../src/kafka/kafkajs.ts'
 import { partitionOfKey } from '../../../src/sink/murmur2.ts'
+import { eventually } from '../../support/eventually.ts'
 import { checkExactlyOnce, readOutputs } from '../../support/exactly-once.ts'
 import { problemsOf, summary } from '../../support/judge.ts'
 import { CardTraffic, type InputRecord } from '../../support/service-records.ts'
 import { message, openWorld, type ServiceWorld } from '../../support/service-world.ts'
+import { until } from '../../support/until.ts'
 
 /** Deletes the scored topic and creates it again; what was written before is no input any more. */
 async function recreate(world: ServiceWorld, partitions: number): Promise<void> {
   const topic = world.topics.transactions
   await world.admin.deleteTopics({ topics: [topic] })
   // The name is free a moment after the deletion was answered.
-  await vi.waitFor(
-    async () => {
-      const configEntries = [{ name: 'message.timestamp.before.max.ms', value: '9223372036854775807' }]
-      const created = await world.admin.createTopics({
-        topics: [{ topic, numPartitions: partitions, configEntries }],
-      })
-      expect(created).toBe(true)
-    },
-    { timeout: 10_000, interval: 100 },
-  )
+  await until('it is created again', () => {
+    const configEntries = [{ name: 'message.timestamp.before.max.ms', value: '9223372036854775807' }]
+    return world.admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }] })
+  })
   world.input.length = 0
 }
 
@@ -131,10 +127,10 @@ async function grow(world: ServiceWorld, count: number, records: number, hoursLa
   const { predictions, alerts, deadLetters, transactions } = world.topics
   for (const topic of [predictions, alerts, deadLetters, transactions]) {
     await world.admin.createPartitions({ topicPartitions: [{ topic, count }] })
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { topics } = await world.admin.fetchTopicMetadata({ topics: [topic] })
       expect(topics[0]?.partitions.map(({ leader }) => leader >= 0)).toEqual(Array(count).fill(true))
-    }, 10_000)
+    })
   }
   const traffic = new CardTraffic({ seed: 23, partitions: count, badShare: 0 })
   const later = placed(laterBy(traffic.next(records), hoursLater * 3_600_000), count)

@@ -12,6 +12,7 @@ import { isAlive } from '../../../src/stack/file-lock.ts'
 import { startKafka } from '../../../src/stack/kafka-server.ts'
 import { freePorts } from '../../../src/stack/ports.ts'
 import { startRedis } from '../../../src/stack/redis-server.ts'
+import { eventually } from '../../support/eventually.ts'
 
 // These tests start servers of their own, to kill and to restart them.
 let dir: string
@@ -34,8 +35,8 @@ test('kill -9 of the process that holds a stack leaves no server and no data beh
   const pids = JSON.parse(line) as number[]
   expect(pids.map(isAlive)).toEqual([true, true])
   holder.kill('SIGKILL')
-  await vi.waitFor(() => expect(pids.map(isAlive)).toEqual([false, false]), { timeout: 10_000 })
-  await vi.waitFor(async () => expect(await readdir(dir)).toEqual([]), { timeout: 10_000 })
+  await eventually(() => expect(pids.map(isAlive)).toEqual([false, false]))
+  await eventually(async () => expect(await readdir(dir)).toEqual([]))
 })
 
 test('a Kafka that was killed starts again on the same port with its topics', async () => {
@@ -88,7 +89,7 @@ describe('the detached stack', () => {
 
     const redis = first.find(({ name }) => name === 'redis')
     process.kill(redis?.pid ?? 0, 'SIGKILL')
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const statuses = await devStatus({ dir })
       expect(statuses.find(({ name }) => name === 'redis')?.isRunning).toBe(false)
     })
@@ -101,7 +102,7 @@ describe('the detached stack', () => {
       'redis',
     ])
     // A process that ended exists until its supervisor has asked for its exit code.
-    await vi.waitFor(() => expect(mended.map(({ pid }) => isAlive(pid))).toEqual([false, false]))
+    await eventually(() => expect(mended.map(({ pid }) => isAlive(pid))).toEqual([false, false]))
     expect(await devStatus({ dir })).toEqual([])
   })
 

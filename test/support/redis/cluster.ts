@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { freePorts } from '../../../src/stack/ports.ts'
-import { holdReplication, RedisNode, releaseReplication, startTogether, stopAll, until } from './node.ts'
+import { holdReplication, RedisNode, replicated, startTogether, stopAll } from './node.ts'
+import { until } from '../until.ts'
 
 export interface ClusterOptions {
   readonly dir: string
@@ -29,6 +30,8 @@ export class ClusterServers {
   /** The first three were the masters at the start; roles change. */
   readonly nodes: readonly RedisNode[]
   readonly #password: string
+  /** Replicas that must not follow. */
+  readonly #held = new Set<RedisNode>()
 
   private constructor(nodes: readonly RedisNode[], password: string) {
     this.nodes = nodes
@@ -94,19 +97,34 @@ export class ClusterServers {
 
   /** What this master acknowledges from now on is lost with its next failover. */
   async holdReplication(master: RedisNode): Promise<void> {
-    await holdReplication(master, await this.replicaOf(master))
+    const replica = await this.replicaOf(master)
+    await holdReplication(master, replica)
+    this.#held.add(replica)
   }
 
-  /** The master dies; resolves when its replica serves. Restart it later to have a replica again. */
+  /** Waits until its replica has all that this master has acknowledged: a failover now loses nothing. */
+  async replicated(master: RedisNode): Promise<void> {
+    await replicated(master, await this.replicaOf(master))
+  }
+
+  /**
+   * The master dies; resolves when its replica serves. Restart it later to have a replica again. What was acknowledged
+   * before the call is lost only when replication is held.
+   */
   async crashMaster(master: RedisNode): Promise<void> {
     const replica = await this.replicaOf(master)
+    if (!this.#held.has(replica)) await replicated(master, replica)
     await master.kill()
     await this.#promoted(replica)
   }
 
-  /** The replica takes over from a living master, without waiting for what it lacks. */
+  /**
+   * The replica takes over from a living master, without waiting for what is acknowledged from now on; for what was before,
+   * unless replication is held.
+   */
   async switchMaster(master: RedisNode): Promise<void> {
     const replica = await this.replicaOf(master)
+    if (!this.#held.has(replica)) await replicated(master, replica)
     await until('the replica takes over', async () => {
       await replica.command('CLUSTER', 'FAILOVER', 'TAKEOVER')
       return true
@@ -172,7 +190,8 @@ export class ClusterServers {
 
   async #promoted(replica: RedisNode): Promise<void> {
     await until('the replica is the master', async () => (await replica.info('role')) === 'master')
-    await releaseReplication(replica)
+    await replica.allowFollowing(true)
+    this.#held.delete(replica)
     await until('every living node knows the new master, and serves', async () => {
       for (const node of this.nodes) {
         const shards = (await node.command('CLUSTER', 'SLOTS').catch(() => null)) as Shard[] | null

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { prepareRedis } from '../../../src/stack/redis-server.ts'
 import { startWatched, type ServerLaunch, type WatchedServer } from '../../../src/stack/watched-process.ts'
 import { systemClock } from '../../../src/time/system-clock.ts'
+import { until } from '../until.ts'
 
 export type RedisReply = string | number | null | readonly RedisReply[]
 
@@ -91,8 +92,21 @@ export class RedisNode {
 
   /** A field of INFO; '' when it has none. */
   async info(field: string): Promise<string> {
-    const text = String(await this.command('INFO', 'ALL'))
-    return new RegExp(`^${field}:(.*)$`, 'm').exec(text)?.[1]?.trim() ?? ''
+    return (await this.infos()).get(field) ?? ''
+  }
+
+  /** All fields of INFO as of one moment. */
+  async infos(): Promise<ReadonlyMap<string, string>> {
+    const lines = String(await this.command('INFO', 'ALL')).split('\r\n')
+    return new Map(
+      lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)] as const),
+    )
+  }
+
+  /** Whether it may log in to a master, and so follow it. */
+  async allowFollowing(allowed: boolean): Promise<void> {
+    const [user, password] = allowed ? ['', this.#password] : ['nobody', 'wrong']
+    await this.command('CONFIG', 'SET', 'masteruser', user, 'masterauth', password)
   }
 
   /** SIGSTOP: nothing is answered, connections stay. */
@@ -146,36 +160,28 @@ export class RedisNode {
  * the next failover.
  */
 export async function holdReplication(master: RedisNode, replica: RedisNode): Promise<void> {
-  await replica.command('CONFIG', 'SET', 'masteruser', 'nobody', 'masterauth', 'wrong')
+  await replica.allowFollowing(false)
   await master.command('CLIENT', 'KILL', 'TYPE', 'replica')
   await until('the replica has lost its master', async () => {
     return (await replica.info('master_link_status')) === 'down'
   })
 }
 
-export async function releaseReplication(replica: RedisNode): Promise<void> {
-  await replica.command('CONFIG', 'SET', 'masteruser', '', 'masterauth', '')
+/**
+ * Waits until the replica has all that the master has acknowledged so far. Redis acknowledges first and replicates
+ * afterwards, and a link that is up may still wait for its first byte: without this, any failover may lose writes.
+ */
+export async function replicated(master: RedisNode, replica: RedisNode): Promise<void> {
+  const written = Number(await master.info('master_repl_offset'))
+  await until(`${replica.address} has what ${master.address} has`, async () => {
+    const [own, other] = [await replica.infos(), await master.infos()]
+    // Offsets of two histories have nothing to do with each other.
+    const isOneHistory = own.get('master_replid') === other.get('master_replid')
+    const isFollowing = own.get('role') === 'slave' && own.get('master_link_status') === 'up'
+    return isOneHistory && isFollowing && Number(own.get('slave_repl_offset')) >= written
+  })
 }
 
-/** Polls until it is so; a failing look is tried again. */
-export async function until(what: string, look: () => Promise<boolean>): Promise<void> {
-  const giveUpAt = systemClock.monotonic() + untilMaxMs
-  let failure: unknown = null
-  for (;;) {
-    try {
-      if (await look()) return
-      failure = null
-    } catch (error) {
-      failure = error
-    }
-    if (systemClock.monotonic() > giveUpAt)
-      throw new Error(`waited too long until ${what}`, { cause: failure })
-    await systemClock.sleep(50)
-  }
-}
-
-/** Above an election that failed once, on a busy machine. */
-const untilMaxMs = 60_000
 const startTriesMax = 3
 
 /** Ports are found free, and may be taken before all servers have started: then everything starts once more. */

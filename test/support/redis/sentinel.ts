@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePorts } from '../../../src/stack/ports.ts'
-import { holdReplication, RedisNode, releaseReplication, startTogether, stopAll, until } from './node.ts'
+import { holdReplication, RedisNode, replicated, startTogether, stopAll } from './node.ts'
+import { until } from '../until.ts'
 
 export interface SentinelOptions {
   readonly dir: string
@@ -14,6 +15,9 @@ export interface SentinelOptions {
 }
 
 const masterName = 'mymaster'
+/** Of the sentinels: how often they tell each other what they know, and ask servers for their roles. */
+const publishPeriodMs = 500
+const infoPeriodMs = 500
 
 /** A master, a replica and sentinels that fail over between the two. */
 export class SentinelServers {
@@ -22,6 +26,7 @@ export class SentinelServers {
   readonly sentinels: readonly RedisNode[]
 
   readonly #password: string
+  #isHeld = false
 
   private constructor(nodes: readonly RedisNode[], sentinels: readonly RedisNode[], password: string) {
     this.nodes = nodes
@@ -59,6 +64,7 @@ export class SentinelServers {
       }
       const servers = new SentinelServers([master, replica], started, password)
       await servers.#formed()
+      await servers.#hurry()
       return servers
     })
   }
@@ -89,11 +95,21 @@ export class SentinelServers {
   /** What the master acknowledges from now on is lost with the next failover. */
   async holdReplication(): Promise<void> {
     await holdReplication(await this.master(), await this.replica())
+    this.#isHeld = true
   }
 
-  /** The master dies; resolves when the replica has taken its place. Returns the dead one, to be restarted. */
+  /** Waits until the replica has all that is acknowledged: a failover now loses nothing. */
+  async replicated(): Promise<void> {
+    await replicated(await this.master(), await this.replica())
+  }
+
+  /**
+   * The master dies; resolves when the replica has taken its place. Returns the dead one, to be restarted. What was
+   * acknowledged before the call is lost only when replication is held.
+   */
   async crashMaster(): Promise<RedisNode> {
     const master = await this.master()
+    if (!this.#isHeld) await this.replicated()
     await master.kill()
     await this.#promoted(master)
     return master
@@ -108,11 +124,13 @@ export class SentinelServers {
   }
 
   /**
-   * The sentinels change the master although it lives: ten seconds later they make it a replica. Until then it takes the
-   * writes of whoever has not noticed, and forgets them.
+   * The sentinels change the master although it lives: some seconds later they make it a replica. Until then it takes the
+   * writes of whoever has not noticed, and forgets them. What was acknowledged before the call is lost only when
+   * replication is held.
    */
   async switchMaster(): Promise<void> {
     const master = await this.master()
+    if (!this.#isHeld) await this.replicated()
     await until('the sentinels have changed the master', async () => {
       if ((await this.master()) !== master) return true
       // Refused while one is under way; one that timed out is asked for again.
@@ -145,7 +163,15 @@ export class SentinelServers {
       const master = await this.master()
       return master !== before && (await master.info('role')) === 'master'
     })
-    await releaseReplication(await this.master())
+    await (await this.master()).allowFollowing(true)
+    this.#isHeld = false
+  }
+
+  /** Otherwise a master that was replaced stays one for eight seconds more. Redis before 7 does not know the command. */
+  async #hurry(): Promise<void> {
+    const periods = ['PUBLISH-PERIOD', publishPeriodMs, 'INFO-PERIOD', infoPeriodMs] as const
+    for (const sentinel of this.sentinels)
+      await sentinel.command('SENTINEL', 'DEBUG', ...periods).catch(() => undefined)
   }
 
   async #formed(): Promise<void> {

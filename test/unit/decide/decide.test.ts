@@ -8,15 +8,25 @@ const plan: DecidePlan = {
     { name: 'review', test: ({ score }) => score >= 0.8 },
   ],
   rules: [
-    { id: 'card-testing', severity: 'medium', test: ({ features }) => (features['small'] ?? 0) >= 5 },
-    { id: 'model-score', severity: 'high', test: ({ score }) => score >= 0.8 },
-    { id: 'always-watched', severity: 'info', test: ({ fields }) => fields['watched'] === true },
+    {
+      id: 'card-testing',
+      severity: 'medium',
+      follows: 'none',
+      test: ({ features }) => (features['small'] ?? 0) >= 5,
+    },
+    { id: 'model-score', severity: 'high', follows: 'up', test: ({ score }) => score >= 0.8 },
+    {
+      id: 'always-watched',
+      severity: 'info',
+      follows: 'none',
+      test: ({ fields }) => fields['watched'] === true,
+    },
   ],
   reasons: 3,
 }
 
 function context(score: number, rest: Partial<DecideContext> = {}): DecideContext {
-  return { score, fields: {}, values: {}, features: {}, flags: [], ...rest }
+  return { score, scoreType: 'float32', fields: {}, values: {}, features: {}, flags: [], ...rest }
 }
 
 describe('the decision', () => {

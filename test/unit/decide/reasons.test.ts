@@ -43,23 +43,30 @@ describe('the reasons', () => {
   const variants = ['a', 'b', 'c', 'd'].map((feature) => ({ feature, value: 1, baseline: 0 }))
 
   test('are the replacements that lower the score most, strongest first', () => {
-    expect(rankReasons(0.75, variants, Float64Array.of(0.5, 0.25, 0.75, 0.875), 3)).toEqual([
+    expect(rankReasons('higher', 0.75, variants, Float64Array.of(0.5, 0.25, 0.75, 0.875), 3)).toEqual([
       { feature: 'b', value: 1, baseline: 0, effect: 0.5 },
       { feature: 'a', value: 1, baseline: 0, effect: 0.25 },
     ])
   })
 
+  test('are those that raise the score most where a lower one is worse, with a positive effect all the same', () => {
+    expect(rankReasons('lower', 0.0625, variants, Float64Array.of(0.125, 0.5625, 0.0625, 0), 3)).toEqual([
+      { feature: 'b', value: 1, baseline: 0, effect: 0.5 },
+      { feature: 'a', value: 1, baseline: 0, effect: 0.0625 },
+    ])
+  })
+
   test('are at most as many as asked for, ties in the order of the inputs', () => {
-    const reasons = rankReasons(1, variants, [0, 0, 0, 0], 2)
+    const reasons = rankReasons('higher', 1, variants, [0, 0, 0, 0], 2)
     expect(reasons.map(({ feature }) => feature)).toEqual(['a', 'b'])
-    expect(rankReasons(1, variants, [0, 0, 0, 0], 0)).toEqual([])
+    expect(rankReasons('higher', 1, variants, [0, 0, 0, 0], 0)).toEqual([])
   })
 
   test('never hold an effect that is not a positive number', () => {
-    expect(rankReasons(0.5, variants, [NaN, Infinity, -Infinity], 4)).toEqual([])
+    expect(rankReasons('higher', 0.5, variants, [NaN, Infinity, -Infinity], 4)).toEqual([])
     fc.assert(
       fc.property(fc.double(), fc.array(fc.double(), { maxLength: 4 }), fc.nat(5), (score, scores, count) => {
-        const effects = rankReasons(score, variants, scores, count).map(({ effect }) => effect)
+        const effects = rankReasons('higher', score, variants, scores, count).map(({ effect }) => effect)
         expect(effects.length).toBeLessThanOrEqual(count)
         expect(effects.every((effect) => effect > 0 && effect < Infinity)).toBe(true)
         expect(effects).toEqual(effects.toSorted((a, b) => b - a))

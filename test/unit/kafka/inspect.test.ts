@@ -1,13 +1,19 @@
 import { expect, test } from 'vitest'
+import {
+  decodeProducers,
+  decodeTransaction,
+  decodeTransactionList,
+  encodeProducers,
+  encodeTransaction,
+  encodeTransactionList,
+} from '../../../src/kafka/transactions-codec.ts'
 import { releaseOf, topicsSeen } from '../../../src/kafka/inspect.ts'
 import {
   decodeFeatures,
   decodeGroup,
   decodeMetadata,
-  decodeTransaction,
   encodeGroup,
   encodeMetadata,
-  encodeTransaction,
   encodeVersions,
 } from '../../../src/kafka/inspect-codec.ts'
 
@@ -83,8 +89,40 @@ test('supported features; a broker that is older than the question tells none', 
 })
 
 test('a transaction: whether it may be described, and its state', () => {
-  expect(decodeTransaction(hex('00 00000000 02 0035 02 74 01'))).toEqual({ errorCode: 53, state: '' })
+  const nothing = '00000000 ffffffffffffffff'
+  expect(decodeTransaction(hex('00 00000000 02 0035 02 74 01', nothing))).toMatchObject({
+    errorCode: 53,
+    state: '',
+  })
+  expect(
+    decodeTransaction(hex('00 00000000 02 0000 02 74 08 4f6e676f696e67', '0000ea60 0000000000000007')),
+  ).toEqual({
+    errorCode: 0,
+    state: 'Ongoing',
+    timeoutMs: 60_000,
+    startedAtMs: 7,
+  })
   expect(() => decodeTransaction(hex('00 00000000 01'))).toThrow(RangeError)
+})
+
+test('who has a transaction open in a partition, and under which id', () => {
+  expect(encodeProducers('ab', 3)).toEqual(hex('00 02 03 6162 02 00000003 00 00'))
+  expect(encodeTransactionList([5n])).toEqual(hex('00 01 02 0000000000000005 00'))
+  const producer = '0000000000000005 00000001 00000009 0000000000000064 00000000 0000000000000011 00'
+  const idle = '0000000000000006 00000001 00000009 0000000000000064 00000000 ffffffffffffffff 00'
+  const answer = hex('00 00000000 02 03 6162 02 00000003 0000 00', `03 ${producer} ${idle}`, '00 00 00')
+  expect(decodeProducers(answer)).toEqual({
+    errorCode: 0,
+    producers: [
+      { producerId: 5n, epoch: 1, lastTimestamp: 100, startOffset: 17 },
+      { producerId: 6n, epoch: 1, lastTimestamp: 100, startOffset: -1 },
+    ],
+  })
+  const listed = hex('00 00000000 0000 01 02', '03 7478 0000000000000005 08 4f6e676f696e67 00', '00')
+  expect(decodeTransactionList(listed)).toEqual({
+    errorCode: 0,
+    transactions: [{ transactionalId: 'tx', producerId: 5n }],
+  })
 })
 
 test('releases by the newest metadata version that the binaries know', () => {

@@ -6,10 +6,12 @@ import {
   inputProblems,
   manifestProblems,
   outputProblems,
+  scoreTypeOf,
 } from '../../../src/model/check.ts'
+import { readModelFacts } from '../../../src/onnx/model-file.ts'
 import { parseManifest } from '../../../src/model/manifest.ts'
 import type { ModelValue } from '../../../src/onnx/protocol.ts'
-import { linearBaseline, linearGolden, linearManifest, modelPlan } from '../../support/models.ts'
+import { linearBaseline, linearGolden, linearManifest, modelBytes, modelPlan } from '../../support/models.ts'
 
 const value = (name: string, type: string | null, ...shape: (number | string)[]): ModelValue => ({
   name,
@@ -18,6 +20,7 @@ const value = (name: string, type: string | null, ...shape: (number | string)[])
 })
 const features = value('features', 'float32', 'N', 3)
 const planned = modelPlan().inputs
+const facts = readModelFacts(modelBytes('zipmap.onnx'))!
 
 describe('topology and session: inputs', () => {
   it.each([
@@ -74,7 +77,14 @@ describe('topology and session: score', () => {
     ['a vector', null, value('p', 'float32', 'N')],
     ['a single column', null, value('p', 'float64', 'N', 1)],
   ])('agree on %s', (_, column, output) => {
-    expect(outputProblems({ output: 'p', column }, [label, output])).toEqual([])
+    expect(
+      outputProblems({ score: { output: 'p', column }, inputs: planned }, [label, output], facts),
+    ).toEqual([])
+  })
+
+  it.each(['float32', 'float64'] as const)('a score of type %s is one', (type) => {
+    const others = [value('q', type === 'float32' ? 'float64' : 'float32')]
+    expect(scoreTypeOf({ output: 'p', column: 1 }, [...others, value('p', type, 'N', 2)])).toBe(type)
   })
 
   it.each([
@@ -88,19 +98,30 @@ describe('topology and session: score', () => {
       'is a ZipMap',
       null,
       value('p', null),
-      "options={'zipmap': False}; onnxmltools convert_lightgbm(..., zipmap=False)",
+      "Convert it again without: skl2onnx options={'zipmap': False}. Or remove the node",
     ],
     ['is a label', null, value('p', 'int64', 'N'), 'cannot be a score'],
-    ['has several values a row', null, value('p', 'float32', 'N', 2), 'name one, such as "p[:, 1]"'],
+    [
+      'has several values a row',
+      null,
+      value('p', 'float32', 'N', 2),
+      'Name the column of the class that is looked for in model.score, such as "p[:, 1]"',
+    ],
     ['has no such column', 2, value('p', 'float32', 'N', 2), 'has no column 2; the last is 1'],
     ['has no columns', 1, value('p', 'float32', 'N'), 'write model.score as "p"'],
     ['has three dimensions', null, value('p', 'float32', 'N', 1, 1), 'more than two dimensions'],
   ])('disagree when it %s, with the fix', (_, column, output, text) => {
-    expect(outputProblems({ output: 'p', column }, [label, output]).join()).toContain(text)
+    expect(
+      outputProblems({ score: { output: 'p', column }, inputs: planned }, [label, output], facts).join(),
+    ).toContain(text)
   })
 
   it('names the outputs that could be meant instead of a label', () => {
-    const problems = outputProblems({ output: 'label', column: null }, [label, value('p', 'float32', 'N', 2)])
+    const problems = outputProblems(
+      { score: { output: 'label', column: null }, inputs: planned },
+      [label, value('p', 'float32', 'N', 2)],
+      facts,
+    )
     expect(problems.join()).toContain('Outputs that can be: "p" float32[N, 2]')
   })
 })
@@ -118,7 +139,7 @@ describe('the binding', () => {
       inputs: [value('amounts', 'float32', 'N', 2), value('count', 'float32', 'N')],
       outputs: [value('p', 'float32', 'N', 2)],
     }
-    expect(bindModel(plan, session, 'm.onnx')).toEqual({
+    expect(bindModel(plan, session, { file: 'm.onnx', facts })).toEqual({
       inputs: [
         { name: 'count', columns: 1, rank: 1 },
         { name: 'amounts', columns: 2, rank: 2 },
@@ -131,7 +152,7 @@ describe('the binding', () => {
   it('is refused with every mismatch in one message', () => {
     const session = { inputs: [value('X', 'float32', 'N', 3)], outputs: [value('p', null)] }
     const binding = (): unknown =>
-      bindModel(modelPlan({ score: { output: 'p', column: 1 } }), session, 'm.onnx')
+      bindModel(modelPlan({ score: { output: 'p', column: 1 } }), session, { file: 'm.onnx', facts })
     expect(binding).toThrow(/^m\.onnx .*no input "features".*ZipMap/s)
     expect(binding).toThrow(expect.objectContaining({ code: 'MODEL_INVALID' }))
   })

@@ -5,19 +5,59 @@ import { modelBytes } from '../../support/models.ts'
 
 describe('reading a model file without onnxruntime', () => {
   it('finds no external data in a model that is one file', () => {
-    expect(readModelFacts(modelBytes('logistic.onnx'))).toEqual({ externalData: [] })
-    expect(readModelFacts(modelBytes('slow.onnx'))).toEqual({ externalData: [] })
+    expect(readModelFacts(modelBytes('logistic.onnx'))).toMatchObject({ externalData: [] })
+    expect(readModelFacts(modelBytes('slow.onnx'))).toMatchObject({ externalData: [] })
   })
 
   it('finds the files that hold weights', () => {
-    expect(readModelFacts(modelBytes('external.onnx'))).toEqual({ externalData: ['external.weights'] })
+    expect(readModelFacts(modelBytes('external.onnx'))).toMatchObject({ externalData: ['external.weights'] })
   })
 
   it('finds weights kept outside by a node of a sub-graph', () => {
     // entry {location: w} → tensor.external_data → attribute.t → node → graph → attribute.g → node → graph → model
     let message = field(13, bytes(field(1, text('location')), field(2, text('w'))))
     for (const number of [5, 5, 1, 6, 5, 1, 7]) message = field(number, message)
-    expect(readModelFacts(message)).toEqual({ externalData: ['w'] })
+    expect(readModelFacts(message)).toMatchObject({ externalData: ['w'] })
+  })
+
+  it('tells versions, producer, operators with their axes, and operators that the model defines itself', () => {
+    const softmax = readModelFacts(modelBytes('softmax-over-batch.onnx'))!
+    expect(softmax).toMatchObject({ irVersion: 8, producer: 'millrace-tests', halfPrecision: false })
+    expect(softmax.opsets).toEqual(new Map([['', 17]]))
+    expect(softmax.nodes).toEqual([
+      {
+        type: 'MatMul',
+        domain: '',
+        inputs: ['features', 'weights'],
+        outputs: ['logit'],
+        attributes: new Map(),
+      },
+      {
+        type: 'Softmax',
+        domain: '',
+        inputs: ['logit'],
+        outputs: ['score'],
+        attributes: new Map([['axis', [0]]]),
+      },
+    ])
+    const own = bytes(field(1, text('Own')), field(10, text('mine')))
+    expect(readModelFacts(bytes(field(7, text('')), field(25, own)))?.functions).toEqual(
+      new Set(['mine:Own']),
+    )
+  })
+
+  it('reads negative numbers, which take ten bytes', () => {
+    const minusTwo = Uint8Array.of(0xfe, ...new Array<number>(8).fill(0xff), 1)
+    const axis = bytes(field(1, text('axis')), Uint8Array.of(3 * 8), minusTwo)
+    const model = field(7, field(1, field(5, axis)))
+    expect(readModelFacts(model)?.nodes[0]?.attributes).toEqual(new Map([['axis', [-2]]]))
+  })
+
+  it('notices numbers of 16 bits, in weights and in casts', () => {
+    const half = field(5, Uint8Array.of(2 * 8, 10))
+    expect(readModelFacts(field(7, half))).toMatchObject({ halfPrecision: true })
+    const cast = field(1, field(5, bytes(field(1, text('to')), Uint8Array.of(3 * 8, 16))))
+    expect(readModelFacts(field(7, cast))).toMatchObject({ halfPrecision: true })
   })
 
   it.each([

@@ -68,6 +68,7 @@ export class LogStream implements InputStream {
   readonly ended = new AbortController().signal
   readonly highWatermarkAt = 0
   readonly nextTimestamp = null
+  readonly stableEnd = null
   position = 0
   readonly input: InputStream['input']
   readonly #process: Process

@@ -258,6 +258,7 @@ export class PoisonWorld {
         flushed: () => undefined,
         begun: () => undefined,
         rewound: () => undefined,
+        expressionFailed: () => undefined,
         trouble: () => undefined,
       },
       clusterId: 'cluster',

@@ -23,7 +23,7 @@ const alerts: fc.Arbitrary<Alert> = fc
     time: fc.nat(),
     score: fc.double({ min: 0, max: 1, noNaN: true }),
     offset: fc.nat({ max: 2 ** 48 }),
-    flags: fc.subarray(['late', 'unaligned', 'capped', 'gap'] as const),
+    flags: fc.subarray(['late', 'unaligned', 'capped', 'gap', 'expression-error'] as const),
     features: fc.option(numbers, { nil: undefined }),
     values: fc.option(numbers, { nil: undefined }),
     watermarks: fc.option(fc.constant({ 'card.labels:0': 981 })),
@@ -46,12 +46,24 @@ const alerts: fc.Arbitrary<Alert> = fc
     })
     const plan = {
       outcomes: [],
-      rules: severities.map((severity) => ({ id: severity, severity, test: () => true })),
+      rules: severities.map((severity) => ({
+        id: severity,
+        severity,
+        follows: 'none' as const,
+        test: () => true,
+      })),
       reasons: 3,
     }
-    const { rules, severity } = decide(plan, { score, fields: {}, values: {}, features: {}, flags: [] })
+    const { rules, severity } = decide(plan, {
+      score,
+      scoreType: 'float32',
+      fields: {},
+      values: {},
+      features: {},
+      flags: [],
+    })
     const variants = reasonVariants(new Map([['a', 1]]), new Map([['a', 0]]))
-    const reasons = rankReasons(score, variants, [score / 2], 3)
+    const reasons = rankReasons('higher', score, variants, [score / 2], 3)
     return createAlert(prediction, { incarnation: 'a1b2', rules, severity: severity ?? 'info', reasons })
   })
 

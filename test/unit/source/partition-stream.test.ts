@@ -135,6 +135,23 @@ test('an empty answer moves nothing, and tells the end of the log', () => {
   expect([stream.position, stream.highWatermark]).toEqual([100, 100])
 })
 
+test('what an open transaction holds back is known, and since when; the next stable offset begins anew', async () => {
+  stream.seek(0)
+  expect(stream.stableEnd).toBeNull()
+  const fetched = (stableOffset: number): FetchedBatch => ({ ...batch(0, 0), stableOffset })
+  stream.accept(fetched(100))
+  expect(stream.stableEnd).toEqual({ offset: 100, heldSinceMs: null })
+  await clock.advance(1_000)
+  stream.accept(fetched(60))
+  await clock.advance(5_000)
+  stream.accept(fetched(60))
+  expect(stream.stableEnd).toEqual({ offset: 60, heldSinceMs: 1_000 })
+  stream.accept(fetched(80))
+  expect(stream.stableEnd).toEqual({ offset: 80, heldSinceMs: 6_000 })
+  stream.accept(batch(0, 0)) // a broker that does not say changes nothing
+  expect(stream.stableEnd).toEqual({ offset: 80, heldSinceMs: 6_000 })
+})
+
 test('the end of the log is as old as what told it: a fetch when it came, a question when it was asked', async () => {
   stream.seek(0)
   await clock.advance(1_000)

@@ -12,6 +12,7 @@ const reading = (change: Partial<PartitionReading>): PartitionReading => ({
   position: 100,
   lagRecords: 5,
   lagStableRecords: 4,
+  heldBackMs: 2000,
   lagMs: 1500,
   status: 'ok',
   ...change,
@@ -23,6 +24,7 @@ test('readings become gauges in seconds and records', async () => {
   const text = await registry.metrics()
   expect(text).toContain('millrace_consumer_lag_records{topic="card",partition="0"} 5')
   expect(text).toContain('millrace_consumer_lag_stable_records{topic="card",partition="0"} 4')
+  expect(text).toContain('millrace_consumer_held_back_seconds{topic="card",partition="0"} 2')
   expect(text).toContain('millrace_consumer_lag_seconds{topic="card",partition="0"} 1.5')
   expect(text).toContain('millrace_partition_status{topic="card",partition="1"} 5')
   expect(text).toContain('millrace_assigned_partitions 2')
@@ -38,7 +40,7 @@ test('a partition that was taken away leaves no series behind', async () => {
 test('what is unknown is absent, not zero', async () => {
   const { metrics, registry } = createMetrics()
   reportPartitions(metrics, [
-    reading({ lagRecords: null, lagStableRecords: null, lagMs: null, status: null }),
+    reading({ lagRecords: null, lagStableRecords: null, heldBackMs: null, lagMs: null, status: null }),
   ])
   expect(await registry.metrics()).not.toContain('topic="card"')
 })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { FieldType, FieldTypes } from '../../../src/topology/event-types.ts'
 import { fieldsOfAvroSchema, fieldsOfJsonSchema } from '../../../src/topology/event-types.ts'
 
 test('types of a JSON Schema become those of expressions', () => {
@@ -40,8 +41,8 @@ test('types of a JSON Schema become those of expressions', () => {
     'half number',
     'tags texts',
     'sums numbers',
-    'lists any',
-    'place any',
+    'lists list',
+    'place object',
     'money number whole',
     'circle any',
     'anything any',
@@ -81,4 +82,109 @@ test('types of an Avro record become those of expressions', () => {
     'j numbers',
   ])
   expect(fieldsOfAvroSchema({ type: 'string' })).toBeNull()
+})
+
+/** `payload.inner.cents`, `items[].price` → its type. */
+function typeAt(fields: FieldTypes | null, path: string): string | undefined {
+  const [first, ...rest] = path.split('.')
+  const found = rest.reduce<FieldType | undefined>(
+    (at, step) => (step === '[]' ? at?.items : at?.members?.get(step)),
+    fields?.get(first!),
+  )
+  return found === undefined ? undefined : `${found.type}${found.integer ? ' whole' : ''}`
+}
+
+test('what is inside objects and lists of a JSON Schema is typed, whatever stands around it', () => {
+  const money = { type: 'object', properties: { cents: { type: 'integer' } } }
+  const fields = fieldsOfJsonSchema({
+    $defs: {
+      money,
+      node: { type: 'object', properties: { next: { $ref: '#/$defs/node' }, x: { type: 'number' } } },
+    },
+    properties: {
+      payload: { type: ['object', 'null'], properties: { cents: { type: 'integer' }, inner: money } },
+      maybe: { anyOf: [{ $ref: '#/$defs/money' }, { type: 'null' }] },
+      mcc: { oneOf: [{ type: 'integer' }, { type: 'null' }] },
+      nothing: { anyOf: [{ const: null }, { enum: ['a'] }] },
+      either: { anyOf: [{ type: 'integer' }, { type: 'string' }] },
+      kinds: {
+        oneOf: [
+          money,
+          { type: 'object', properties: { cents: { type: 'number' }, unit: { type: 'string' } } },
+        ],
+      },
+      beside: { $ref: '#/$defs/money', description: 'x' },
+      all: { allOf: [{ $ref: '#/$defs/money' }, { properties: { unit: { type: 'string' } } }] },
+      items: { type: 'array', items: money },
+      untyped: { properties: { a: { type: 'boolean' } } },
+      table: { type: 'object', additionalProperties: { type: 'number' } },
+      list: { $ref: '#/$defs/node' },
+    },
+  })
+  const paths = [
+    'payload.cents',
+    'payload.inner.cents',
+    'maybe.cents',
+    'mcc',
+    'nothing',
+    'either',
+    'kinds.cents',
+  ]
+  expect(paths.map((path) => typeAt(fields, path))).toEqual([
+    'number whole',
+    'number whole',
+    'number whole',
+    'number whole',
+    'text',
+    'any',
+    'number',
+  ])
+  const more = [
+    'kinds.unit',
+    'beside.cents',
+    'all.cents',
+    'all.unit',
+    'items.[].cents',
+    'untyped.a',
+    'table',
+    'list.next.next.x',
+  ]
+  expect(more.map((path) => typeAt(fields, path))).toEqual([
+    'text',
+    'number whole',
+    'number whole',
+    'text',
+    'number whole',
+    'boolean',
+    'any',
+    'number',
+  ])
+})
+
+test('what is inside records of an Avro schema is typed, named ones again', () => {
+  const place = { type: 'record', name: 'Place', namespace: 'x', fields: [{ name: 'lat', type: 'double' }] }
+  const fields = fieldsOfAvroSchema({
+    type: 'record',
+    name: 'R',
+    fields: [
+      { name: 'from', type: ['null', place] },
+      { name: 'to', type: 'Place' },
+      { name: 'via', type: { type: 'array', items: 'x.Place' } },
+      {
+        name: 'one',
+        type: [
+          { type: 'record', name: 'A', fields: [] },
+          { type: 'record', name: 'B', fields: [] },
+        ],
+      },
+      { name: 'map', type: { type: 'map', values: 'long' } },
+    ],
+  })
+  expect(['from.lat', 'to.lat', 'via.[].lat', 'one', 'map'].map((path) => typeAt(fields, path))).toEqual([
+    'number',
+    'number',
+    'number',
+    'any',
+    'any',
+  ])
 })

@@ -17,7 +17,7 @@ function event(fields: Readonly<Record<string, unknown>>): Event {
 }
 
 function context(part: Partial<DecideContext>): DecideContext {
-  return { score: 0, fields: {}, values: {}, features: {}, flags: [], ...part }
+  return { score: 0, scoreType: 'float32', fields: {}, values: {}, features: {}, flags: [], ...part }
 }
 
 describe('the topology of card fraud', () => {

@@ -17,11 +17,13 @@ interface Given {
   readonly largestTime?: number
   readonly missing?: ReadonlyMap<string, number> | null
   readonly replace?: Replacements
+  /** Behind the topology. */
+  readonly more?: string
   readonly decoder?: Decoder
 }
 
 async function verdictOf(given: Given): Promise<Verdict> {
-  const plan = load(topology(...(given.replace ?? [])))
+  const plan = load(`${topology(...(given.replace ?? []))}${given.more ?? ''}`)
   const clock = manualClock(nowMs)
   const decoders = new Map(
     plan.sources.map((source) => [
@@ -155,4 +157,15 @@ test('a model input of the event alone that is missing, or no float32, is found 
 
 test('a topic that the topology does not read', async () => {
   expect(await verdictOf({ value: '', topic: 'elsewhere' })).toMatchObject({ outcome: 'unknown-source' })
+})
+
+test('an event on which an expression is still in error would be a dead letter again, by that policy only', async () => {
+  const replace = [['where: amountCents < 500', 'where: int(customer) < 500']] as const
+  const more = 'expressions: {onError: dead-letter}\n'
+  expect(await verdictOf({ value: transaction(), replace, more })).toMatchObject({
+    outcome: 'dead-letter',
+    reason: 'EXPRESSION',
+    message: 'features.small_10m.where: int() cannot read this text',
+  })
+  expect(await verdictOf({ value: transaction(), replace })).toMatchObject({ outcome: 'scored' })
 })

@@ -380,6 +380,19 @@ test('a topic that is hidden is no missing one: its rights fail, and no command 
   })
 })
 
+test('an output that is missing is made with the partitions of the source, a dead-letter topic with room for its headers', () => {
+  const without = (missing: string): Partial<Facts> => ({
+    topics: {
+      value: new Map(names.filter((name) => name !== missing).map((name) => [name, topicOf(name)])),
+    },
+  })
+  expect(find('topics.exist', without('out')).fix).toMatch(/--create --topic out --partitions 1$/)
+  expect(find('topics.exist', without('dlq.in')).fix).toMatch(
+    /--topic dlq\.in --partitions 1 --config max\.message\.bytes=1052684$/,
+  )
+  expect(find('topics.exist', without('in')).fix).toMatch(/--topic in --partitions …$/)
+})
+
 test('a topic that is missing fails its own check, and does not break others', () => {
   const value = new Map(names.filter((name) => name !== 'in').map((name) => [name, topicOf(name)]))
   const reports = judge(facts({ topics: { value } }))

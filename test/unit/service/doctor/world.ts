@@ -74,6 +74,8 @@ export function facts(change: Partial<Facts> = {}): Facts {
     group: { value: { errorCode: 0, state: 'Empty', members: [], operations: everything } },
     positions: { value: new Map(sources.map((name) => [name, new Map()])) },
     ranges: { value: new Map(sources.map((name) => [name, new Map([[0, { start: 0, end: 100 }]])])) },
+    heldBack: { value: [] },
+    samples: { value: [] },
     mayDescribeTransactions: { value: true },
     hasAuthorizer: { value: false },
     redis: { value: { masters: [server] } },

@@ -1,0 +1,219 @@
+import { expect, test } from 'vitest'
+import { compileExpression } from '../../../src/expression/compile.ts'
+import type { DecideContext } from '../../../src/decide/plan.ts'
+import type { Event } from '../../../src/record/event.ts'
+import { fieldsOfJsonSchema } from '../../../src/topology/event-types.ts'
+import { eventScope, ruleScope } from '../../../src/topology/expressions.ts'
+import { load, problemsOf, topology } from './written.ts'
+
+const fields = fieldsOfJsonSchema({
+  properties: {
+    type: { type: 'string' },
+    map: { type: 'string' },
+    in: { type: 'number' },
+    double: { type: 'number' },
+    '@timestamp': { type: 'string' },
+    'user-id': { type: 'integer' },
+    user: { type: 'integer' },
+    event: { type: 'string' },
+    score: { type: 'number' },
+    amount: { type: 'number' },
+    vip: { type: 'boolean' },
+    payload: { type: 'object', properties: { cents: { type: 'integer' }, 'x-y': { type: 'number' } } },
+  },
+})!
+const scope = eventScope(fields)
+const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: {} }
+const event: Event = {
+  id: '1',
+  key: 'c',
+  time: 0,
+  raw,
+  fields: {
+    type: 'CASH_OUT',
+    map: 'm',
+    in: 3,
+    double: 2,
+    '@timestamp': 't',
+    'user-id': 7,
+    event: 'click',
+    score: 0.5,
+    amount: 100,
+    payload: { cents: 250, 'x-y': 1 },
+  },
+}
+
+test.each([
+  'event["type"] == "CASH_OUT"',
+  'event.type == "CASH_OUT"',
+  'event["map"] == "m"',
+  'event["in"] in [1, 3]',
+  'event["double"] * 2 == 4',
+  'event["@timestamp"] == "t"',
+  'event["user-id"] == 7',
+  'event["event"] == "click"',
+  'event.event == "click"',
+  'event.amount / 4 == 25',
+  'event.payload.cents in [250, 1]',
+  'payload["x-y"] == 1',
+  'has(event["type"]) && !has(event.vip) && event.vip == null',
+])('%s names a field whatever it is called', (text) => {
+  const compiled = compileExpression(text, scope, 'boolean')
+  expect(compiled.ok ? compiled.test(event) : compiled.message).toBe(true)
+})
+
+test.each([
+  ['type == "x"', 'type is a word of CEL, not the field type', 'Write event["type"].'],
+  ['amount > 1 && type == "x"', 'type is a word of CEL', 'Write event["type"].'],
+  ['map == "x"', 'map is a word of CEL', 'Write event["map"].'],
+  ['in > 3', 'in is a word of CEL', 'Write event["in"].'],
+  ['double > 3', 'double is a word of CEL', 'Write event["double"].'],
+  ['@timestamp == "x"', '@timestamp is not a name that CEL can spell', 'Write event["@timestamp"].'],
+  ['event == "click"', 'event stands for the event as a whole', 'Write event["event"].'],
+  ['event["tpye"] == "x"', 'no such key: tpye', 'Did you mean type?'],
+  ['event.amuont > 1', 'no such key: amuont', 'Did you mean amount?'],
+  ['payload.cemts in [1]', 'no such key: cemts', 'Did you mean cents?'],
+  ['payload.cents == "x"', 'number == text is not defined', ''],
+  ['event["type"] > 3', 'text > number is not defined', ''],
+])('%s is refused: %s', (text, message, suggestion) => {
+  const compiled = compileExpression(text, scope, 'boolean')
+  if (compiled.ok) throw new Error('it compiles')
+  expect(compiled.message).toContain(message)
+  expect(compiled.suggestion).toContain(suggestion)
+})
+
+test('a dash in the name of a field is a subtraction, which warns', () => {
+  const subtraction = compileExpression(
+    'user-in > 0',
+    eventScope(new Map([...fields, ['id', fields.get('user')!]])),
+    'boolean',
+  )
+  expect(subtraction.ok).toBe(false)
+  const warned = compileExpression(
+    'user-id > 0',
+    eventScope(new Map([...fields, ['id', fields.get('user')!]])),
+    'boolean',
+  )
+  expect(warned.ok && warned.warnings.map(({ suggestion }) => suggestion)).toEqual([
+    'For the field write event["user-id"].',
+  ])
+})
+
+function rule(text: string, context: Partial<DecideContext>): boolean {
+  const compiled = compileExpression(text, ruleScope(fields, ['half'], ['count']), 'boolean')
+  if (!compiled.ok) throw new Error(compiled.message)
+  const empty = { score: 0, scoreType: 'float32', fields: {}, values: {}, features: {}, flags: [] } as const
+  return compiled.test({ ...empty, ...context })
+}
+
+// What a model that answers in float32 hands on for 0.95 is 0.949999988079071.
+test.each([
+  ['score >= 0.95', 0.95, true],
+  ['0.95 <= score', 0.95, true],
+  ['score == 0.95', 0.95, true],
+  ['score != 0.95', 0.95, false],
+  ['score > 0.95', 0.95, false],
+  ['score < 0.95', 0.95, false],
+  ['score in [0.9, 0.95]', 0.95, true],
+  ['score in [0, 1, 0.5]', 0.5, true],
+  ['score >= 0.3 && score <= 0.95', 0.95, true],
+  ['score >= 0.9 + 0.05', 0.95, true],
+  ['score >= amount', 0.95, true],
+  ['score >= values.half', 0.95, true],
+  ['score > 0.5', 0.5, false],
+  ['score >= 0.5', 0.5, true],
+  ['score > 0', 1e-40, true],
+  ['score >= 1', 1, true],
+  ['score * 100 >= 95', 0.95, false],
+  ['double(score) >= 0.95', 0.95, false],
+])('%s of a float32 score of %d is %s', (text, score, expected) => {
+  expect(rule(text, { score: Math.fround(score), fields: { amount: 0.95 }, values: { half: 0.95 } })).toBe(
+    expected,
+  )
+})
+
+test('a score of a model that answers in doubles is compared as it is', () => {
+  expect(rule('score >= 0.95', { score: Math.fround(0.95), scoreType: 'float64' })).toBe(false)
+  expect(rule('score == 0.95', { score: 0.95, scoreType: 'float64' })).toBe(true)
+  expect(rule('score == 0.9500000001', { score: 0.95, scoreType: 'float64' })).toBe(false)
+})
+
+test('rules reach a field that has the name of one of their words', () => {
+  expect(rule('event["score"] == 0.5 && score == 0', { fields: { score: 0.5 } })).toBe(true)
+})
+
+test('a number of more than 53 bits keeps its digits in the file', () => {
+  for (const written of ['9007199254740993', '"9007199254740993"', '-9007199254740993']) {
+    const { featuresSpec } = load(topology(['  amount: amountCents / 100', `  amount: ${written}`]))
+    expect(featuresSpec.values[0]!.expression.text).toBe(written.replaceAll('"', ''))
+  }
+})
+
+test('an error is told with the place of the expression in the file', () => {
+  const plan = load(
+    topology(
+      ['where: amountCents < 500', 'where: int(customer) < 500'],
+      ['decline: score >= 0.9', 'decline: int(customer) > 9'],
+      ['when: features', 'when: int(customer) > 9 || features'],
+    ),
+  )
+  const heard: string[] = []
+  const failures = { failed: (place: string) => heard.push(place) }
+  const odd = { ...event, fields: { customer: 'c1', terminal: 't', amountCents: 1, ts: 0 } }
+  const context = {
+    score: 0,
+    scoreType: 'float32',
+    fields: odd.fields,
+    values: {},
+    features: {},
+    flags: [],
+  } as const
+  for (const layout of plan.features.layoutsFedBy('transactions'))
+    plan.features.insert(layout, plan.features.newPart(layout), odd, failures)
+  for (const outcome of plan.decide.outcomes) outcome.test(context, failures)
+  for (const one of plan.decide.rules) one.test(context, failures)
+  expect(heard).toEqual([
+    'features.small_10m.where',
+    'decide.outcome[0].decline',
+    'decide.alerts.testing.when',
+  ])
+})
+
+test.each([
+  ['median', 'median is not supported yet. Use mean, or rate'],
+  ['p95', 'p95 is not supported yet. Use mean'],
+  ['distinct', 'distinct is not supported yet'],
+  ['stddev', 'stddev is not supported yet. Use two means'],
+  ['max', 'max is not supported yet'],
+  ['first', 'first is not supported yet'],
+  ['ewma', 'ewma is not supported yet'],
+  ['avg', 'avg is not its name here. Write mean.'],
+  ['cuont', 'Did you mean count?'],
+])('aggregate: %s is answered with what to use', (written, answer) => {
+  const [problem] = problemsOf(topology(['aggregate: count', `aggregate: ${written}`]))
+  expect(`${problem?.message} ${problem?.suggestion}`).toContain(answer)
+})
+
+test('the policy for errors is missing unless the topology says dead-letter', () => {
+  expect(load(topology()).expressions.onError).toBe('missing')
+  expect(load(`${topology()}expressions: {onError: dead-letter}\n`).expressions.onError).toBe('dead-letter')
+  expect(problemsOf(`${topology()}expressions: {onError: ignore}\n`)).toMatchObject([
+    { path: 'expressions.onError' },
+  ])
+})
+
+test.each([
+  ['code > 5', 'code is number or text by its schema', 'type(code) == double'],
+  ['code == true', 'true is never found: what is looked for is number or text', ''],
+  ['code in [5, "x", true]', 'true is never found', ''],
+])('%s of a field of type [integer, string] warns', (text, message, suggestion) => {
+  const union = eventScope(
+    fieldsOfJsonSchema({ properties: { code: { type: ['integer', 'string', 'null'] } } })!,
+  )
+  const compiled = compileExpression(text, union, 'boolean')
+  const [warning] = compiled.ok ? compiled.warnings : []
+  expect(warning?.message).toContain(message)
+  expect(warning?.suggestion).toContain(suggestion)
+  const guarded = compileExpression('code in [5, "x"] || code == "y"', union, 'boolean')
+  expect(guarded.ok && guarded.warnings).toEqual([])
+})
