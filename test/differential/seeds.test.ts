@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { reportOf } from './report.ts'
 import { differential } from './run.ts'
 
-const seedsUsual = 1_500
+const seedsUsual = 1_200
 /** MILLRACE_SEEDS=n runs n seeds instead of the usual ones. */
 const seeds = Number(process.env['MILLRACE_SEEDS'] ?? seedsUsual)
 const msPerSeedMax = 1_000
