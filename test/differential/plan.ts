@@ -64,6 +64,8 @@ export function planOf(topology: DrawnTopology): Plan {
       startWaitMs: 0,
       drainMs: 0,
     },
+    expressions: { onError: 'missing' },
+    warnings: [],
     stateHash: 'differential',
   }
 }

@@ -60,6 +60,7 @@ export function sharedOf(parts: ProcessParts): Shared {
         if (changes > 0) note(inputName(input), 'flushed to', offset)
       },
       begun: () => undefined,
+      expressionFailed: () => undefined,
       rewound: () => wire.trace.count('watermark mismatch'),
       trouble: (input, error) => note(inputName(input), 'trouble:', error),
     },
