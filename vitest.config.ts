@@ -6,6 +6,7 @@ const pure = [
   'test/unit/**/*.test.ts',
   'test/topology/**/*.test.ts',
   'test/simulation/**/*.test.ts',
+  'test/differential/**/*.test.ts',
   'test/tidy.test.ts',
 ]
 const onServers = ['test/integration/**/*.test.ts']

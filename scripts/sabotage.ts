@@ -1,12 +1,13 @@
 /**
  * Makes one small mistake after the other in a copy of the source, then lets the simulated servers tell one lie after the other,
- * and asks the simulation whether it notices: `node scripts/sabotage.ts [--seeds n] [--only part-of-a-name] [--json FILE]`.
+ * and asks the simulation (or the differential test) whether it notices: `node scripts/sabotage.ts [--seeds n] [--only part-of-a-name] [--json FILE]`.
  * A mistake that no seed shows is shown to the exploration. Exit code 1 when one passes unnoticed.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { differentialMutants } from '../test/differential/mutants.ts'
 import { commitOf, putJson } from '../test/faults/results.ts'
 import { mutants, type Mutant } from '../test/simulation/mutants.ts'
 import { sabotages, type Sabotage } from '../test/simulation/sabotage.ts'
@@ -19,6 +20,8 @@ interface Finding {
   /** null: nobody noticed. */
   readonly violation: string | null
 }
+
+type Complaint = Omit<Finding, 'name'>
 
 const { values } = parseArgs({
   options: {
@@ -35,10 +38,11 @@ const commit = commitOf()
 const findings: Finding[] = []
 copySource()
 try {
-  const before = complaint()
+  const before = complaint() ?? difference()
   if (before !== null)
     throw new Error(`the source is red before anything is changed: ${before.by}: ${before.violation}`)
-  for (const mutant of mutants.filter(isWanted)) tell(findMutant(mutant))
+  for (const mutant of mutants.filter(isWanted)) tell(findMutant(mutant, complaint))
+  for (const mutant of differentialMutants.filter(isWanted)) tell(findMutant(mutant, difference))
 } finally {
   rmSync(copy, { recursive: true, force: true })
 }
@@ -65,13 +69,20 @@ function tell(finding: Finding): void {
 
 function copySource(): void {
   mkdirSync(copy, { recursive: true })
-  for (const folder of ['src', 'test/faults', 'test/simulation', 'test/support', 'scripts']) {
+  for (const folder of [
+    'src',
+    'test/differential',
+    'test/faults',
+    'test/simulation',
+    'test/support',
+    'scripts',
+  ]) {
     cpSync(join(root, folder), join(copy, folder), { recursive: true })
   }
   cpSync(join(root, 'package.json'), join(copy, 'package.json'))
 }
 
-function findMutant({ name, file, find, replace }: Mutant): Finding {
+function findMutant({ name, file, find, replace }: Mutant, look: () => Complaint | null): Finding {
   const path = join(copy, file)
   const before = readFileSync(path, 'utf8')
   if (before.split(find).length !== 2) throw new Error(`“${find}” does not occur once in ${file} (${name})`)
@@ -81,14 +92,14 @@ function findMutant({ name, file, find, replace }: Mutant): Finding {
   )
   try {
     const by = `${values.seeds} seeds, and all schedules with one fault`
-    return { name, ...(complaint() ?? { by, violation: null }) }
+    return { name, ...(look() ?? { by, violation: null }) }
   } finally {
     writeFileSync(path, before)
   }
 }
 
 /** What the simulation, then the exploration say of the copy as it is; null: green. */
-function complaint(): Omit<Finding, 'name'> | null {
+function complaint(): Complaint | null {
   const explored = ['XYX', 'XZY'].map((events) => ['explore.ts', '--faults', '1', '--events', events])
   for (const command of [['simulate-seeds.ts', '--no-shrink', values.seeds], ...explored]) {
     const found = complaintOf(command)
@@ -97,11 +108,16 @@ function complaint(): Omit<Finding, 'name'> | null {
   return null
 }
 
-function complaintOf([script = '', ...args]: readonly string[]): Omit<Finding, 'name'> | null {
+/** What the comparison of live, replay and definition says. */
+function difference(): Complaint | null {
+  return complaintOf(['differential-seeds.ts', '--no-shrink', values.seeds])
+}
+
+function complaintOf([script = '', ...args]: readonly string[]): Complaint | null {
   const run = spawnSync(process.execPath, [join(copy, 'scripts', script), ...args], { encoding: 'utf8' })
   if (run.status === 0) return null
   const lines = run.stdout.split('\n')
-  const seed = /^(seed \d+, depth \d+): (.*)$/.exec(lines[0] ?? '')
+  const seed = /^(seed \d+(?:, depth \d+)?): (.*)$/.exec(lines[0] ?? '')
   if (seed) return { by: seed[1] ?? '', violation: seed[2] ?? '' }
   const replay = lines.findIndex((line) => line.startsWith('replay with'))
   if (replay < 0)

@@ -115,7 +115,7 @@ describe('the tests', () => {
   })
 
   test('lie where vitest.config.ts looks for them', () => {
-    const known = /^test\/((unit|topology|simulation|integration)\/.*|tidy)\.test\.ts$/
+    const known = /^test\/((unit|topology|simulation|differential|integration)\/.*|tidy)\.test\.ts$/
     expect(tests.filter((file) => !known.test(file))).toEqual([])
   })
 })
