@@ -35,6 +35,7 @@ export function planOf(topology: DrawnTopology): Plan {
       isolation: 'thread',
       runTimeoutMs: 1_000,
       vectorHash: '',
+      definitions: {},
     },
     batch: { targetMs: 50, rowsMax: 1_000 },
     decide: { outcomes: [], rules: [], reasons: 0 },
@@ -66,6 +67,7 @@ export function planOf(topology: DrawnTopology): Plan {
     },
     expressions: { onError: 'missing' },
     warnings: [],
+    labelSources: [],
     stateHash: 'differential',
   }
 }
