@@ -144,8 +144,9 @@ export const checks = [
   },
   {
     id: 'model.files',
-    needed: 'The model loads, fits the topology and scores its golden rows.',
-    why: 'Refused at start.',
+    needed:
+      'The model loads, fits the topology, scores its golden rows, and scores a row alike alone and beside others.',
+    why: 'Refused at start (`millrace validate` tells before).',
   },
   {
     id: 'registry.reachable',
