@@ -79,8 +79,8 @@ to features, training and serving works.
 """
 
 CEILING = """
-The ceiling is no model that could serve: the same trees, told also {told} at the time of each row, which only the simulator
-knows. What is missing from 1 there is chance, for any model of these data.
+The ceiling is no model that could serve: the same trees, told also what only the simulator knows, and in part only afterwards
+({told}). A model that sees the past alone stays below it.
 """
 
 
@@ -94,6 +94,7 @@ def text(args, metrics, others, told, train, test, importance):
         for what, each in ordered
     )
     alerts = metrics['alertsADay']
+    a_day = test['positives'] / len(metrics['byDepth'][alerts])
     depths = '\n'.join(
         f'| {depth} | {np.mean(shares):.3f} | {min(shares):.3f} – {max(shares):.3f} |'
         for depth, shares in metrics['byDepth'].items()
@@ -118,7 +119,7 @@ Written by `scripts/train`. Measured on days after the training, with a gap betw
 | chance | 0.5 | {share:.4f} | {share:.4f} |
 {compared}
 {CEILING.format(told=', '.join(told)) if told else ''}
-A score of {metrics['thresholds']['alertsADay']} or more gave {alerts} alerts a day on average.
+A score of {metrics['thresholds']['alertsADay']} or more gave {alerts} alerts a day on average; of {args.positives} there were {a_day:.1f} a day.
 
 ![Precision and recall; precision of the highest scores of a day](report.png)
 

@@ -8,15 +8,15 @@ interface Suspect {
   readonly say: (names: string) => string
 }
 
-const chance = ['RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike', 'Multinomial', 'Bernoulli'] // prettier-ignore
-const alongAxis = ['Softmax', 'LogSoftmax', 'Hardmax', 'LayerNormalization', 'LpNormalization', 'TopK', 'ArgMax', 'ArgMin'] // prettier-ignore
-const recurrent = ['RNN', 'GRU', 'LSTM', 'Scan']
+const chance: ReadonlySet<string> = new Set(['RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike', 'Multinomial', 'Bernoulli']) // prettier-ignore
+const alongAxis: ReadonlySet<string> = new Set(['Softmax', 'LogSoftmax', 'Hardmax', 'LayerNormalization', 'LpNormalization', 'TopK', 'ArgMax', 'ArgMin']) // prettier-ignore
+const recurrent: ReadonlySet<string> = new Set(['RNN', 'GRU', 'LSTM', 'Scan'])
 const isReduction = ({ type }: ModelNode): boolean => type.startsWith('Reduce')
 
 /** Surest first: those that cannot be right are named alone. */
 const suspects: readonly Suspect[] = [
   {
-    matches: ({ type }) => chance.includes(type),
+    matches: ({ type }) => chance.has(type),
     say: (names) =>
       `It draws random numbers (${names}): export the model without the layer that does, or with its mean in place of a draw.`,
   },
@@ -36,13 +36,13 @@ const suspects: readonly Suspect[] = [
   {
     matches: (node) => {
       const axes = node.attributes.get(isReduction(node) ? 'axes' : 'axis') ?? []
-      return (isReduction(node) || alongAxis.includes(node.type)) && axes.some((a) => a === 0 || a === -2)
+      return (isReduction(node) || alongAxis.has(node.type)) && axes.some((a) => a === 0 || a === -2)
     },
     say: (names) =>
       `It works along the first axis, which is the batch (${names} over axis 0): use the axis of the features, 1 or -1.`,
   },
   {
-    matches: ({ type }) => recurrent.includes(type),
+    matches: ({ type }) => recurrent.has(type),
     say: (names) =>
       `It takes the rows for the steps of one sequence (${names}): give each row a sequence of its own (PyTorch: batch_first=True and an input [N, steps, features]).`,
   },

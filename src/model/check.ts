@@ -62,7 +62,9 @@ function inputShapeProblems(input: ModelInputPlan, value: ModelValue): Problems 
   if (value.type !== 'float32') return [typeProblem(value)]
   const [rows, width] = value.shape
   if (value.shape.length > 2)
-    return [`Input ${show(value)} has more than two dimensions; rows are [N, ${columns}].`]
+    return [
+      `Input ${show(value)} has more than two dimensions; rows are [N, ${columns}]. Begin the model with a Reshape of them.`,
+    ]
   const problems: Problems = []
   if (typeof rows === 'number') {
     problems.push(
@@ -115,7 +117,9 @@ export function outputProblems(
   }
   const [, columns] = value.shape
   if (value.shape.length > 2)
-    return [`Output ${show(value)} has more than two dimensions; a score is one value a row.`]
+    return [
+      `Output ${show(value)} has more than two dimensions; a score is one value a row: end the model with a Squeeze or a Reshape to [-1, 1].`,
+    ]
   if (score.column === null) {
     if (typeof columns !== 'number' || columns === 1) return []
     return [`Output ${show(value)} has ${columns} values a row. ${whichColumn(value.name, columns, inputs)}`]

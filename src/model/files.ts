@@ -126,10 +126,23 @@ function factsOf(bytes: Uint8Array, file: string): ModelFileFacts {
 
 function whatItIs(bytes: Uint8Array, begin: string): string {
   if (bytes.length === 0) return 'is empty: export the model again.'
+  const kind = otherKinds.find(([marks]) => begin.startsWith(marks))
+  if (kind !== undefined) return `is ${kind[1]}, not an ONNX model: ${kind[2]}.`
   const readable = begin.slice(0, 16).replace(/[^\x20-\x7e]/g, '.')
   const size = `${bytes.length} bytes, beginning with "${readable}"`
   return `is not an ONNX model, or it was cut short (${size}): export the model to ONNX again.`
 }
+
+/** How files of other tools begin, what they are, and how to get an ONNX model. */
+const otherKinds: readonly (readonly [marks: string, what: string, fix: string])[] = [
+  ['PK', 'a zip archive, as torch.save and Keras write', 'use torch.onnx.export or tf2onnx'],
+  ['\x80', 'a Python pickle', 'convert the model with skl2onnx or onnxmltools'],
+  ['\x89HDF', 'an HDF5 file, as older Keras writes', 'convert it with tf2onnx'],
+  ['\x1f\x8b', 'compressed', 'unpack it (gunzip)'],
+  ['CBM1', "in CatBoost's own format", "use model.save_model(path, format='onnx')"],
+  ['tree\n', "in LightGBM's own format", 'convert it with onnxmltools convert_lightgbm(..., zipmap=False)'],
+  ['{', 'JSON, as XGBoost writes', 'convert the model with onnxmltools convert_xgboost'],
+]
 
 function digestMismatch(file: string, expected: string, actual: string): MillraceError {
   const text = `${file} is not the file its manifest describes: digest ${actual}, manifest ${expected}.`

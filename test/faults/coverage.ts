@@ -132,7 +132,7 @@ export const faults: readonly Fault[] = [
   ...kind('model', {
     'model-throws': 'throws on a row',
     'model-nan': 'returns NaN',
-    'model-shape': ['wrong shape', 'test/unit/model/onnx-scorer.test.ts: has shape [1, 2] for 1 rows'],
+    'model-shape': ['wrong shape', 'test/unit/model/refused-models.test.ts: one score for the batch'],
     'model-hangs': ['hangs', `${service}/poison.test.ts: a row that hangs the process becomes a dead letter`],
     'model-worker': [
       'kills the worker',

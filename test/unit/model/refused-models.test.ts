@@ -130,6 +130,21 @@ describe('a model that cannot be used is refused with the fix', () => {
     expect(await refusalOf({ path: model.path })).toContain('all_tensors_to_one_file=False')
   })
 
+  it.each([
+    ['PK\x03\x04', 'torch.onnx.export'],
+    ['\x80\x04\x95', 'skl2onnx'],
+    ['\x89HDF\r\n', 'tf2onnx'],
+    ['CBM1', "format='onnx'"],
+    ['{"learner":{', 'convert_xgboost'],
+    ['tree\nversion=v4', 'convert_lightgbm'],
+  ])('a file of another tool (%j)', async (begin, fix) => {
+    const path = join(folder, 'other.onnx')
+    await writeFile(path, Buffer.from(begin, 'latin1'))
+    const text = await refusalOf({ path })
+    expect(text).toContain('not an ONNX model')
+    expect(text).toContain(fix)
+  })
+
   it('a file that is cut short, wherever', async () => {
     const whole = modelBytes('logistic.onnx')
     for (const part of [0.1, 0.5, 0.9, 0.99]) {

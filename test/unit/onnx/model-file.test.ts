@@ -47,7 +47,7 @@ describe('reading a model file without onnxruntime', () => {
   })
 
   it('reads negative numbers, which take ten bytes', () => {
-    const minusTwo = Uint8Array.of(0xfe, ...new Array<number>(8).fill(0xff), 1)
+    const minusTwo = Uint8Array.of(0xfe, ...Array.from({ length: 8 }, () => 0xff), 1)
     const axis = bytes(field(1, text('axis')), Uint8Array.of(3 * 8), minusTwo)
     const model = field(7, field(1, field(5, axis)))
     expect(readModelFacts(model)?.nodes[0]?.attributes).toEqual(new Map([['axis', [-2]]]))
