@@ -105,7 +105,7 @@ async function play(run: number): Promise<Run> {
     const { predictions } = await readOutputs(world)
     return judge(
       world,
-      predictions.map(({ value }) => value as Prediction),
+      predictions.map(({ value }) => value),
       logs,
       Math.max(...peaks),
     )
