@@ -19,7 +19,7 @@ describe('metric table', () => {
 
   test('no label names an entity, a user or an event', () => {
     const bounded = new Set(
-      'command digest model node outcome partition reason result rule severity stage topic version'.split(
+      'command digest expression model node outcome partition reason result rule severity stage topic version'.split(
         ' ',
       ),
     )
