@@ -1,5 +1,6 @@
 import type { Alert, Prediction, Reason } from '../record/prediction.ts'
-import type { HeaderValue, RawRecord } from '../record/raw-record.ts'
+import { headerText } from '../record/headers.ts'
+import type { RawRecord } from '../record/raw-record.ts'
 import { describeReason } from './live-view.ts'
 
 export const tailKinds = ['predictions', 'alerts', 'deadletters'] as const
@@ -20,7 +21,9 @@ function toJson(record: RawRecord): Record<string, unknown> {
     offset: record.offset,
     timestamp: record.timestamp,
     key: record.key === null ? null : record.key.toString(),
-    headers: Object.fromEntries(Object.keys(record.headers).map((name) => [name, headerText(record, name)])),
+    headers: Object.fromEntries(
+      Object.keys(record.headers).map((name) => [name, headerText(record.headers, name)]),
+    ),
     ...valueFields(record.value),
   }
 }
@@ -63,11 +66,11 @@ function reasonsText(reasons: readonly Reason[]): string {
 }
 
 function deadLetterLine(record: RawRecord): string {
-  const from = (name: string) => headerText(record, `__dlq.errors.${name}`) ?? '?'
+  const from = (name: string) => headerText(record.headers, `__dlq.errors.${name}`) ?? '?'
   return [
     new Date(record.timestamp).toISOString(),
-    headerText(record, 'millrace.dlq.reason') ?? 'UNKNOWN',
-    headerText(record, 'millrace.dlq.stage') ?? '?',
+    headerText(record.headers, 'millrace.dlq.reason') ?? 'UNKNOWN',
+    headerText(record.headers, 'millrace.dlq.stage') ?? '?',
     `from ${from('topic')}:${from('partition')}@${from('offset')}`,
     from('message'),
     placeOf(record),
@@ -76,13 +79,6 @@ function deadLetterLine(record: RawRecord): string {
 
 function placeOf({ topic, partition, offset }: RawRecord): string {
   return `${topic}:${partition}@${offset}`
-}
-
-function headerText(record: RawRecord, name: string): string | null {
-  const value = record.headers[name]
-  if (value === undefined) return null
-  const one = (part: HeaderValue) => part.toString()
-  return typeof value === 'string' || Buffer.isBuffer(value) ? one(value) : value.map(one).join(', ')
 }
 
 function isScored(value: unknown): value is Prediction {
