@@ -31,13 +31,26 @@ function toJson(record: RawRecord): Record<string, unknown> {
 /** JSON values as they are; any other bytes in base64, under a name that says so. */
 function valueFields(value: Buffer | null): Record<string, unknown> {
   if (value === null) return { value: null }
-  const parsed = parseJson(value)
+  const parsed = parseJson(value, asWritten)
   return parsed === undefined ? { valueBase64: value.toString('base64') } : { value: parsed }
 }
 
-function parseJson(value: Buffer): unknown {
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown
+// Newer than the typings: what a reviver is told, and text that stringify writes as it is.
+const json = JSON as unknown as {
+  parse(text: string, reviver?: Reviver): unknown
+  rawJSON(text: string): object
+}
+
+/** Numbers that a double would round are shown with the digits they came with. */
+const asWritten: Reviver = (_, value, { source }) =>
+  typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER && source !== undefined
+    ? json.rawJSON(source)
+    : value
+
+function parseJson(value: Buffer, reviver?: Reviver): unknown {
   try {
-    return JSON.parse(value.toString())
+    return json.parse(value.toString(), reviver)
   } catch {
     return undefined
   }

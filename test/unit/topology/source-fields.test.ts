@@ -209,3 +209,7 @@ describe('a JSON codec', () => {
     )
   })
 })
+
+test('a name that YAML wants in quotes is explained', () => {
+  expect(load({ time: '@timestamp' }, schema)).toContain('quotes')
+})
