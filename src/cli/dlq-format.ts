@@ -1,8 +1,8 @@
-import type { HeaderValue } from '../record/raw-record.ts'
+import { headerEntries, headerText } from '../record/headers.ts'
 import type { Verdict } from '../service/dead-letters/check.ts'
 import type { CheckedLetter } from '../service/dead-letters/commands.ts'
 import type { ReplayStep } from '../service/dead-letters/replay.ts'
-import { headerText, placeText } from '../service/dead-letters/dead-letter.ts'
+import { placeText } from '../service/dead-letters/dead-letter.ts'
 import type { DeadLetter } from '../service/dead-letters/dead-letter.ts'
 import { deadLetterTopicsOf } from '../service/topics.ts'
 import type { Plan } from '../topology/plan.ts'
@@ -144,8 +144,8 @@ export function letterDetails(letter: DeadLetter, verdict: Verdict, output: 'tab
       now: verdict,
     })
   }
-  const headers = Object.entries(raw.headers).flatMap(([name, value]) =>
-    [value ?? ''].flat().map((one: HeaderValue) => `  ${plain(name)}: ${plain(one.toString())}\n`),
+  const headers = headerEntries(raw.headers).flatMap(([name, values]) =>
+    values.map((value) => `  ${plain(name)}: ${plain(value?.toString() ?? '')}\n`),
   )
   return [
     `${letter.id}: ${letter.reason} in stage ${plain(letter.stage)}, ${isoTime(letter.failedAtMs)}\n`,

@@ -128,8 +128,11 @@ export function targetOf(options: SimulateOptions, plan: Plan | null): SimulateT
   const scored = plan?.sources.find(({ role }) => role === 'score')
   const state = plan === null ? undefined : stateSourceOf(plan)
   for (const source of [scored, state]) {
-    if (source && source.codec.kind !== 'json') {
-      throw new MillraceError('USAGE', `source ${source.name} is not JSON; the simulation writes JSON only`)
+    if (source && (source.codec.kind !== 'json' || source.codec.framed !== undefined)) {
+      throw new MillraceError(
+        'USAGE',
+        `source ${source.name} is not plain JSON; the simulation writes that only`,
+      )
     }
   }
   const brokers = options.brokers?.split(',').map((broker) => broker.trim())

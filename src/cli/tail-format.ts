@@ -1,5 +1,6 @@
 import type { Alert, Prediction, Reason } from '../record/prediction.ts'
-import type { HeaderValue, RawRecord } from '../record/raw-record.ts'
+import { headerText } from '../record/headers.ts'
+import type { RawRecord } from '../record/raw-record.ts'
 import { describeReason } from './live-view.ts'
 
 export const tailKinds = ['predictions', 'alerts', 'deadletters'] as const
@@ -20,7 +21,9 @@ function toJson(record: RawRecord): Record<string, unknown> {
     offset: record.offset,
     timestamp: record.timestamp,
     key: record.key === null ? null : record.key.toString(),
-    headers: Object.fromEntries(Object.keys(record.headers).map((name) => [name, headerText(record, name)])),
+    headers: Object.fromEntries(
+      Object.keys(record.headers).map((name) => [name, headerText(record.headers, name)]),
+    ),
     ...valueFields(record.value),
   }
 }
@@ -28,13 +31,26 @@ function toJson(record: RawRecord): Record<string, unknown> {
 /** JSON values as they are; any other bytes in base64, under a name that says so. */
 function valueFields(value: Buffer | null): Record<string, unknown> {
   if (value === null) return { value: null }
-  const parsed = parseJson(value)
+  const parsed = parseJson(value, asWritten)
   return parsed === undefined ? { valueBase64: value.toString('base64') } : { value: parsed }
 }
 
-function parseJson(value: Buffer): unknown {
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown
+// Newer than the typings: what a reviver is told, and text that stringify writes as it is.
+const json = JSON as unknown as {
+  parse(text: string, reviver?: Reviver): unknown
+  rawJSON(text: string): object
+}
+
+/** Numbers that a double would round are shown with the digits they came with. */
+const asWritten: Reviver = (_, value, { source }) =>
+  typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER && source !== undefined
+    ? json.rawJSON(source)
+    : value
+
+function parseJson(value: Buffer, reviver?: Reviver): unknown {
   try {
-    return JSON.parse(value.toString())
+    return json.parse(value.toString(), reviver)
   } catch {
     return undefined
   }
@@ -63,11 +79,11 @@ function reasonsText(reasons: readonly Reason[]): string {
 }
 
 function deadLetterLine(record: RawRecord): string {
-  const from = (name: string) => headerText(record, `__dlq.errors.${name}`) ?? '?'
+  const from = (name: string) => headerText(record.headers, `__dlq.errors.${name}`) ?? '?'
   return [
     new Date(record.timestamp).toISOString(),
-    headerText(record, 'millrace.dlq.reason') ?? 'UNKNOWN',
-    headerText(record, 'millrace.dlq.stage') ?? '?',
+    headerText(record.headers, 'millrace.dlq.reason') ?? 'UNKNOWN',
+    headerText(record.headers, 'millrace.dlq.stage') ?? '?',
     `from ${from('topic')}:${from('partition')}@${from('offset')}`,
     from('message'),
     placeOf(record),
@@ -76,13 +92,6 @@ function deadLetterLine(record: RawRecord): string {
 
 function placeOf({ topic, partition, offset }: RawRecord): string {
   return `${topic}:${partition}@${offset}`
-}
-
-function headerText(record: RawRecord, name: string): string | null {
-  const value = record.headers[name]
-  if (value === undefined) return null
-  const one = (part: HeaderValue) => part.toString()
-  return typeof value === 'string' || Buffer.isBuffer(value) ? one(value) : value.map(one).join(', ')
 }
 
 function isScored(value: unknown): value is Prediction {

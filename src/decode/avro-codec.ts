@@ -1,12 +1,13 @@
 import avsc, { type types } from 'avsc'
 import { MillraceError } from '../errors.ts'
 import type { RegisteredSchema } from '../registry/registry.ts'
-import { frameHeaderBytes } from './avro-frame.ts'
 import { compileStructureCheck, MalformedAvro } from './avro-structure.ts'
-import { exactLong, fieldConversions, LongTooLarge } from './avro-values.ts'
+import { differingTimestamps, essential } from './avro-schema.ts'
+import { exactNumbers, fieldConversions } from './avro-values.ts'
 import { Fault } from './fault.ts'
 import type { Fields } from './json-codec.ts'
 import type { AvroCodecPlan } from './plan.ts'
+import { frameHeaderBytes } from './schema-frame.ts'
 
 /** Reads framed bytes of one writer schema as the reader schema sees them. */
 export type AvroRead = (value: Buffer) => Fields | Fault
@@ -16,11 +17,16 @@ export function compileAvroReader(plan: AvroCodecPlan): (writer: RegisteredSchem
   const reader = readerType(plan)
   const conversions = fieldConversions(reader)
   return (registered) => {
-    if (registered.kind === 'unusable') {
-      return new Fault('SCHEMA', `schema id ${registered.id} cannot be used: ${registered.why}`)
+    if (registered.kind !== 'avro') {
+      const why =
+        registered.kind === 'json' ? 'it is JSON Schema, and the topology says avro' : registered.why
+      return new Fault('SCHEMA', `schema id ${registered.id} cannot be used: ${why}`)
     }
     try {
-      const writer = avsc.Type.forSchema(JSON.parse(registered.schema) as avsc.Schema)
+      const written: unknown = JSON.parse(registered.schema)
+      const differing = differingTimestamps(plan.reader, written)
+      if (differing !== null) return new Fault('SCHEMA', `schema id ${registered.id}: ${differing}`)
+      const writer = writerType(written, registered.references ?? [])
       const check = compileStructureCheck(writer)
       // Names without namespaces, as the Avro specification compares them.
       const resolver = reader.createResolver(writer, { ignoreNamespaces: true })
@@ -47,10 +53,18 @@ function read(value: Buffer, decode: () => Fields): Fields | Fault {
   try {
     return decode()
   } catch (error) {
-    const at =
-      error instanceof MalformedAvro || error instanceof LongTooLarge ? '' : 'the Avro bytes cannot be read: '
+    const at = error instanceof MalformedAvro ? '' : 'the Avro bytes cannot be read: '
     return new Fault('DECODE', `${at}${messageOf(error)} (${value.length} bytes)`)
   }
+}
+
+/** References first: types of one registry know each other by name. */
+function writerType(written: unknown, references: readonly string[]): avsc.Type {
+  const options = { typeHook: exactNumbers, registry: {} }
+  for (const reference of references) {
+    avsc.Type.forSchema(essential(JSON.parse(reference)) as avsc.Schema, options)
+  }
+  return avsc.Type.forSchema(essential(written) as avsc.Schema, options)
 }
 
 function readerType(plan: AvroCodecPlan): types.RecordType {
@@ -58,7 +72,7 @@ function readerType(plan: AvroCodecPlan): types.RecordType {
   try {
     type = avsc.Type.forSchema(plan.reader as avsc.Schema, {
       omitRecordMethods: true,
-      typeHook: (schema) => (isLong(schema) ? exactLong : undefined),
+      typeHook: exactNumbers,
     })
   } catch (error) {
     throw new MillraceError(
@@ -71,13 +85,6 @@ function readerType(plan: AvroCodecPlan): types.RecordType {
   throw new MillraceError(
     'TOPOLOGY_INVALID',
     `The reader schema of ${plan.subject} is a ${type.typeName}; events are records`,
-  )
-}
-
-function isLong(schema: unknown): boolean {
-  return (
-    schema === 'long' ||
-    (typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'long')
   )
 }
 

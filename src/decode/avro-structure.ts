@@ -105,6 +105,7 @@ const primitives: Readonly<Record<string, Walk>> = {
     if (value < -2_147_483_648 || value > 2_147_483_647) throw at(start, 'an int of more than 32 bits')
   },
   long: (cursor) => void readVarint(cursor),
+  'abstract:long': (cursor) => void readVarint(cursor),
   float: (cursor) => skip(cursor, 4),
   double: (cursor) => skip(cursor, 8),
   bytes: (cursor) => void skipCounted(cursor),

@@ -1,25 +1,59 @@
 import avsc, { type Type, type types } from 'avsc'
 
-/** A long that a double cannot hold; refused rather than rounded. */
-export class LongTooLarge extends Error {}
+type Long = number | bigint
 
 /**
- * Longs as numbers, exact within ±(2^53 − 1). avsc's own type misreads negative ones beyond −2^52 (their zigzag form
- * needs 54 bits of a double). Used for what is read; unread longs may be of any size.
+ * Longs as numbers within ±(2^53 − 1), and as bigints beyond. avsc's own type refuses large ones, and misreads negative
+ * ones beyond −2^52 (their zigzag form needs 54 bits of a double).
  */
-export const exactLong = avsc.types.LongType.__with(
+const exactLong = avsc.types.LongType.__with(
   {
     fromBuffer: readLong,
-    toBuffer: (value: number) => writeLong(BigInt(value)),
-    fromJSON: Number,
-    toJSON: Number,
-    isValid: Number.isSafeInteger,
-    compare: (a: number, b: number) => Math.sign(a - b),
+    toBuffer: (value: Long) => writeLong(BigInt(value)),
+    fromJSON: (value: Long) => value,
+    toJSON: (value: Long) => value,
+    isValid: (value: unknown) =>
+      typeof value === 'bigint' ? BigInt.asIntN(64, value) === value : Number.isSafeInteger(value),
+    compare: (a: Long, b: Long) => (a < b ? -1 : a > b ? 1 : 0),
   },
   true, // varint bytes as they are
 )
 
-function readLong(varint: Buffer): number {
+/** A type of avsc with what it inherits from those it leaves undeclared. */
+interface Resolvable {
+  _update(resolver: Resolver, writer: ReadableType, options: unknown): void
+}
+interface Resolver {
+  _read: (tap: unknown) => unknown
+}
+interface ReadableType {
+  readonly typeName: string
+  _read(tap: unknown): unknown
+}
+
+/** Float or double that takes a long of the writer through `exactLong`: avsc loses the sign of large ones. */
+function promoting<T extends types.DoubleType | types.FloatType>(type: T): T {
+  const base = type as unknown as Resolvable
+  const promote: Resolvable['_update'] = (resolver, writer, options) => {
+    if (writer.typeName === 'abstract:long') resolver._read = (tap) => Number(writer._read(tap))
+    else base._update(resolver, writer, options)
+  }
+  return Object.create(type, { _update: { value: promote } }) as T
+}
+
+const exactTypes: ReadonlyMap<unknown, Type> = new Map<unknown, Type>([
+  ['long', exactLong],
+  ['double', promoting(new avsc.types.DoubleType())],
+  ['float', promoting(new avsc.types.FloatType())],
+])
+
+/** avsc's hook for the types of a schema: numbers that lose nothing. */
+export function exactNumbers(schema: unknown): Type | undefined {
+  const name = typeof schema === 'object' && schema !== null && 'type' in schema ? schema.type : schema
+  return exactTypes.get(name)
+}
+
+function readLong(varint: Buffer): Long {
   let low = 0 // 28 bits
   let high = 0
   for (let i = 0; i < varint.length; i++) {
@@ -30,8 +64,18 @@ function readLong(varint: Buffer): number {
   // zigzag: half, and the lowest bit says whether it is the complement
   const half = (low >>> 1) + high * 134_217_728 // 2^27
   const value = (low & 1) === 0 ? half : -half - 1
-  if (!Number.isSafeInteger(value)) throw new LongTooLarge('a long beyond ±(2^53 − 1)')
-  return value
+  return Number.isSafeInteger(value) ? value : readLarge(varint)
+}
+
+function readLarge(varint: Buffer): Long {
+  let zigzag = 0n
+  for (let i = 0; i < varint.length; i++) {
+    zigzag |= BigInt((varint[i] as number) & 0x7f) << BigInt(7 * i)
+  }
+  zigzag = BigInt.asUintN(64, zigzag)
+  const value = (zigzag >> 1n) ^ -(zigzag & 1n)
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
 }
 
 function writeLong(value: bigint): Buffer {

@@ -1,26 +1,30 @@
 import { MillraceError } from '../errors.ts'
 import type { Event, Reject } from '../record/event.ts'
 import type { RawRecord } from '../record/raw-record.ts'
-import type { Registry } from '../registry/registry.ts'
+import type { RegisteredSchema, Registry } from '../registry/registry.ts'
 import type { Clock } from '../time/clock.ts'
 import { compileAvroReader } from './avro-codec.ts'
-import { readSchemaId } from './avro-frame.ts'
 import { compileEventCheck } from './event-fields.ts'
 import { Fault, toReject } from './fault.ts'
-import { compileJsonCodec } from './json-codec.ts'
-import type { AvroCodecPlan, JsonCodecPlan, SourcePlan } from './plan.ts'
+import { compileFramedJson } from './framed-json.ts'
+import { compileJsonCodec, type Fields } from './json-codec.ts'
+import type { CodecPlan, JsonCodecPlan, SourcePlan } from './plan.ts'
+import { readSchemaId } from './schema-frame.ts'
 import { WriterSchemas, type SchemaWait } from './writer-schemas.ts'
 
 /** Bytes → Event or Reject. Pure once the schemas of the records are loaded. */
 export interface Decoder {
   /**
-   * Loads the writer schemas these records name. Resolves at once for JSON. Waits (in order, for ever, until
-   * `signal`) while the registry is down or does not know an id.
+   * Loads the writer schemas these records name. Resolves at once where no schema registry is involved. Waits (in order,
+   * for ever, until `signal`) while the registry is down or does not know an id.
    */
   prepare(records: readonly RawRecord[], signal: AbortSignal): Promise<void>
   /** Never throws on data: whatever the bytes are, an event or a reject comes back. */
   decode(record: RawRecord): Event | Reject
 }
+
+/** Reads framed bytes of one writer schema, or says why no record of that writer can be read. */
+type CompileReader = (writer: RegisteredSchema) => ((value: Buffer) => Fields | Fault) | Fault
 
 /** Throws TOPOLOGY_INVALID when the schema of the codec is not usable. `onWait` is told what `prepare` waits for. */
 export function createDecoder(
@@ -30,14 +34,23 @@ export function createDecoder(
   onWait: (wait: SchemaWait) => void = () => {},
 ): Decoder {
   const { codec } = source
-  if (codec.kind === 'json') return jsonDecoder(source, codec)
+  const givenUp = givenUpIds(codec)
+  if (codec.kind === 'json' && givenUp === null) return jsonDecoder(source, codec)
   if (registry === null) {
+    const what = codec.kind === 'json' ? 'framed JSON' : 'Avro'
     throw new MillraceError(
       'TOPOLOGY_INVALID',
-      `Source ${source.name} reads Avro, which needs \`registry.url\` in the topology`,
+      `Source ${source.name} reads ${what}, which needs \`registry.url\` in the topology`,
     )
   }
-  return avroDecoder(source, codec, registry, clock, onWait)
+  const compile: CompileReader = codec.kind === 'json' ? compileFramedJson(codec) : compileAvroReader(codec)
+  const schemas = new WriterSchemas({ registry, clock, compile, onWait })
+  return framedDecoder(source, schemas, new Set(givenUp))
+}
+
+/** Of sources whose values are framed by a schema registry; null: others. */
+export function givenUpIds(codec: CodecPlan): readonly number[] | null {
+  return codec.kind === 'json' ? (codec.framed?.giveUpIds ?? null) : codec.giveUpIds
 }
 
 function jsonDecoder(source: SourcePlan, codec: JsonCodecPlan): Decoder {
@@ -57,15 +70,11 @@ function jsonDecoder(source: SourcePlan, codec: JsonCodecPlan): Decoder {
   }
 }
 
-function avroDecoder(
+function framedDecoder(
   source: SourcePlan,
-  codec: AvroCodecPlan,
-  registry: Registry,
-  clock: Clock,
-  onWait: (wait: SchemaWait) => void,
+  schemas: WriterSchemas<ReturnType<CompileReader>>,
+  givenUp: ReadonlySet<number>,
 ): Decoder {
-  const schemas = new WriterSchemas({ registry, clock, compile: compileAvroReader(codec), onWait })
-  const givenUp = new Set(codec.giveUpIds)
   const check = compileEventCheck(source)
   const payloadOf = compilePayloadCheck(source)
   return {

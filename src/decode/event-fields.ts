@@ -1,52 +1,49 @@
 import type { Event } from '../record/event.ts'
+import { fieldAt, pointerOf } from '../record/field-path.ts'
 import type { RawRecord } from '../record/raw-record.ts'
-import { readTime } from './event-time.ts'
-import { Fault, show } from './fault.ts'
+import { compileTimeReader } from './event-time.ts'
+import { Fault, show, showAt } from './fault.ts'
 import type { Fields } from './json-codec.ts'
+import { keyDifference } from './key-difference.ts'
 import type { SourcePlan } from './plan.ts'
 
 /** Decoded fields → event: id, key and time are present, well-formed and agree with the record. */
 export function compileEventCheck(source: SourcePlan): (fields: Fields, raw: RawRecord) => Event | Fault {
-  const { idField, keyField, timeField, timeFormat, limits } = source
+  const { idField, keyField } = source
+  const readTime = compileTimeReader(source)
   return (fields, raw) => {
-    const id = readText(idField, fields[idField])
+    const id = readText(fields, idField)
     if (typeof id !== 'string') return id
-    const key = readText(keyField, fields[keyField])
+    const key = readText(fields, keyField)
     if (typeof key !== 'string') return key
     if (raw.key === null) {
-      return new Fault('VALIDATION', `the record has no key, expected ${show(key)} as in /${keyField}`)
+      const at = pointerOf(fields, keyField)
+      return new Fault('VALIDATION', `the record has no key, expected ${show(key)} as in ${at}`)
     }
     if (!isSameText(key, raw.key)) {
       return new Fault(
         'VALIDATION',
-        `at /${keyField}: ${show(key)} differs from the record key ${show(raw.key.toString('utf8'))}`,
+        `at ${pointerOf(fields, keyField)}: ${show(key)} differs from the record key ${keyDifference(key, raw.key)}`,
       )
     }
-    const time = readTime(timeField, fields[timeField], timeFormat)
-    if (typeof time !== 'number') return time
-    if (time > raw.timestamp + limits.futureMaxMs) {
-      return new Fault(
-        'TIMESTAMP',
-        `at /${timeField}: ${time} is ${time - raw.timestamp} ms later than the record's timestamp ` +
-          `${raw.timestamp}, allowed are ${limits.futureMaxMs} ms`,
-      )
-    }
-    return { id, key, time, fields, raw }
+    const time = readTime(fields, raw)
+    return typeof time === 'number' ? { id, key, time, fields, raw } : time
   }
 }
 
-/** Ids and keys: text as it is, whole numbers in decimal. Larger numbers are refused: doubles would merge neighbours. */
-function readText(field: string, value: unknown): string | Fault {
+/** Ids and keys: text as it is, whole numbers in decimal. */
+function readText(fields: Fields, name: string): string | Fault {
+  const value = fieldAt(fields, name)
   if (typeof value === 'string') {
-    if (value === '') return new Fault('VALIDATION', `at /${field}: expected text, found empty text`)
-    return value.isWellFormed()
-      ? value
-      : new Fault('VALIDATION', `at /${field}: expected Unicode text, found half a surrogate pair`)
+    if (value !== '' && value.isWellFormed()) return value
+    const found =
+      value === '' ? 'expected text, found empty text' : 'expected Unicode text, found half a surrogate pair'
+    return new Fault('VALIDATION', `at ${pointerOf(fields, name)}: ${found}`)
   }
-  if (Number.isSafeInteger(value)) return String(value)
+  if (typeof value === 'bigint' || Number.isSafeInteger(value)) return String(value)
   return new Fault(
     'VALIDATION',
-    `at /${field}: expected text or a whole number within ±2^53, found ${show(value)}`,
+    `at ${pointerOf(fields, name)}: expected text or a whole number, found ${showAt(fields, name)}`,
   )
 }
 

@@ -1,4 +1,5 @@
 import type { Reject, RejectReason } from '../record/event.ts'
+import { fieldAt, missingStep } from '../record/field-path.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 
 /** Why a record is refused, before it is tied to the record. */
@@ -29,9 +30,20 @@ export function toReject(fault: Fault, raw: RawRecord, schemaId?: number): Rejec
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+  if (typeof value === 'bigint') {
+    const digits = String(value)
+    return digits.length > 60 ? `${digits.slice(0, 60)}…` : digits
+  }
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (value === null) return 'null'
   return Array.isArray(value) ? `an array of ${value.length}` : 'an object'
+}
+
+/** What a field holds; of a nested one that is not there, where the way to it ends. */
+export function showAt(fields: Readonly<Record<string, unknown>>, name: string): string {
+  const value = fieldAt(fields, name)
+  const step = value === undefined ? missingStep(fields, name) : null
+  return step === null ? show(value) : `nothing (${step} is no object)`
 }
 
 /** Control characters and line ends become spaces; lone surrogates become U+FFFD; the rest is cut at `maxChars`. */

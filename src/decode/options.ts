@@ -4,21 +4,36 @@ import { topicName } from '../kafka/options.ts'
 
 const fieldName = text({ pattern: /^.{1,200}$/, expected: 'the name of a field' })
 
+const giveUpIds = anyNumberOf(integer({ min: 0, max: 2 ** 31 - 1 }), 'a list of schema ids')
+  .prefault([])
+  .describe(
+    'Schema ids that will never be registered; their records are dead-lettered instead of waited for.',
+  )
+
 const jsonCodec = object({
-  json: text().describe(
-    'Path of the JSON Schema (draft 2020-12 or 07) of the events. Its types are those of expressions.',
-  ),
+  json: z
+    .union([
+      text(),
+      object({
+        schema: text().describe('Path of the JSON Schema.'),
+        framing: oneOf(['none', 'registry'])
+          .prefault('none')
+          .describe(
+            "registry: every value begins with the five bytes of a schema registry's serializer, and the id in them names a JSON Schema there. Records are checked against `schema`.",
+          ),
+        giveUpIds,
+      }),
+    ])
+    .describe(
+      'Path of the JSON Schema (draft 2020-12 or 07) of the events, or `{schema, framing}`. Its types are those of expressions.',
+    ),
 })
 
 const avroCodec = object({
   avro: object({
     subject: text({ lengthMax: 300 }).describe('Subject in the schema registry.'),
     reader: text().describe('Path of the reader schema (.avsc): the fields this topology sees.'),
-    giveUpIds: anyNumberOf(integer({ min: 0, max: 2 ** 31 - 1 }), 'a list of schema ids')
-      .prefault([])
-      .describe(
-        'Schema ids that will never be registered; their records are dead-lettered instead of waited for.',
-      ),
+    giveUpIds,
   }).describe('Avro in the framing of a schema registry.'),
 })
 
@@ -39,21 +54,31 @@ export const sourceOptions = object({
   ),
   topic: topicName.describe('Topic to read. It must not be compacted: state is rebuilt from it.'),
   codec: z.union([jsonCodec, avroCodec]).describe('How records are encoded: `json: SCHEMA` or `avro: {…}`.'),
-  id: fieldName.describe('Field that identifies the event.'),
+  id: fieldName.describe('Field that identifies the event; `after.id` names one inside another.'),
   key: fieldName.describe(
-    'Field that equals the record key; a record where it differs is dead-lettered (VALIDATION).',
+    'Field that equals the record key, or the way to it (`after.id`); a record where it differs is dead-lettered (VALIDATION).',
   ),
   time: z
     .union([
       fieldName,
       object({
-        field: fieldName.describe('Field of the event time.'),
+        field: fieldName.describe('Field of the event time, or the way to it (`payload.ts`).'),
         format: oneOf(['epochMs', 'iso'])
           .prefault('epochMs')
-          .describe('epochMs: whole milliseconds. iso: RFC 3339 text with a time zone.'),
+          .describe('epochMs: a number counted from 1970. iso: RFC 3339 text with a time zone.'),
+        unit: oneOf(['ms', 's', 'us', 'ns'])
+          .optional()
+          .describe(
+            'Unit of the number: milliseconds, seconds (may have a fraction), microseconds or nanoseconds. What is finer than a millisecond is cut. Default: that of the Avro logical type, else ms.',
+          ),
+        implausible: oneOf(['refuse', 'accept'])
+          .prefault('refuse')
+          .describe(
+            "What happens to an event time that lies 20 years or more before the record's timestamp and would be near it in another unit: epoch seconds read as milliseconds are January 1970. refuse: dead letter (TIMESTAMP) that names the unit.",
+          ),
       }),
     ])
-    .describe('Field of the event time in epoch ms, or `{field, format}`.'),
+    .describe('Field of the event time in epoch ms, or `{field, unit}` or `{field, format: iso}`.'),
   start: start.describe(
     'Where to begin when the group has no position: earliest, latest, or a time (2026-01-31T00:00:00Z).',
   ),

@@ -5,6 +5,10 @@ export interface JsonCodecPlan {
   /** Parsed JSON Schema (draft 2020-12 or 07). */
   readonly schema: object
   readonly schemaPath: string
+  /** The schema with its whole numbers beyond ±(2^53 − 1) as bigints; absent: it has none. */
+  readonly exactSchema?: object
+  /** Present: every value begins with the five bytes of a schema registry. */
+  readonly framed?: { readonly giveUpIds: readonly number[] }
 }
 
 export interface AvroCodecPlan {
@@ -16,15 +20,19 @@ export interface AvroCodecPlan {
   readonly giveUpIds: readonly number[]
 }
 
+/** Unit of a number counted from 1970, or RFC 3339 text. */
+export type TimeFormat = 'epochMs' | 'epochS' | 'epochUs' | 'epochNs' | 'iso'
+
 export interface SourcePlan {
   readonly name: string
   readonly role: 'score' | 'state'
   readonly topic: string
   readonly codec: CodecPlan
+  /** Names of fields as `fieldAt` takes them: `id`, or `after.id`. */
   readonly idField: string
   readonly keyField: string
   readonly timeField: string
-  readonly timeFormat: 'epochMs' | 'iso'
+  readonly timeFormat: TimeFormat
   readonly start: 'earliest' | 'latest' | number
   readonly outOfOrderMs: number
   /**
@@ -43,4 +51,9 @@ export interface DecodeLimits {
   readonly recordMaxBytes: number
   /** Event time later than the record timestamp by more: dead letter TIMESTAMP. */
   readonly futureMaxMs: number
+  /**
+   * What becomes of an event time that lies decades before the record's and would be near it in another unit; absent:
+   * refuse.
+   */
+  readonly implausibleTime?: 'refuse' | 'accept'
 }

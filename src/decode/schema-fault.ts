@@ -1,8 +1,12 @@
 import type { ErrorObject } from 'ajv'
 import { Fault, show } from './fault.ts'
+import { valueAt } from './json-numbers.ts'
 
-/** What ajv found, as one sentence: JSON path, what was expected, what was found. */
-export function schemaFault(errors: readonly ErrorObject[] | null | undefined): Fault {
+/**
+ * What ajv found, as one sentence: JSON path, what was expected, what was found. `exact`: the record itself, where ajv was
+ * given something else in its place.
+ */
+export function schemaFault(errors: readonly ErrorObject[] | null | undefined, exact?: unknown): Fault {
   const first = errors?.[0]
   const last = errors?.at(-1)
   if (first === undefined || last === undefined) {
@@ -10,7 +14,11 @@ export function schemaFault(errors: readonly ErrorObject[] | null | undefined): 
   }
   // Errors of the branches come before the error of the choice itself, and one branch alone would mislead.
   const isChoice = last.keyword === 'anyOf' || last.keyword === 'oneOf'
-  return new Fault('SCHEMA', sentence(isChoice ? last : first))
+  const told = isChoice ? last : first
+  return new Fault(
+    'SCHEMA',
+    sentence(exact === undefined ? told : { ...told, data: valueAt(exact, told.instancePath) }),
+  )
 }
 
 function sentence(error: ErrorObject): string {

@@ -1,4 +1,5 @@
 import type { Event, FieldValue } from '../record/event.ts'
+import { fieldAt } from '../record/field-path.ts'
 
 /**
  * The text that identifies an entity; null when a key field is missing. Several fields are joined with the length
@@ -8,7 +9,7 @@ export function entityKeyOf(keys: readonly string[], event: Event): string | nul
   const last = keys.length - 1
   let joined = ''
   for (let i = 0; i <= last; i++) {
-    const text = keyText(event.fields[keys[i]!])
+    const text = keyText(fieldAt(event.fields, keys[i]!))
     if (text === null) return null
     joined += i < last ? `${text.length}:${text}` : text
   }
@@ -18,7 +19,11 @@ export function entityKeyOf(keys: readonly string[], event: Event): string | nul
 function keyText(value: FieldValue): string | null {
   // A lone surrogate has no UTF-8: made well-formed here, memory and store agree on which entity it is.
   if (typeof value === 'string') return value.toWellFormed()
-  if (typeof value === 'number') return Number.isNaN(value) ? null : String(value)
+  if (typeof value === 'number') {
+    if (Number.isNaN(value)) return null
+    // In digits whatever its size, as a bigint is: 1e21 is one entity whether a double or a long holds it.
+    return Math.abs(value) >= 1e21 && Number.isFinite(value) ? String(BigInt(value)) : String(value)
+  }
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   return null
 }

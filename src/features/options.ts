@@ -20,7 +20,9 @@ export const entityOptions = object({
   key: z
     .union([name, listOf(name, 'a field name or a list of field names')])
     .transform((written) => [written].flat())
-    .describe('Field whose value identifies the entity, or a list of fields for a pair key.'),
+    .describe(
+      'Field whose value identifies the entity (`after.id`: one inside another), or a list of fields for a pair key.',
+    ),
   merge: flag()
     .prefault(false)
     .describe(

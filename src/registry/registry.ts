@@ -1,12 +1,19 @@
-import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
 import type { SchemaRegistryAPIClientArgs } from '@kafkajs/confluent-schema-registry/dist/api/index.js'
 import { MillraceError } from '../errors.ts'
 import { untilAborted } from '../time/until-aborted.ts'
 
 /** What an id of the registry stands for. Ids are immutable: the answer for a known id never changes. */
 export type RegisteredSchema =
-  | { readonly kind: 'avro'; readonly id: number; readonly schema: string }
-  /** Registered, but nothing Avro records can be read with (another format, or a schema avsc refuses). */
+  | {
+      readonly kind: 'avro'
+      readonly id: number
+      readonly schema: string
+      /** Schemas whose types it names, each behind those it names itself; absent: none. */
+      readonly references?: readonly string[]
+    }
+  | { readonly kind: 'json'; readonly id: number; readonly schema: string }
+  /** Registered, but nothing that records can be read with (Protobuf, or no schema at all). */
   | { readonly kind: 'unusable'; readonly id: number; readonly why: string }
 
 /**
@@ -37,7 +44,8 @@ const defaultRequestTimeoutMs = 10_000
 
 export function openRegistry(options: RegistryOptions): Registry {
   const { url, args } = clientArguments(options)
-  const client = new SchemaRegistry(args)
+  // What the client asks by: asked itself, it would compile every schema, and refuse those with an invalid default.
+  const api = new SchemaRegistry(args)['api'] as Api
 
   const ask = async <T>(what: string, signal: AbortSignal, request: () => Promise<T>): Promise<T | null> => {
     signal.throwIfAborted()
@@ -53,19 +61,47 @@ export function openRegistry(options: RegistryOptions): Registry {
   }
 
   const writerSchema = async (id: number, signal: AbortSignal): Promise<RegisteredSchema | null> => {
-    try {
-      return await ask(`schema id ${id}`, signal, async () => asRegistered(id, await client.getSchema(id)))
-    } catch (error) {
-      if (error instanceof MillraceError || signal.aborted) throw error
-      // The registry answered; it is the schema itself that could not be parsed.
-      return { kind: 'unusable', id, why: messageOf(error) }
-    } finally {
-      client.cache.clear() // callers keep what they need, bounded; this cache has no bound
+    const found = await ask(`schema id ${id}`, signal, () => answerOf<WrittenSchema>(api.Schema.find({ id })))
+    if (found === null) return null
+    const schemaType = found.schemaType ?? 'AVRO'
+    if (schemaType === 'JSON') return { kind: 'json', id, schema: found.schema }
+    if (schemaType !== 'AVRO') {
+      const name = schemaType === 'PROTOBUF' ? 'Protobuf' : schemaType
+      return {
+        kind: 'unusable',
+        id,
+        why: `it is ${name}, which millrace does not read (Avro and JSON Schema it does)`,
+      }
     }
+    const references = await referencesOf(found, signal, new Set())
+    if (references === null) return null
+    return { kind: 'avro', id, schema: found.schema, ...(references.length > 0 ? { references } : {}) }
+  }
+
+  /** Null: the registry does not know one of them (yet). */
+  const referencesOf = async (
+    { references = [] }: WrittenSchema,
+    signal: AbortSignal,
+    seen: Set<string>,
+  ): Promise<readonly string[] | null> => {
+    const found: string[] = []
+    for (const { subject, version } of references) {
+      const what = `version ${version} of subject ${subject}`
+      if (seen.has(what)) continue
+      seen.add(what)
+      const request = () => answerOf<WrittenSchema>(api.Subject.version({ subject, version }))
+      const schema = await ask(what, signal, request)
+      const below = schema === null ? null : await referencesOf(schema, signal, seen)
+      if (schema === null || below === null) return null
+      found.push(...below, schema.schema)
+    }
+    return found
   }
 
   const latestId = (subject: string, signal: AbortSignal): Promise<number | null> =>
-    ask(`subject ${subject}`, signal, () => client.getLatestSchemaId(subject))
+    ask(`subject ${subject}`, signal, async () => {
+      return (await answerOf<{ readonly id: number }>(api.Subject.latestVersion({ subject }))).id
+    })
 
   return {
     url,
@@ -130,26 +166,29 @@ interface Answer {
   request(): { path(): string }
 }
 
-type ClientSchema = Awaited<ReturnType<SchemaRegistry['getSchema']>>
+/** A schema as the registry gives it. */
+interface WrittenSchema {
+  readonly schema: string
+  /** Absent: AVRO. */
+  readonly schemaType?: string
+  readonly references?: readonly { readonly subject: string; readonly version: number }[]
+}
 
-function asRegistered(id: number, schema: ClientSchema): RegisteredSchema {
-  if (!isAvroType(schema)) {
-    const others = `${SchemaType.JSON} or ${SchemaType.PROTOBUF}`
-    return { kind: 'unusable', id, why: `schema id ${id} is not Avro (${others})` }
+/** What is used of the client's own way to ask. */
+interface Api {
+  readonly Schema: { find(what: { readonly id: number }): Promise<Response> }
+  readonly Subject: {
+    latestVersion(what: { readonly subject: string }): Promise<Response>
+    version(what: { readonly subject: string; readonly version: number }): Promise<Response>
   }
-  // With references put in, and with defaults and aliases.
-  return { kind: 'avro', id, schema: JSON.stringify(schema.schema({ exportAttrs: true })) }
 }
 
-/** What the client hands out for Avro: a type of avsc, which it declares as something else. */
-interface AvroType {
-  schema(options: { exportAttrs: boolean }): object
+interface Response {
+  data(): unknown
 }
 
-function isAvroType(schema: unknown): schema is AvroType {
-  return (
-    typeof schema === 'object' && schema !== null && 'schema' in schema && typeof schema.schema === 'function'
-  )
+async function answerOf<T>(response: Promise<Response>): Promise<T> {
+  return (await response).data() as T
 }
 
 function trouble(url: string, what: string, status: number, cause: unknown): MillraceError {

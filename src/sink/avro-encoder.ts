@@ -52,8 +52,10 @@ export async function loadAvroEncoders(
       )
     }
     try {
-      if (registered.kind === 'unusable') throw new Error(registered.why)
-      const encode = compileAvroEncode<T>(JSON.parse(registered.schema) as object, registered.id)
+      if (registered.kind !== 'avro')
+        throw new Error(registered.kind === 'json' ? 'it is JSON Schema, not Avro' : registered.why)
+      const { schema, id, references = [] } = registered
+      const encode = compileAvroEncode<T>(JSON.parse(schema) as object, id, references)
       for (const sample of samples) encode(sample)
       return encode
     } catch (error) {
@@ -69,8 +71,15 @@ export async function loadAvroEncoders(
 /** Confluent framing: a zero byte and the schema id before the Avro bytes. */
 const frameHeaderBytes = 5
 
-export function compileAvroEncode<T>(schema: object, schemaId: number): AvroEncode<T> {
-  const type = avsc.Type.forSchema(schema as avsc.Schema)
+/** `references`: schemas whose types `schema` names. */
+export function compileAvroEncode<T>(
+  schema: object,
+  schemaId: number,
+  references: readonly string[] = [],
+): AvroEncode<T> {
+  const options = { registry: {} } // types of one registry know each other by name
+  for (const reference of references) avsc.Type.forSchema(JSON.parse(reference) as avsc.Schema, options)
+  const type = avsc.Type.forSchema(schema as avsc.Schema, options)
   return (value) => {
     const avro = toBuffer(type, value)
     const framed = Buffer.allocUnsafe(frameHeaderBytes + avro.length)

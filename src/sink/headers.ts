@@ -1,6 +1,7 @@
 import type { Reject } from '../record/event.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
-import type { Headers, HeaderValue, RawRecord } from '../record/raw-record.ts'
+import { headerEntries, headerValues, producible } from '../record/headers.ts'
+import type { Headers, RawRecord } from '../record/raw-record.ts'
 
 /** Model name, version and digest, on every prediction and alert. */
 export function modelHeaders(model: ModelIdentity): Headers {
@@ -13,7 +14,7 @@ export function modelHeaders(model: ModelIdentity): Headers {
 
 /** `constant` and, when the input carries one, its `traceparent`, so that a trace goes on behind this service. */
 export function outputHeaders(constant: Headers, raw: RawRecord): Headers {
-  const { traceparent } = raw.headers
+  const traceparent = headerValues(raw.headers, 'traceparent')[0]
   return traceparent === undefined || traceparent === null ? constant : { ...constant, traceparent }
 }
 
@@ -52,18 +53,10 @@ export function deadLetterHeaders({ raw, ...reject }: Reject, facts: DeadLetterF
 
 const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
 
-/** A header may have no value on the wire, which the client cannot produce: such a value becomes empty. */
 function ownHeaders(headers: Headers): Headers {
-  const entries = Object.entries(headers as Readonly<Record<string, Nullable>>)
   return Object.fromEntries(
-    entries
+    headerEntries(headers)
       .filter(([name]) => !deadLetterHeader.test(name))
-      .map(([name, value]) => [name, Array.isArray(value) ? value.map(orEmpty) : orEmpty(value)]),
-  ) as Headers
-}
-
-type Nullable = HeaderValue | null | undefined | readonly (HeaderValue | null | undefined)[]
-
-function orEmpty<T>(value: T): NonNullable<T> | string {
-  return value ?? ''
+      .map(([name, values]) => [name, producible(values)]),
+  )
 }

@@ -108,7 +108,10 @@ function describeSource(source: SourcePlan, served: boolean): DescribedSource {
     name: source.name,
     role: source.role,
     topic: source.topic,
-    codec: codec.kind === 'json' ? `json ${codec.schemaPath}` : `avro ${codec.subject}`,
+    codec:
+      codec.kind === 'json'
+        ? `json${codec.framed ? ' in registry frames' : ''} ${codec.schemaPath}`
+        : `avro ${codec.subject}`,
     key: source.keyField,
     time: `${source.timeField} (${source.timeFormat})`,
     outOfOrderMs: source.outOfOrderMs,

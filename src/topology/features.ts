@@ -16,6 +16,7 @@ import type { TopologyDocument } from './document.ts'
 import { compileAt, eventExpression, eventPredicate, eventScope, ruleWords } from './expressions.ts'
 import type { EventScope, Hints } from './expressions.ts'
 import type { Path } from './problem.ts'
+import { findField, isUnknown } from './source-fields.ts'
 import type { CheckedSource } from './sources.ts'
 import { expand, windowMark, writtenWindows } from './windows.ts'
 import type { WrittenWindow } from './windows.ts'
@@ -319,7 +320,8 @@ function checkOver(inputs: FeatureInputs, path: Path, options: AggregateOptions,
   for (const source of new Set([scored, from])) {
     const fields = sources.get(source)?.fields ?? null
     if (fields === null) continue
-    const missing = entity.key.find((key) => !fields.has(key))
+    const codec = sources.get(source)!.plan.codec
+    const missing = entity.key.find((key) => isUnknown(findField(codec, key)))
     if (missing === undefined) continue
     const suggestion = `Every source that feeds or reads an entity has its key. ${didYouMean(missing, fields.keys())}`
     document.add(

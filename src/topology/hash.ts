@@ -9,7 +9,7 @@ import type { SourcePlan } from '../decode/plan.ts'
  * Version of the code that turns events into state (late verdicts, trimming, caps, entity keys). Raise it with every
  * change after which the same log gives other state: all state is then rebuilt.
  */
-export const stateVersion = 1
+export const stateVersion = 2
 
 /** sha256 of the canonical JSON (keys sorted, no spaces), first 16 hex characters: 64 bits tell definitions apart. */
 export function hashOf(value: unknown): string {
@@ -24,6 +24,7 @@ export function canonicalJson(value: unknown): string {
       .toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
     return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`
   }
+  if (typeof value === 'bigint') return String(value)
   return JSON.stringify(value) ?? 'null'
 }
 
@@ -62,7 +63,14 @@ export function stateHashOf(
 
 /** The schema decides which records are events, so it is part; where its file lies and what it says to people is not. */
 function codecIdentity({ codec }: SourcePlan): unknown {
-  if (codec.kind === 'json') return { kind: 'json', schema: withoutRemarks(codec.schema) }
+  if (codec.kind === 'json') {
+    const { exactSchema, schema, framed } = codec
+    return {
+      kind: 'json',
+      schema: withoutRemarks(exactSchema ?? schema),
+      giveUpIds: framed?.giveUpIds.toSorted((a, b) => a - b),
+    }
+  }
   const { reader, giveUpIds } = codec
   return { kind: 'avro', reader: withoutRemarks(reader), giveUpIds: giveUpIds.toSorted((a, b) => a - b) }
 }

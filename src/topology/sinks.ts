@@ -1,3 +1,4 @@
+import type { SourceOptions } from '../decode/options.ts'
 import type { SinkOptions } from '../sink/options.ts'
 import type { SinkCodecPlan, SinkPlan } from '../sink/plan.ts'
 import type { Sections } from './check-shape.ts'
@@ -20,23 +21,30 @@ function codecPlan(codec: SinkOptions['alerts']['codec']): SinkCodecPlan {
   return codec === 'json' ? { kind: 'json' } : { kind: 'avro', subject: codec.avro.subject }
 }
 
+function isFramed({ json }: Extract<SourceOptions['codec'], { readonly json: unknown }>): boolean {
+  return typeof json === 'object' && json.framing === 'registry'
+}
+
 /** No output feeds an input, and a registry is named where one is needed. */
 export function checkSinks(
   document: TopologyDocument,
   { sinks, sources, registry }: Sections,
   inputs: readonly { readonly name: string; readonly topic: string }[],
 ): void {
-  const avro = [
-    ...Object.entries(sources ?? {}).flatMap(([name, { codec }]) =>
-      'avro' in codec ? [['sources', name, 'codec']] : [],
-    ),
-    ...(['predictions', 'alerts'] as const).flatMap((name) =>
-      typeof sinks?.[name]?.codec === 'object' ? [['sinks', name, 'codec']] : [],
-    ),
+  const asking = [
+    ...Object.entries(sources ?? {}).map(([name, { codec }]) => ({
+      path: ['sources', name, 'codec'],
+      what: 'avro' in codec ? 'avro' : isFramed(codec) ? 'framing: registry' : null,
+    })),
+    ...(['predictions', 'alerts'] as const).map((name) => ({
+      path: ['sinks', name, 'codec'],
+      what: typeof sinks?.[name]?.codec === 'object' ? 'avro' : null,
+    })),
   ]
   if (registry?.url === '') {
-    for (const path of avro)
-      document.add(path, 'avro needs a schema registry.', 'Add registry: with url: http://….')
+    for (const { path, what } of asking)
+      if (what !== null)
+        document.add(path, `${what} needs a schema registry.`, 'Add registry: with url: http://….')
   }
   if (sinks === null) return
   const { predictions, alerts, deadLetters } = sinks

@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import avsc from 'avsc'
+import { Fault } from '../decode/fault.ts'
 import { compileJsonCodec } from '../decode/json-codec.ts'
+import { holdsLarge, parseExact } from '../decode/json-numbers.ts'
 import type { SourceOptions } from '../decode/options.ts'
 import type { AvroCodecPlan, CodecPlan, DecodeLimits, JsonCodecPlan, SourcePlan } from '../decode/plan.ts'
-import { didYouMean } from '../expression/nearest.ts'
 import type { TopologyDocument } from './document.ts'
 import { fieldsOfAvroSchema, fieldsOfJsonSchema } from './event-types.ts'
 import type { FieldTypes } from './event-types.ts'
 import type { Path } from './problem.ts'
+import { findField, isUnknown } from './source-fields.ts'
+import { compileTime } from './source-time.ts'
 import { reasonOf } from './substitute.ts'
 
 export interface CheckedSource {
@@ -30,15 +33,13 @@ export function compileSource(
 ): CheckedSource {
   const path = ['sources', name]
   const read = readCodec(document, path, options.codec, folder)
-  const time =
-    typeof options.time === 'string' ? { field: options.time, format: 'epochMs' as const } : options.time
   const fields = read?.fields ?? null
-  const timePath = typeof options.time === 'string' ? [...path, 'time'] : [...path, 'time', 'field']
-  if (fields !== null) {
-    checkField(document, [...path, 'id'], fields, options.id, ['text', 'number'])
-    checkField(document, [...path, 'key'], fields, options.key, ['text', 'number'])
-    checkTimeField(document, timePath, fields, time)
+  const known = read === null || fields === null ? null : read.codec
+  if (known !== null) {
+    checkField(document, [...path, 'id'], known, options.id)
+    checkField(document, [...path, 'key'], known, options.key)
   }
+  const time = compileTime(document, [...path, 'time'], options.time, known)
   const start = compileStart(document, [...path, 'start'], options.start)
   const late = compileLate(document, path, options)
   return {
@@ -58,7 +59,7 @@ export function compileSource(
       allowedLatenessMs: late.allowedLatenessMs,
       late: late.policy,
       alignMs: options.align,
-      limits,
+      limits: { ...limits, implausibleTime: time.implausible },
     },
   }
 }
@@ -109,13 +110,15 @@ function readCodec(
   folder: string,
 ): { codec: CodecPlan; fields: FieldTypes | null } | null {
   if ('json' in options) {
-    const file = resolve(folder, options.json)
-    const at = [...path, 'codec', 'json']
+    const isShort = typeof options.json === 'string'
+    const written = typeof options.json === 'string' ? options.json : options.json.schema
+    const file = resolve(folder, written)
+    const at = [...path, 'codec', 'json', ...(isShort ? [] : ['schema'])]
     const schema = readJson(document, at, file)
     if (schema === null) return null
-    const codec: JsonCodecPlan = { kind: 'json', schema, schemaPath: file }
+    const codec = jsonCodecPlan(schema, file, options.json)
     if (!compiles(document, at, file, 'JSON Schema', () => compileJsonCodec(codec))) return null
-    const fields = fieldsOfJsonSchema(schema)
+    const fields = fieldsOfJsonSchema(codec.schema)
     if (fields === null)
       document.add(at, `${file} lists no properties.`, 'List the fields of the event under properties.')
     return { codec, fields }
@@ -123,7 +126,7 @@ function readCodec(
   const { subject, reader: written, giveUpIds } = options.avro
   const file = resolve(folder, written)
   const at = [...path, 'codec', 'avro', 'reader']
-  const reader = readJson(document, at, file)
+  const reader = readJson(document, at, file)?.value ?? null
   if (reader === null) return null
   const codec: AvroCodecPlan = { kind: 'avro', subject, reader, giveUpIds }
   if (!compiles(document, at, file, 'Avro schema', () => avsc.Type.forSchema(reader as avsc.Schema)))
@@ -132,6 +135,22 @@ function readCodec(
   if (fields === null)
     document.add(at, `${file} is not the schema of a record.`, 'The reader must be a record.')
   return { codec, fields }
+}
+
+/** Whole numbers of the schema beyond ±(2^53 − 1) count to their last digit. */
+function jsonCodecPlan(
+  { value, exact }: ReadJson,
+  schemaPath: string,
+  options: string | { readonly framing: 'none' | 'registry'; readonly giveUpIds: readonly number[] },
+): JsonCodecPlan {
+  const isFramed = typeof options !== 'string' && options.framing === 'registry'
+  return {
+    kind: 'json',
+    schema: value,
+    schemaPath,
+    ...(exact === null ? null : { exactSchema: exact }),
+    ...(isFramed ? { framed: { giveUpIds: options.giveUpIds } } : null),
+  }
 }
 
 function compiles(
@@ -150,10 +169,16 @@ function compiles(
   }
 }
 
-function readJson(document: TopologyDocument, at: Path, file: string): object | null {
+interface ReadJson {
+  readonly value: object
+  /** With bigints; null: no number needs one. */
+  readonly exact: object | null
+}
+
+function readJson(document: TopologyDocument, at: Path, file: string): ReadJson | null {
   let text: string
   try {
-    text = readFileSync(file, 'utf8')
+    text = readFileSync(file, 'utf8').replace(/^\ufeff/, '')
   } catch (error) {
     document.add(
       at,
@@ -164,7 +189,12 @@ function readJson(document: TopologyDocument, at: Path, file: string): object | 
   }
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      const exact = holdsLarge(value) ? parseExact(text) : null
+      if (!(exact instanceof Fault)) return { value, exact: exact as object | null }
+      document.add(at, `${file}: ${exact.message}.`)
+      return null
+    }
     document.add(at, `${file} does not hold a JSON object.`, 'It must be a schema.')
   } catch (error) {
     document.add(at, `${file} is not JSON: ${(error as Error).message}.`)
@@ -172,41 +202,12 @@ function readJson(document: TopologyDocument, at: Path, file: string): object | 
   return null
 }
 
-function checkField(
-  document: TopologyDocument,
-  path: Path,
-  fields: FieldTypes,
-  name: string,
-  allowed: readonly string[],
-): void {
-  const field = fields.get(name)
-  if (field === undefined) {
-    document.add(path, `the schema has no field ${name}.`, didYouMean(name, fields.keys()))
-  } else if (field.type !== 'any' && !allowed.includes(field.type)) {
-    document.add(path, `${name} is of type ${field.type}.`, `Name a field of type ${allowed.join(' or ')}.`)
+function checkField(document: TopologyDocument, path: Path, codec: CodecPlan, name: string): void {
+  const field = findField(codec, name)
+  if (isUnknown(field)) document.add(path, field.problem, field.suggestion)
+  else if (!['any', 'text', 'number'].includes(field.type)) {
+    document.add(path, `${name} is of type ${field.type}.`, 'Name a field of type text or number.')
   }
-}
-
-function checkTimeField(
-  document: TopologyDocument,
-  path: Path,
-  fields: FieldTypes,
-  { field: name, format }: { field: string; format: 'epochMs' | 'iso' },
-): void {
-  const type = fields.get(name)?.type
-  if (format === 'epochMs' && type === 'text') {
-    document.add(
-      path,
-      `${name} is text, and epoch milliseconds are expected.`,
-      `Write {field: ${name}, format: iso}.`,
-    )
-  } else if (format === 'iso' && type === 'number') {
-    document.add(
-      path,
-      `${name} is a number, and ISO text is expected.`,
-      `Write time: ${name}, or format: epochMs.`,
-    )
-  } else checkField(document, path, fields, name, ['text', 'number'])
 }
 
 /** Exactly one source is scored. */

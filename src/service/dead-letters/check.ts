@@ -1,7 +1,7 @@
-import { readSchemaId } from '../../decode/avro-frame.ts'
-import type { Decoder } from '../../decode/decoder.ts'
+import { givenUpIds, type Decoder } from '../../decode/decoder.ts'
 import { Fault } from '../../decode/fault.ts'
 import type { SourcePlan } from '../../decode/plan.ts'
+import { readSchemaId } from '../../decode/schema-frame.ts'
 import type { PartView } from '../../features/compiled.ts'
 import { lateVerdict } from '../../features/lateness.ts'
 import { EventFailures } from '../../pipeline/event-failures.ts'
@@ -81,7 +81,7 @@ async function prepare(
   clock: Clock,
   unknownIds: Set<number>,
 ): Promise<string | null> {
-  const read = source.codec.kind === 'avro' && raw.value !== null ? readSchemaId(raw.value) : null
+  const read = givenUpIds(source.codec) !== null && raw.value !== null ? readSchemaId(raw.value) : null
   const id = read instanceof Fault ? null : read
   const unknown = `the schema registry does not give schema id ${id}; the partition would wait for it`
   if (id !== null && unknownIds.has(id)) return unknown

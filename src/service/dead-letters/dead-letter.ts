@@ -1,5 +1,6 @@
 import { rejectReasons, type RejectReason } from '../../record/event.ts'
-import type { HeaderValue, Headers, RawRecord } from '../../record/raw-record.ts'
+import { headerEntries, headerText, producible } from '../../record/headers.ts'
+import type { Headers, RawRecord } from '../../record/raw-record.ts'
 import { deadLetterTopic } from '../../sink/sink.ts'
 import type { Plan } from '../../topology/plan.ts'
 
@@ -72,16 +73,13 @@ export function parseDeadLetter(raw: RawRecord): DeadLetter | null {
   }
 }
 
-export function headerText(headers: Headers, name: string): string | null {
-  const value = headers[name]
-  if (value === undefined) return null
-  const one = (part: HeaderValue): string => part.toString()
-  return typeof value === 'string' || Buffer.isBuffer(value) ? one(value) : value.map(one).join(', ')
-}
-
 /** Headers of the record as it was before it became a dead letter. */
 export function originalHeaders(headers: Headers): Headers {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !deadLetterHeader.test(name)))
+  return Object.fromEntries(
+    headerEntries(headers)
+      .filter(([name]) => !deadLetterHeader.test(name))
+      .map(([name, values]) => [name, producible(values)]),
+  )
 }
 
 /** Which dead letters somebody wants to see or replay; null: any. All speak of the record that failed. */

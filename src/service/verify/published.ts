@@ -1,6 +1,6 @@
 /** Predictions as they stand in the output topic, JSON or Avro. */
 import avsc from 'avsc'
-import { frameHeaderBytes, readSchemaId } from '../../decode/avro-frame.ts'
+import { frameHeaderBytes, readSchemaId } from '../../decode/schema-frame.ts'
 import { MillraceError } from '../../errors.ts'
 import type { Prediction } from '../../record/prediction.ts'
 import type { RawRecord } from '../../record/raw-record.ts'

@@ -38,12 +38,17 @@ describe('where a simulation writes', () => {
     expect(topics).toEqual({ transactions: 'tx', labels: 'other' })
   })
 
-  test('an Avro source is refused, because JSON is all it writes', () => {
+  test('an Avro source and one of framed JSON are refused, because plain JSON is all it writes', () => {
     const avro = {
       ...plan,
       sources: [{ name: 'tx', role: 'score', codec: { kind: 'avro' } }],
     } as unknown as Plan
-    expect(() => targetOf(options, avro)).toThrow(/source tx is not JSON/)
+    expect(() => targetOf(options, avro)).toThrow(/source tx is not plain JSON/)
+    const framed = {
+      ...avro,
+      sources: [{ name: 'tx', role: 'score', codec: { kind: 'json', framed: {} } }],
+    } as unknown as Plan
+    expect(() => targetOf(options, framed)).toThrow(/source tx is not plain JSON/)
   })
 })
 

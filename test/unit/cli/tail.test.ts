@@ -125,3 +125,11 @@ test('printing ends with the number asked for', () => {
   expect([1, 2, 3].map(() => print(record(prediction)))).toEqual([true, false, false])
   expect(lines).toHaveLength(2)
 })
+
+test('a number that a double would round is shown with the digits it came with, and a header of any name', () => {
+  const value = Buffer.from('{"merchant":9007199254740993,"cents":1234,"big":1e400}')
+  const headers = { constructor: [Object, Buffer.from('x')], none: null } as unknown as RawRecord['headers']
+  const line = formatTailed('deadletters', record(value, headers), 'json')
+  expect(line).toContain('"value":{"merchant":9007199254740993,"cents":1234,"big":1e400}')
+  expect(line).toContain('"headers":{"constructor":"x","none":""}')
+})

@@ -1,61 +1,21 @@
-import avsc from 'avsc'
 import { describe, expect, test } from 'vitest'
-import { createDecoder, type Decoder } from '../../../src/decode/decoder.ts'
-import type { AvroCodecPlan } from '../../../src/decode/plan.ts'
+import { createDecoder } from '../../../src/decode/decoder.ts'
 import { isReject, type Event, type Reject } from '../../../src/record/event.ts'
 import type { RawRecord } from '../../../src/record/raw-record.ts'
-import type { RegisteredSchema, Registry } from '../../../src/registry/registry.ts'
+import type { RegisteredSchema } from '../../../src/registry/registry.ts'
 import { manualClock } from '../../../src/time/manual-clock.ts'
+import {
+  decode,
+  decoderOf,
+  encoded,
+  frame,
+  registryOf,
+  signal,
+  transaction,
+  withField,
+  zigzag,
+} from './avro-fixtures.ts'
 import { at, avroCodec, rawRecord, sourcePlan, transactionAvro } from './fixtures.ts'
-
-const transaction = { id: 'tx-1', customer: 'c00001', amountCents: 1234, ts: at }
-const { signal } = new AbortController()
-
-function frame(id: number, avro: Buffer): Buffer {
-  const header = Buffer.alloc(5)
-  header.writeInt32BE(id, 1)
-  return Buffer.concat([header, avro])
-}
-
-function encoded(schema: object, value: unknown, id = 1): Buffer {
-  return frame(id, avsc.Type.forSchema(schema as avsc.Schema).toBuffer(value))
-}
-
-function registryOf(schemas: Record<number, object | RegisteredSchema>): Registry {
-  return {
-    url: 'http://registry',
-    writerSchema: (id) => {
-      const schema = schemas[id]
-      if (schema === undefined) return Promise.resolve(null)
-      return Promise.resolve('kind' in schema ? schema : { kind: 'avro', id, schema: JSON.stringify(schema) })
-    },
-    latestId: () => Promise.resolve(null),
-    schemaFor: () => Promise.resolve(null),
-  }
-}
-
-function decoderOf(
-  schemas: Record<number, object | RegisteredSchema>,
-  codec: Partial<AvroCodecPlan> = {},
-): Decoder {
-  return createDecoder(sourcePlan({ codec: avroCodec(codec) }), registryOf(schemas), manualClock())
-}
-
-async function decode(
-  value: Buffer,
-  schemas: Record<number, object | RegisteredSchema> = { 1: transactionAvro },
-  codec: Partial<AvroCodecPlan> = {},
-): Promise<Event | Reject> {
-  const decoder = decoderOf(schemas, codec)
-  const record = rawRecord(value)
-  await decoder.prepare([record], signal)
-  return decoder.decode(record)
-}
-
-/** Base fields and `extra`, in a writer schema; and the same with a value. */
-function withField(type: unknown, name = 'extra'): typeof transactionAvro {
-  return { ...transactionAvro, fields: [...transactionAvro.fields, { name, type } as never] }
-}
 
 async function fieldOf(type: unknown, value: unknown): Promise<unknown> {
   const schema = withField(type)
@@ -64,6 +24,22 @@ async function fieldOf(type: unknown, value: unknown): Promise<unknown> {
     { 1: schema },
     { reader: schema },
   )
+  if (isReject(decoded)) throw new Error(decoded.message)
+  return decoded.fields['extra']
+}
+
+/** The field as read that holds `long` in the way its type asks for. */
+async function longField(type: unknown, long: bigint): Promise<unknown> {
+  const schema = withField(type)
+  const wrap = (inner: unknown): Buffer => {
+    if (inner === 'long') return zigzag(long)
+    if (Array.isArray(inner)) return Buffer.concat([Buffer.of(2 * inner.indexOf('long')), zigzag(long)])
+    const { items, values } = inner as { items?: unknown; values?: unknown }
+    const one = items === undefined ? Buffer.concat([Buffer.of(2, 0x61), wrap(values)]) : wrap(items)
+    return Buffer.concat([Buffer.of(2), one, Buffer.of(0)])
+  }
+  const bytes = Buffer.concat([encoded(transactionAvro, transaction), wrap(type)])
+  const decoded = await decode(bytes, { 1: schema }, { reader: schema })
   if (isReject(decoded)) throw new Error(decoded.message)
   return decoded.fields['extra']
 }
@@ -173,20 +149,49 @@ describe('an Avro record', () => {
     expect((decoded as Event).fields['amountCents']).toBe(Number(long))
   })
 
-  test.each([9_007_199_254_740_992n, -9_007_199_254_740_992n, 2n ** 63n - 1n, -(2n ** 63n)])(
-    'with the long %s is refused, because a number cannot hold it',
-    async (long) => {
-      const bytes = Buffer.concat([
-        encoded({ ...transactionAvro, fields: transactionAvro.fields.slice(0, 2) }, transaction),
-        zigzag(long),
-        zigzag(BigInt(at)),
-      ])
-      expect(await decode(bytes)).toMatchObject({
-        reason: 'DECODE',
-        message: expect.stringContaining('2^53') as string,
-      })
+  test.each([
+    9_007_199_254_740_992n,
+    9_007_199_254_740_993n,
+    -9_007_199_254_740_992n,
+    -9_007_199_254_740_993n,
+    2n ** 63n - 1n,
+    -(2n ** 63n),
+  ])('reads the long %s, which a number cannot hold, as a bigint', async (long) => {
+    expect(await longField('long', long)).toBe(long)
+    expect(await longField(['null', 'long'], long)).toBe(long)
+    expect(await longField({ type: 'array', items: 'long' }, long)).toEqual([long])
+    expect(await longField(['null', 'int', 'long'], long)).toBe(long)
+    expect(await longField({ type: 'map', values: ['null', 'long', 'string'] }, long)).toEqual({ a: long })
+  })
+
+  test.each(['double', 'float', ['null', 'double']])(
+    'rounds such a long where the reader says %s',
+    async (type) => {
+      const writer = withField(Array.isArray(type) ? ['null', 'long'] : 'long')
+      for (const long of [2n ** 60n, -(2n ** 60n), -(2n ** 52n), 2n ** 53n + 1n]) {
+        const tail = Array.isArray(type) ? Buffer.concat([Buffer.of(2), zigzag(long)]) : zigzag(long)
+        const bytes = Buffer.concat([encoded(transactionAvro, transaction), tail])
+        const decoded = await decode(bytes, { 1: writer }, { reader: withField(type) })
+        expect((decoded as Event).fields['extra']).toBe(Number(long))
+      }
     },
   )
+
+  test('may have ids and keys that are such longs', async () => {
+    const schema = {
+      ...transactionAvro,
+      fields: transactionAvro.fields.map((field) =>
+        field.name === 'ts' ? field : { ...field, type: 'long' },
+      ),
+    }
+    const [id, key] = [9_007_199_254_740_993n, -9_007_199_254_740_995n]
+    const bytes = frame(1, Buffer.concat([zigzag(id), zigzag(key), zigzag(1n), zigzag(BigInt(at))]))
+    const codec = avroCodec({ reader: schema })
+    const decoder = createDecoder(sourcePlan({ codec }), registryOf({ 1: schema }), manualClock())
+    const record = rawRecord(bytes, { key: Buffer.from(String(key)) })
+    await decoder.prepare([record], signal)
+    expect(decoder.decode(record)).toMatchObject({ id: String(id), key: String(key) })
+  })
 
   test('may hold any long in a field that nobody reads', async () => {
     const writer = withField('long')
@@ -314,10 +319,3 @@ describe('the Avro codec', () => {
     expect(() => decoderOf({}, { reader })).toThrow(message)
   })
 })
-
-function zigzag(value: bigint): Buffer {
-  let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n))
-  const bytes: number[] = []
-  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
-  return Buffer.from([...bytes, Number(rest)])
-}

@@ -88,12 +88,7 @@ describe('a JSON record', () => {
     ],
     ['has an empty id', jsonRecord({ ...transaction, id: '' }), 'VALIDATION', 'at /id'],
     ['has null as id', jsonRecord({ ...transaction, id: null }), 'VALIDATION', 'at /id'],
-    [
-      'has an id beyond 2^53',
-      rawRecord(JSON.stringify(transaction).replace('"tx-00000001"', '9007199254740993')),
-      'VALIDATION',
-      'at /id',
-    ],
+    ['has an id with a fraction', jsonRecord({ ...transaction, id: 1.5 }), 'VALIDATION', 'at /id'],
     [
       'has an id with half a surrogate pair',
       jsonRecord({ ...transaction, id: '\ud800' }),

@@ -15,6 +15,28 @@ test('a single key is its own text, numbers in decimal', () => {
   expect(keyOf(42n)).toBe('42')
 })
 
+test('numbers beyond 2^53 are told apart by their digits, also in pairs', () => {
+  expect(keyOf(9_007_199_254_740_993n)).toBe('9007199254740993')
+  expect(keyOf(9_007_199_254_740_993n)).not.toBe(keyOf(9_007_199_254_740_992n))
+  expect(keyOf('c', 9_007_199_254_740_993n)).not.toBe(keyOf('c', 9_007_199_254_740_992n))
+  expect(keyOf(9_007_199_254_740_993n, 'c')).not.toBe(keyOf(9_007_199_254_740_992n, 'c'))
+})
+
+test('a number is the same entity as a double, a bigint and text, whatever its size and sign', () => {
+  for (const value of [0, 5, 2 ** 53, 1e21, 1e300]) {
+    const digits = BigInt(value).toString()
+    expect([keyOf(value), keyOf(BigInt(value)), keyOf(digits)]).toEqual([digits, digits, digits])
+  }
+  expect(keyOf(-0)).toBe('0')
+})
+
+test('a key field may lie inside others, and a field whose name holds the dots goes before', () => {
+  const of = (fields: Record<string, unknown>) => entityKeyOf(['after.id', 'user-id'], eventAt(0, 0, fields))
+  expect(of({ after: { id: 'a' }, 'user-id': 7 })).toBe('1:a7')
+  expect(of({ after: { id: 'a' }, 'after.id': 'b', 'user-id': 7 })).toBe('1:b7')
+  expect(of({ after: null, 'user-id': 7 })).toBeNull()
+})
+
 test.each([null, undefined, NaN, {}])('%s in a key field means that there is no entity', (missing) => {
   expect(keyOf(missing)).toBeNull()
   expect(keyOf('c', missing)).toBeNull()

