@@ -51,7 +51,7 @@ export interface KafkaAdmin {
   deleteTopics(topics: readonly string[]): Promise<void>
   /** As the leader says now. */
   logRange(topic: string, partition: number): Promise<LogRange>
-  /** Where readers of committed records end, by `topic:partition`, as the leaders say now. */
+  /** High watermarks, by `topic:partition`, as the leaders say now. */
   logEnds(inputs: readonly PartitionOf[]): Promise<ReadonlyMap<string, number>>
   /** First offset whose record timestamp is at or after `timestampMs`; the end of the log if none. */
   offsetAt(topic: string, partition: number, timestampMs: number): Promise<number>

@@ -8,8 +8,8 @@ export interface PartitionOf {
 }
 
 /**
- * Where readers of committed records end (the last stable offset), by `topic:partition`, as the leaders say now: one
- * request to each of them.
+ * Offset after the last record that is in the log on all replicas, decided or not (the high watermark), by
+ * `topic:partition`, as the leaders say now: one request to each of them.
  */
 export async function requestLogEnds(
   cluster: RawCluster,

@@ -20,7 +20,7 @@ export interface RawCluster {
   /** Adds to what `refreshMetadata` asks for, and asks when something was new. */
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>
   refreshMetadataIfNecessary(): Promise<void>
-  /** Of every leader in one request each; the last stable offset. Throws when one is not the leader any more. */
+  /** Of every leader in one request each; the high watermark. Throws when one is not the leader any more. */
   fetchTopicsOffset(
     topics: readonly {
       readonly topic: string
@@ -100,6 +100,9 @@ export interface RawExchange<Answer> {
   }
 }
 
+/** Ends of logs are asked for with what is not decided yet. */
+const readUncommitted = 0
+
 /** Connections of its own, made when needed. kafkajs keeps the constructor behind a symbol. */
 export function createCluster(kafka: object): RawCluster {
   const symbol = Object.getOwnPropertySymbols(kafka).find(
@@ -108,7 +111,7 @@ export function createCluster(kafka: object): RawCluster {
   const create =
     symbol && (kafka as Readonly<Record<symbol, ((options: object) => RawCluster) | undefined>>)[symbol]
   if (!create) throw new Error('kafkajs cannot create a cluster: this is not version 2.2.4')
-  return create({ allowAutoTopicCreation: false })
+  return create({ allowAutoTopicCreation: false, isolationLevel: readUncommitted })
 }
 
 /** The broker connected to; connects first if need be. */

@@ -14,7 +14,10 @@ export interface TopicPort {
   ): Promise<ReadonlyMap<number, { readonly offset: number; readonly metadata: string }>>
   /** Offset after the last record that a reader of committed records may see. */
   logEnd(topic: string, partition: number, signal: AbortSignal): Promise<number>
-  /** The same of many inputs at once, asked for after the call. Throws when some leader does not answer. */
+  /**
+   * Ends of many logs at once, asked for after the call: with records whose transaction is still open, because they stand
+   * there, and may count later. Throws when some leader does not answer.
+   */
   logEnds(inputs: readonly InputName[], signal: AbortSignal): Promise<LogEnds>
   /**
    * Tells TOPIC_CHANGED, once, when something else than `taken` is seen: `topic` was created again, or any topic has more
@@ -23,7 +26,7 @@ export interface TopicPort {
   watch(taken: TopicLives, topic: string, tell: (error: Error) => void): () => void
 }
 
-/** Input name → offset after the last record that a reader of committed records may see. */
+/** Input name → offset after the last record of its log, decided or not. */
 export type LogEnds = ReadonlyMap<string, number>
 
 /** `topic:partition`. */

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { refuseCompacted } from '../../src/kafka/admin.ts'
 import { Kafka } from '../../src/kafka/kafkajs.ts'
 import { kafkaConfig } from '../../src/kafka/client.ts'
@@ -65,6 +65,23 @@ test('the log range is what the leader has, and a deleted topic does not spoil t
   })
   expect(await client.admin.logRange(kept, 0)).toEqual({ start: 0, end: 3 })
   await expect(client.admin.logRange(kept, 5)).rejects.toMatchObject({ code: 'KAFKA_TOPIC_MISSING' })
+})
+
+test('the ends of logs count what an open transaction has written: it stands there, and may be committed', async () => {
+  const client = testClient(testPlan())
+  const [decided, open] = [await testTopic(client, 2), await testTopic(client)]
+  await produce(client.plan, decided, numbered(3))
+  const producer = new Kafka(kafkaConfig(client.plan, silentLog)).producer({
+    transactionalId: uniqueName('open'),
+  })
+  await producer.connect()
+  onTestFinished(() => producer.disconnect())
+  const transaction = await producer.transaction()
+  await transaction.send({ topic: open, messages: [{ value: 'undecided' }, { value: 'too' }] })
+  const inputs = [0, 1].map((partition) => ({ topic: decided, partition }))
+  const ends = await client.admin.logEnds([...inputs, { topic: open, partition: 0 }])
+  expect([ends.get(`${decided}:0`), ends.get(`${decided}:1`), ends.get(`${open}:0`)]).toEqual([3, 0, 2])
+  await transaction.abort()
 })
 
 test('the cluster has one name, whoever asks', async () => {
