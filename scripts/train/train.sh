@@ -2,7 +2,7 @@
 # Trains a model on replayed features, in a virtual environment of its own under .millrace/:
 #
 #   millrace describe topologies/card-fraud.yaml -o json > describe.json
-#   millrace replay --topology topologies/card-fraud.yaml --labels labels.fraud --out features.csv
+#   millrace replay topologies/card-fraud.yaml --labels labels.fraud --out features.csv
 #   scripts/train/train.sh features.csv --describe describe.json --out models/card-fraud/1
 #
 # Needs Python 3.11 or newer. See `train.sh --help` for the options.

@@ -13,9 +13,10 @@ import { openOutputFile } from './output-file.ts'
 import { RowTally } from './replay-tally.ts'
 import { openTable, tableColumns, tableFormatOf } from './replay-table.ts'
 import { listenForStop } from './stop-signal.ts'
+import { topologyArgument, topologyFile, topologyOption } from './topology-argument.ts'
 
 interface ReplayOptions {
-  readonly topology: string
+  readonly topology?: string
   readonly out: string
   readonly from?: number
   readonly to?: number
@@ -29,7 +30,8 @@ export function replayCommand(): Command {
     .description(
       'Features of every scored event, recomputed from the log by the code that serves; no model, no Redis.',
     )
-    .requiredOption('--topology <file>', 'topology file (YAML)')
+    .argument(...topologyArgument)
+    .option(...topologyOption)
     .requiredOption('--out <file>', 'file to write: .csv or .parquet; - for CSV on standard output')
     .option('--from <time>', 'rows of events from this event time on (epoch ms or ISO)', eventTime)
     .option('--to <time>', 'rows of events before this event time', eventTime)
@@ -44,16 +46,16 @@ export function replayCommand(): Command {
       `leave out rows with one of these flags: ${predictionFlags.join(', ')}`,
       flagList,
     )
-    .action(async (options: ReplayOptions) => {
-      await replay(options)
+    .action(async (argument: string | undefined, options: ReplayOptions) => {
+      await replay(topologyFile(argument, options.topology), options)
     })
 }
 
-async function replay(options: ReplayOptions): Promise<void> {
+async function replay(topology: string, options: ReplayOptions): Promise<void> {
   if (options.labels === undefined && options.asOf !== undefined) {
     throw new MillraceError('USAGE', '--as-of says which labels count; add --labels SOURCE.FIELD')
   }
-  const plan = await loadTopology(options.topology, process.env, { model: 'optional' })
+  const plan = await loadTopology(topology, process.env, { model: 'optional' })
   const log = openLog(process.env, process.stderr)
   using stop = listenForStop(process)
   // A reader that has seen enough (`| head`) closes the pipe; that is the end, not an error.

@@ -8,10 +8,11 @@ import { loadTopology } from '../topology/load.ts'
 import { eventTime } from './event-time-option.ts'
 import { wholeNumber } from './simulate.ts'
 import { listenForStop } from './stop-signal.ts'
+import { topologyArgument, topologyFile, topologyOption } from './topology-argument.ts'
 import { formatReport } from './verify-format.ts'
 
 interface VerifyCommandOptions {
-  readonly topology: string
+  readonly topology?: string
   readonly sample?: number
   readonly keys?: readonly string[]
   readonly since?: number
@@ -27,7 +28,8 @@ export function verifyCommand(): Command {
     .description(
       'Recompute published predictions from the log and say what differs. Changes nothing; exit 1 when something differs.',
     )
-    .requiredOption('--topology <file>', 'topology file (YAML)')
+    .argument(...topologyArgument)
+    .option(...topologyOption)
     .option('--sample <share>', 'this share of the keys, for example 0.01; the same ones in every run', share)
     .option('--keys <keys>', 'only events of these keys, separated by commas', keyList)
     .option('--since <time>', 'only events from this event time on (epoch ms or ISO)', eventTime)
@@ -39,9 +41,11 @@ export function verifyCommand(): Command {
       defaultLimit,
     )
     .option('--json', 'the whole report as JSON')
-    .action(async (options: VerifyCommandOptions) => {
+    .action(async (argument: string | undefined, options: VerifyCommandOptions) => {
       const choice = verifyChoice(options)
-      const plan = await loadTopology(options.topology, process.env, { model: 'optional' })
+      const plan = await loadTopology(topologyFile(argument, options.topology), process.env, {
+        model: 'optional',
+      })
       using stop = listenForStop(process)
       const log = openLog(process.env, process.stderr)
       const report = await verify({ plan, choice, clock: systemClock, log }, stop.signal)

@@ -91,7 +91,7 @@ test('what was published is what the log gives; forged, doubled and lost predict
     examples: [`${world.topics.transactions}:${unseen.partition}@${offset}`],
   })
 
-  const { code, stdout } = await millrace('verify', '--topology', world.file)
+  const { code, stdout } = await millrace('verify', world.file)
   expect(code).toBe(1)
   expect(stdout).toMatch(/^DIFFERENCES: of \d+ predictions compared, /)
   expect(stdout).toContain('customer_count_1h  1 rows')
