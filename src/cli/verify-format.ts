@@ -1,4 +1,4 @@
-import type { Finding, Findings, Places, VerifyReport } from '../service/verify/tally.ts'
+import type { Behind, Finding, Findings, Places, VerifyReport } from '../service/verify/tally.ts'
 
 /** For people: the verdict first, then what differs, then what was left out and why. */
 export function formatReport(report: VerifyReport): string {
@@ -11,9 +11,10 @@ export function formatReport(report: VerifyReport): string {
     ...placesLine('extra: predictions of records that give none', report.extra),
     ...placesLine('twice: records with more than one prediction', report.twice),
     ...placesLine('both: records with a prediction and a dead letter', report.both),
-    ...(behind === null
-      ? []
-      : placesLine('behind: saw less than their windows need, without a flag', behind)),
+    ...section(
+      `behind: ${behind.count} predictions saw less than their windows need, without a flag`,
+      behind.examples.map(behindRow),
+    ),
     ...section(
       `flagged (unaligned, gap), counted apart: ${flagged.rows} predictions, ${flagged.differing} of them differ`,
       rowsOf(flagged.differences),
@@ -45,7 +46,7 @@ function verdict({ differs, compared, wrong, missing, extra, twice, both, behind
     [extra.count, 'are extra'],
     [twice.count, 'are there twice'],
     [both.count, 'are there beside a dead letter'],
-    [behind?.count ?? 0, 'saw too little without a flag'],
+    [behind.count, 'saw too little without a flag'],
   ]
   const found = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
   return `DIFFERENCES: of ${compared} predictions compared, ${found.join(', ')}`
@@ -76,6 +77,10 @@ function rowsOf(findings: Findings): string[][] {
   return Object.entries(findings)
     .toSorted(([, a], [, b]) => b.rows - a.rows)
     .map(([name, finding]) => [name, `${finding.rows} rows`, ...details(finding)])
+}
+
+function behindRow({ id, place, input, held, needed, feature }: Behind): string[] {
+  return [id, `at ${place}`, feature, `had read ${input} below ${held}`, `needed it below ${needed}`]
 }
 
 function details({ largest, example }: Finding): string[] {

@@ -7,7 +7,7 @@ import { entityKeyOf } from './entity-key.ts'
 import { finiteOrNaN, insertEvent, planLayouts } from './layout.ts'
 import type { LayoutPlan, WindowedSpec } from './layout.ts'
 import { decodePart, encodePart, encodePartTail } from './part-codec.ts'
-import { Part, dropUntil, forgetHidden } from './part-log.ts'
+import { Part, dropUntil, forgetHidden, offsetsWithin } from './part-log.ts'
 import { planReads } from './read-plan.ts'
 import { clear, readPart } from './scan.ts'
 import type { Viewpoint } from './scan.ts'
@@ -48,6 +48,8 @@ export function compileFeatures(spec: FeaturesSpec, { readAhead = false } = {}):
       }
       return dropped
     },
+    offsetsWithin: (part: PartLog, afterMs: number, untilMs: number) =>
+      offsetsWithin(ours(part), afterMs, untilMs),
     row: compileRow(spec, names, layouts),
     encode: (layout: Layout, part: PartLog, untilOffset: number) =>
       encodePart(planOf(layout).format, ours(part), untilOffset),

@@ -71,6 +71,8 @@ export interface CompiledFeatures {
    * `encode` and `encodeTail`, which say the same, are never called (replay).
    */
   trim(layout: Layout, part: PartLog, untilMs: number, settledOffset?: number): number
+  /** Offsets of the events a part holds in (afterMs, untilMs] (event time), in the order of their times. */
+  offsetsWithin(part: PartLog, afterMs: number, untilMs: number): Float64Array
   /**
    * Values and features of one scored event, float64, NaN where missing, in the order of `names`.
    * Called right after the event's insertion; an event that was not inserted is not counted in its own windows.

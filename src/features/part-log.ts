@@ -103,6 +103,14 @@ export function firstAfter(part: Part, limit: number, from: number, to: number):
   return low
 }
 
+/** Offsets of the events in (afterMs, untilMs]: a view, good until the part changes. */
+export function offsetsWithin(part: Part, afterMs: number, untilMs: number): Float64Array {
+  const first = firstAfter(part, afterMs, part.start, part.end)
+  const end = firstAfter(part, untilMs, first, part.end)
+  const offsets = offsetColumn * part.capacity
+  return part.data.subarray(offsets + first, offsets + end)
+}
+
 /** The cap lets reads see `eventsMax` events up to `end` (an index) only: index of the first of them. */
 export function visibleStart(part: Part, eventsMax: number, end: number): number {
   return Math.max(part.start, end - eventsMax)

@@ -1,4 +1,5 @@
 import type { Decoder } from '../decode/decoder.ts'
+import type { SourcePlan } from '../decode/plan.ts'
 import { compileFeatures } from '../features/compile.ts'
 import type { Layout, PartLog } from '../features/compiled.ts'
 import { isReject, type Event, type Reject } from '../record/event.ts'
@@ -6,9 +7,11 @@ import { inputName, type InputPartition } from '../record/input.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { Plan } from '../topology/plan.ts'
 import { createApplier, type AppliedRow, type Applier, type ForeignParts } from './apply.ts'
-import { sourceOf } from './partition-context.ts'
+import { lacksOf, type Lack, type Sight } from './lacking.ts'
+import { sourceOf, visibleSpanMs } from './partition-context.ts'
 import { PartitionMemory } from './partition-memory.ts'
 import { mergedReads, type MergedRead } from './peers.ts'
+import { WriteTimes } from './write-times.ts'
 
 /** One partition's log, from its start to its end of now. */
 export interface ReplayLog {
@@ -25,6 +28,14 @@ export interface ReplayOptions {
   readonly decoders: ReadonlyMap<string, Decoder>
   /** Of all partitions of all sources that features read; the order does not matter. */
   readonly logs: readonly ReplayLog[]
+  /** Rows tell what a prediction of them lacks: 16 bytes more for each record that others read with a delay. */
+  readonly tellsLacks?: boolean
+}
+
+/** A row as the service computes it. */
+export interface ReplayedFeatures extends AppliedRow {
+  /** What a prediction of it had to have read of other partitions and had not; asked before the next row. */
+  lacks(sight: Sight): readonly Lack[]
 }
 
 /**
@@ -37,20 +48,20 @@ export interface ReplayOptions {
  * Yields rows and dead letters, per partition in offset order. Memory grows with the logs of the other sources.
  */
 export async function* replayFeatures(
-  { plan, decoders, logs }: ReplayOptions,
+  { plan, decoders, logs, tellsLacks = false }: ReplayOptions,
   signal: AbortSignal,
-): AsyncGenerator<AppliedRow | Reject> {
+): AsyncGenerator<ReplayedFeatures | Reject> {
   const heads = logs.map((log) => new Head(log, decoderOf(decoders, log.input), signal))
   const isScored = ({ log }: Head): boolean => log.input.source === plan.featuresSpec.scored
   const scored = heads.filter(isScored)
   const others = heads.filter((head) => !isScored(head))
-  const replay = new Replay(plan, logs)
+  const replay = new Replay(plan, logs, tellsLacks)
   for (const head of others) {
     const known = replay.known(head.log.input)
     for (let item = await head.peek(); item !== null; item = await head.peek()) {
       head.take()
       const result = isReject(item) ? item : known.apply(item, null)
-      if (result !== null) yield result
+      if (result !== null && 'rejected' in result) yield result
     }
     head.rewind()
   }
@@ -65,8 +76,10 @@ export async function* replayFeatures(
       continue
     }
     for (const other of published) await follow(replay, other, item.raw.timestamp)
-    const result = replay.scored(head.log.input).apply(item, replay.foreignOf(head.log.input))
-    if (result !== null) yield result
+    const { input } = head.log
+    const result = replay.scored(input).apply(item, replay.foreignOf(input))
+    if (result === null) continue
+    yield 'rejected' in result ? result : { ...result, lacks: (sight) => replay.lacksOf(input, item, sight) }
   }
 }
 
@@ -154,14 +167,26 @@ class ReplayedState {
   readonly #memory: PartitionMemory
   readonly #applier: Applier
   readonly #plan: Plan
+  readonly #source: SourcePlan
+  readonly #slowest: () => number | null
+  readonly #times: WriteTimes | null
 
-  constructor(plan: Plan, input: InputPartition, fed: readonly Layout[], slowest: () => number | null) {
+  constructor(
+    plan: Plan,
+    input: InputPartition,
+    fed: readonly Layout[],
+    slowest: () => number | null,
+    times: WriteTimes | null,
+  ) {
     this.#plan = plan
+    this.#times = times
+    this.#slowest = slowest
+    this.#source = sourceOf(plan, input.source)
     const memory = new PartitionMemory(plan.features, 1, () => 0)
     this.#memory = memory
     this.#applier = createApplier({
       plan,
-      source: sourceOf(plan, input.source),
+      source: this.#source,
       memory,
       fed,
       committedTime: () => memory.maxTime,
@@ -179,14 +204,29 @@ class ReplayedState {
     return this.#memory.find(layout, entityKey)?.log ?? null
   }
 
+  /** Since when a record stood in the log; Infinity: it need not have been read, or nobody asked for it. */
+  stoodAt(offset: number): number {
+    return this.#times?.stoodAt(offset) ?? Infinity
+  }
+
   apply(event: Event, foreign: ForeignParts | null): AppliedRow | Reject | null {
+    const { offset, timestamp } = event.raw
+    this.#times?.note(offset, timestamp, event.time, this.#isPromised(event))
+    const slowest = this.#times === null ? null : this.#slowest()
+    if (slowest !== null) this.#times?.forgetUntil(slowest - visibleSpanMs(this.#plan))
     for (const layout of this.#applier.fed) {
       const key = this.#plan.features.entityKey(layout, event)
       if (key !== null && this.#memory.find(layout, key) === null) this.#memory.put(layout, key, null)
     }
     const result = this.#applier.apply(event, foreign)
-    this.#memory.flushed(0, event.raw.offset + 1)
+    this.#memory.flushed(0, offset + 1)
     return result
+  }
+
+  /** Within outOfOrder: one further behind is not waited for. */
+  #isPromised({ time }: Event): boolean {
+    const { disorderMaxMs } = this.#source
+    return disorderMaxMs === null || time > (this.maxTime ?? -Infinity) - Math.max(1, disorderMaxMs)
   }
 }
 
@@ -198,20 +238,36 @@ class Replay {
   readonly #known = new Map<string, ReplayedState>()
   readonly #published = new Map<string, ReplayedState>()
 
-  constructor(plan: Plan, logs: readonly ReplayLog[]) {
+  constructor(plan: Plan, logs: readonly ReplayLog[], tellsLacks: boolean) {
     const features = compileFeatures(plan.featuresSpec, { readAhead: true })
     this.#plan = { ...plan, features }
     const counts = Map.groupBy(logs, ({ input }) => input.topic)
     this.#merged = mergedReads(this.#plan, new Map([...counts].map(([topic, { length }]) => [topic, length])))
     for (const { input } of logs) {
       const fed = features.layoutsFedBy(input.source)
-      const stateOf = (layouts: readonly Layout[]): ReplayedState =>
-        new ReplayedState(this.#plan, input, layouts, () => this.#slowest())
+      const isAwaited = this.#merged.some(
+        ({ layout, delayMs }) => layout.source === input.source && delayMs > 0,
+      )
+      const times = (): WriteTimes | null => (tellsLacks && isAwaited ? new WriteTimes() : null)
+      const stateOf = (layouts: readonly Layout[], written: WriteTimes | null): ReplayedState =>
+        new ReplayedState(this.#plan, input, layouts, () => this.#slowest(), written)
       const name = inputName(input)
-      if (input.source === plan.featuresSpec.scored) this.#scored.set(name, stateOf(fed))
+      if (input.source === plan.featuresSpec.scored) this.#scored.set(name, stateOf(fed, times()))
       else {
-        this.#known.set(name, stateOf(fed.filter(({ delayed }) => delayed)))
-        this.#published.set(name, stateOf(fed.filter(({ delayed }) => !delayed)))
+        this.#known.set(
+          name,
+          stateOf(
+            fed.filter(({ delayed }) => delayed),
+            times(),
+          ),
+        )
+        this.#published.set(
+          name,
+          stateOf(
+            fed.filter(({ delayed }) => !delayed),
+            null,
+          ),
+        )
       }
     }
   }
@@ -246,6 +302,23 @@ class Replay {
       gapUntil: () => null,
       keptSince: -Infinity,
     }
+  }
+
+  /** Of a row that was just computed. */
+  lacksOf(own: InputPartition, event: Event, sight: Sight): readonly Lack[] {
+    const parts = {
+      merged: this.#merged,
+      logOf: (layout: Layout, input: string, entityKey: string) =>
+        this.#stateOf(layout, input).logOf(layout, entityKey),
+      stoodAt: (input: string, offset: number) => this.#awaited(input).stoodAt(offset),
+    }
+    return lacksOf(this.#plan, parts, event, inputName(own), sight)
+  }
+
+  #awaited(input: string): ReplayedState {
+    const state = this.#scored.get(input) ?? this.#known.get(input)
+    if (state === undefined) throw new Error(`no log of ${input}`)
+    return state
   }
 
   #stateOf({ source, delayed }: Layout, input: string): ReplayedState {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { openKafkaClient } from '../kafka/client.ts'
 import { waitForBroker } from '../kafka/wait-for-broker.ts'
+import type { Lack, Sight } from '../pipeline/lacking.ts'
 import { replayFeatures, type ReplayLog } from '../pipeline/replay-features.ts'
 import { isReject } from '../record/event.ts'
 import type { PredictionFlag } from '../record/prediction.ts'
@@ -21,6 +22,8 @@ export interface ReplayOptions {
   readonly labels: LabelField | null
   /** Labels published at or after this time (epoch ms) do not count. */
   readonly asOf: number
+  /** Rows tell what predictions of them lack. */
+  readonly tellsLacks?: boolean
 }
 
 export interface ReplayedRow {
@@ -33,6 +36,8 @@ export interface ReplayedRow {
   readonly numbers: Float64Array
   readonly flags: readonly PredictionFlag[]
   readonly label: Label | null
+  /** What a prediction of it had to have read of other partitions and had not; asked before the next row comes. */
+  lacks(sight: Sight): readonly Lack[]
 }
 
 export interface ReplaySummary {
@@ -49,7 +54,7 @@ export async function readReplay(
   emit: (row: ReplayedRow) => Promise<void>,
   signal: AbortSignal,
 ): Promise<ReplaySummary> {
-  const { plan, clock, log, labels } = options
+  const { plan, clock, log, labels, tellsLacks = false } = options
   await waitForBroker({ plan: plan.kafka, clock, log, startWaitMs: plan.limits.startWaitMs, signal })
   // Labels come days after what they label: they are read first, whole.
   const known = labels === null ? null : await readLabels(options, labels, signal)
@@ -57,7 +62,8 @@ export async function readReplay(
   let rejected = 0
   const opened = [...openDecoders(options)].map(([name, { decoder }]) => [name, decoder] as const)
   await withLogs(options, sourcesRead(plan), async (logs) => {
-    for await (const result of replayFeatures({ plan, decoders: new Map(opened), logs }, signal)) {
+    const decoders = new Map(opened)
+    for await (const result of replayFeatures({ plan, decoders, logs, tellsLacks }, signal)) {
       if ('rejected' in result) {
         rejected++
         continue
@@ -73,6 +79,7 @@ export async function readReplay(
         numbers: row.numbers,
         flags,
         label: known?.byId.get(event.id)?.label ?? null,
+        lacks: (sight) => result.lacks(sight),
       })
     }
   })

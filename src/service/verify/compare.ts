@@ -1,7 +1,9 @@
 /** One published prediction against its event as recomputed from the log. Pure. */
 import type { FeaturesSpec } from '../../features/spec.ts'
 import type { Layout } from '../../features/compiled.ts'
+import type { Lack } from '../../pipeline/lacking.ts'
 import type { Prediction, PredictionFlag } from '../../record/prediction.ts'
+import type { ReplayedRow } from '../replay.ts'
 
 export interface RecomputedRow {
   readonly id: string
@@ -126,16 +128,9 @@ export function scoreDifference(published: number, recomputed: number): Differen
   return { what: 'score', published, recomputed, by }
 }
 
-/**
- * Inputs of which the prediction saw less than its windows need, although it does not say `unaligned`. `needs`: by
- * `topic:partition`, the offset below which it had to see everything.
- */
-export function lackingUnflagged(
-  { flags, watermarks }: Prediction,
-  needs: ReadonlyMap<string, number>,
-): readonly string[] {
-  if (flags.includes('unaligned') || flags.includes('gap')) return []
-  return [...needs].flatMap(([input, offset]) => ((watermarks?.[input] ?? 0) < offset ? [input] : []))
+/** What the prediction had not read although its windows need it, and does not say; a late one looks back less far. */
+export function lackingUnflagged(prediction: Prediction, row: Pick<ReplayedRow, 'lacks'>): readonly Lack[] {
+  return mayDiffer(prediction) || prediction.flags.includes('late') ? [] : row.lacks(prediction)
 }
 
 /**

@@ -1,4 +1,5 @@
 /** What a verification found, added up. */
+import type { Lack } from '../../pipeline/lacking.ts'
 import type { Prediction } from '../../record/prediction.ts'
 import { mayDiffer, type Difference, type RowComparison } from './compare.ts'
 
@@ -22,6 +23,18 @@ export interface Finding {
 }
 
 export type Findings = Readonly<Record<string, Finding>>
+
+/** A prediction that saw less of a partition than a window needs, and does not say so. */
+export interface Behind extends Lack {
+  readonly place: string
+  readonly id: string
+}
+
+/** How many predictions, and what the first few of them lack. */
+export interface BehindPredictions {
+  readonly count: number
+  readonly examples: readonly Behind[]
+}
 
 export interface VerifyReport {
   /** Something differs that must not. */
@@ -48,8 +61,8 @@ export interface VerifyReport {
   /** Differences that mean nothing: columns that see other partitions without a delay, and windows over deleted records. */
   readonly approximate: Findings
   readonly scores: { readonly compared: number; readonly otherModels: number }
-  /** Predictions that saw less than their windows need and do not say so; null: not checked. */
-  readonly behind: Places | null
+  /** Predictions that saw less than their windows need and do not say so. */
+  readonly behind: BehindPredictions
   /** By model name and version: predictions read. */
   readonly models: Readonly<Record<string, number>>
   readonly notCompared: readonly string[]
@@ -84,7 +97,8 @@ export class VerifyTally {
   readonly #flagged: MutableFindings = {}
   readonly #approximate: MutableFindings = {}
   readonly #wrong = new Set<string>()
-  #behind: PlaceCount | null = null
+  readonly #behind: Behind[] = []
+  #behindRows = 0
   #compared = 0
   #flaggedRows = 0
   #flaggedDiffering = 0
@@ -111,9 +125,11 @@ export class VerifyTally {
   }
 
   /** Whether the prediction saw what its windows need. */
-  seen(place: string, lacking: readonly string[]): void {
-    this.#behind ??= new PlaceCount()
-    if (lacking.length > 0) this.#behind.add(`${place} (${lacking.join(', ')})`)
+  seen(prediction: Pick<Behind, 'place' | 'id'>, lacks: readonly Lack[]): void {
+    if (lacks.length > 0) this.#behindRows++
+    for (const lack of lacks) {
+      if (this.#behind.length < examplesMax) this.#behind.push({ ...prediction, ...lack })
+    }
   }
 
   /** Something that could not be compared, and why. */
@@ -123,9 +139,9 @@ export class VerifyTally {
 
   get report(): VerifyReport {
     const { missing, extra, twice, both } = this
-    const found = [missing, extra, twice, both, this.#behind].some((places) => (places?.count ?? 0) > 0)
+    const found = [missing, extra, twice, both].some(({ count }) => count > 0)
     return {
-      differs: found || this.#wrong.size > 0,
+      differs: found || this.#behindRows > 0 || this.#wrong.size > 0,
       compared: this.#compared,
       wrong: this.#wrong.size,
       differences: this.#differences,
@@ -138,7 +154,7 @@ export class VerifyTally {
       deleted: this.deleted,
       approximate: this.#approximate,
       scores: { compared: this.scored, otherModels: this.otherModels },
-      behind: this.#behind === null ? null : plain(this.#behind),
+      behind: { count: this.#behindRows, examples: this.#behind },
       models: this.#models,
       notCompared: [...this.#notes, ...this.#absences()],
     }

@@ -24,11 +24,6 @@ export interface VerifyOptions {
   readonly choice: VerifyChoice
   readonly clock: Clock
   readonly log: Log
-  /**
-   * Of a row, by `topic:partition`, the offset below which its prediction had to see everything. Absent: whether
-   * predictions saw enough is not checked.
-   */
-  readonly needsOf?: (row: ReplayedRow) => ReadonlyMap<string, number>
 }
 
 /** Reads outputs first, then the log to its end: every prediction's record is in it. */
@@ -43,7 +38,8 @@ export async function verify(options: VerifyOptions, signal: AbortSignal): Promi
     const left = new Map(evidence.predictions)
     for (const predictions of left.values()) for (const one of predictions) tally.read(one)
     const verifier = new RowVerifier(options, evidence, columns, tally, scores, left)
-    await readReplay({ plan, clock, log, labels: null, asOf: Infinity }, (row) => verifier.take(row), signal)
+    const replay = { plan, clock, log, labels: null, asOf: Infinity, tellsLacks: true }
+    await readReplay(replay, (row) => verifier.take(row), signal)
     await scores.end()
     for (const [place, predictions] of left) {
       const { partition, offset } = predictions[0]!.position
@@ -129,14 +125,13 @@ class RowVerifier {
   async #compare(row: ReplayedRow, place: string, prediction: Prediction): Promise<void> {
     const reachesDeleted = row.time < (this.#wholeSinceMs ?? -Infinity)
     this.#tally.compared(place, prediction, compareRow(row, prediction, this.#columns, reachesDeleted))
-    const { needsOf } = this.#options
-    if (needsOf !== undefined) this.#tally.seen(place, lackingUnflagged(prediction, needsOf(row)))
+    this.#tally.seen({ place, id: prediction.id }, lackingUnflagged(prediction, row))
     const isExact = this.#inputsAreExact && !reachesDeleted && !mayDiffer(prediction)
     await this.#scores.add(place, prediction, isExact ? row.numbers : null)
   }
 }
 
-function noteGaps({ choice, needsOf }: VerifyOptions, evidence: Evidence, tally: VerifyTally): void {
+function noteGaps({ choice }: VerifyOptions, evidence: Evidence, tally: VerifyTally): void {
   const { isCut, unreadable, foreign, isShortened } = evidence
   if (isShortened) tally.notCompared('windows that reach records deleted from the source topics')
   if (isCut) {
@@ -147,6 +142,5 @@ function noteGaps({ choice, needsOf }: VerifyOptions, evidence: Evidence, tally:
   if (unreadable > 0)
     tally.notCompared(`${unreadable} records of the predictions topic that are no predictions`)
   if (foreign > 0) tally.notCompared(`${foreign} predictions of records of other topics`)
-  if (needsOf === undefined) tally.notCompared('whether `watermarks` cover what the windows need')
   tally.notCompared('decisions and alerts')
 }

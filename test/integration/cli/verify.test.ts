@@ -25,14 +25,16 @@ async function forge(world: ServiceWorld, predictions: readonly Prediction[]): P
   await world.producer.send({ topic: world.topics.predictions, messages })
 }
 
+function placeOf({ position: { topic, partition, offset } }: Prediction): string {
+  return `${topic}:${partition}@${offset}`
+}
+
 function placesOf(...predictions: readonly Prediction[]): { count: number; examples: string[] } {
-  const examples = predictions.map(
-    ({ position: { topic, partition, offset } }) => `${topic}:${partition}@${offset}`,
-  )
+  const examples = predictions.map(placeOf)
   return { count: examples.length, examples: expect.arrayContaining(examples) as string[] }
 }
 
-test('what was published is what the log gives; forged, doubled and lost predictions are found, each by its name', async () => {
+test('what was published is what the log gives; forged, doubled, lost and blind predictions are found, each by its name', async () => {
   const world = await openWorld({ partitions: 2, labels: true })
   const traffic = new CardTraffic({ seed: 91, partitions: 2, labels: true, stepMs: 1_800_000 })
   const service = world.start()
@@ -44,6 +46,7 @@ test('what was published is what the log gives; forged, doubled and lost predict
   const whole = await verified(world)
   expect(whole.report).toMatchObject({ differs: false, wrong: 0, differences: {}, missing: { count: 0 } })
   expect(whole.report).toMatchObject({ extra: { count: 0 }, twice: { count: 0 }, both: { count: 0 } })
+  expect(whole.report.behind.count).toBe(0)
   expect(whole.code).toBe(0)
   expect(whole.report.compared).toBe(predictions.length)
   // The linear model is there, and its inputs are published.
@@ -91,8 +94,27 @@ test('what was published is what the log gives; forged, doubled and lost predict
     examples: [`${world.topics.transactions}:${unseen.partition}@${offset}`],
   })
 
+  expect(forged.report.behind.count).toBe(0)
+
+  // All its numbers are right, and yet it says that it had read nothing of the others when they were computed.
+  const seeing = predictions.findLast(
+    ({ value }) => value.flags.length === 0 && value.features!['terminal_fraud_7d']! > 0,
+  )!.value
+  const unread = Object.fromEntries(Object.keys(seeing.watermarks!).map((input) => [input, 0]))
+  await forge(world, [
+    { ...seeing, watermarks: unread },
+    { ...seeing, watermarks: unread, flags: ['unaligned'] },
+  ])
+  const { report } = await verified(world, '--keys', seeing.key)
+  expect(report.behind.count).toBe(1)
+  const lack = report.behind.examples.find(({ feature }) => feature === 'terminal_fraud_7d')!
+  expect(lack).toMatchObject({ id: seeing.id, place: placeOf(seeing), held: 0 })
+  expect(lack.input).toMatch(new RegExp(`^${world.topics.labels}:\\d$`))
+  expect(lack.needed).toBeGreaterThan(0)
+
   const { code, stdout } = await millrace('verify', world.file)
   expect(code).toBe(1)
+  expect(stdout).toContain(`had read ${lack.input} below 0  needed it below ${lack.needed}`)
   expect(stdout).toMatch(/^DIFFERENCES: of \d+ predictions compared, /)
   expect(stdout).toContain('customer_count_1h  1 rows')
 })

@@ -17,6 +17,7 @@ function row(change: Partial<ReplayedRow> = {}): ReplayedRow {
     numbers: Float64Array.of(0.1, 3),
     flags: [],
     label: null,
+    lacks: () => [],
     ...change,
   }
 }

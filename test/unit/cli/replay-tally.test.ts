@@ -9,7 +9,7 @@ const all: RowChoice = { labels: null, asOf: Infinity, from: -Infinity, to: Infi
 
 function row(time: number, change: Partial<ReplayedRow> = {}): ReplayedRow {
   const place = { id: `tx-${time}`, key: 'c', partition: 0, offset: 0 }
-  return { ...place, time, numbers: new Float64Array(0), flags: [], label: null, ...change }
+  return { ...place, time, numbers: new Float64Array(0), flags: [], label: null, lacks: () => [], ...change }
 }
 
 function warnings(

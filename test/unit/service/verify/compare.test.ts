@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Prediction } from '../../../../src/record/prediction.ts'
+import { formatReport } from '../../../../src/cli/verify-format.ts'
+import type { Lack } from '../../../../src/pipeline/lacking.ts'
+import type { Prediction, PredictionFlag } from '../../../../src/record/prediction.ts'
 import { choosesKey } from '../../../../src/service/verify/choice.ts'
 import {
   approximateColumns,
@@ -94,19 +96,16 @@ test('scores may differ as float32 rounds, and no more', () => {
   expect(scoreDifference(0.5, 0.501)).toMatchObject({ what: 'score', published: 0.5, recomputed: 0.501 })
 })
 
-describe('a prediction that saw less than its windows need', () => {
-  const needs = new Map([
-    ['labels:0', 5],
-    ['labels:1', 3],
-  ])
-  test.each<[Partial<Prediction>, string[]]>([
-    [{ watermarks: { 'labels:0': 5, 'labels:1': 3 } }, []],
-    [{ watermarks: { 'labels:0': 4, 'labels:1': 9 } }, ['labels:0']],
-    [{}, ['labels:0', 'labels:1']],
-    [{ flags: ['unaligned'] }, []],
-  ])('%j lacks %j', (change, expected) => {
-    expect(lackingUnflagged(prediction(change), needs)).toEqual(expected)
-  })
+const lack = { feature: 'risk', input: 'labels:0', held: 4, needed: 5 }
+
+test.each<[PredictionFlag[], Lack[]]>([
+  [[], [lack]],
+  [['capped'], [lack]],
+  [['unaligned'], []],
+  [['gap'], []],
+  [['late'], []],
+])('a prediction with the flags %j that saw less than its windows need is told: %j', (flags, expected) => {
+  expect(lackingUnflagged(prediction({ flags }), { lacks: () => [lack] })).toEqual(expected)
 })
 
 test('columns without a delay that see other partitions are not the same twice, nor ratios of them', () => {
@@ -175,15 +174,16 @@ describe('the report', () => {
     },
   )
 
-  test('counts predictions that saw too little, once somebody checks', () => {
+  test('names a prediction that saw too little: what it had read of which partition, what it needed, and for what', () => {
     const tally = tallied({})
-    expect(tally.report.behind).toBe(null)
-    tally.seen('in:0@7', [])
-    expect(tally.report).toMatchObject({ differs: false, behind: { count: 0 } })
-    tally.seen('in:0@8', ['labels:0'])
-    expect(tally.report).toMatchObject({
-      differs: true,
-      behind: { count: 1, examples: ['in:0@8 (labels:0)'] },
-    })
+    tally.seen({ place: 'in:0@7', id: 'a' }, [])
+    expect(tally.report).toMatchObject({ differs: false, behind: { count: 0, examples: [] } })
+    tally.seen({ place: 'in:0@8', id: 'b' }, [lack, { ...lack, input: 'labels:1' }])
+    expect(tally.report).toMatchObject({ differs: true, behind: { count: 1 } })
+    const text = formatReport(tally.report)
+    expect(text).toMatch(/^DIFFERENCES: of 1 predictions compared, 1 saw too little without a flag\n/)
+    expect(text).toContain('behind: 1 predictions saw less than their windows need, without a flag')
+    expect(text).toContain('  b  at in:0@8  risk  had read labels:0 below 4  needed it below 5\n')
+    expect(text).toContain('had read labels:1 below 4')
   })
 })
