@@ -51,7 +51,8 @@ export function deadLetterHeaders({ raw, ...reject }: Reject, facts: DeadLetterF
   }
 }
 
-const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
+/** Headers that a dead letter has beside those of the record. */
+export const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
 
 function ownHeaders(headers: Headers): Headers {
   return Object.fromEntries(
