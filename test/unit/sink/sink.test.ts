@@ -42,6 +42,22 @@ describe('a prediction record', () => {
     expect(textHeaders(untraced.headers)).toEqual(names)
   })
 
+  test.each([
+    ['too long', 'x'.repeat(1_000_000)],
+    ['not hexadecimal', '00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01'],
+    ['in capitals', '00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01'],
+    ['of an invalid version', 'ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
+    ['without a trace', '00-00000000000000000000000000000000-00f067aa0ba902b7-01'],
+    ['without a parent', '00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01'],
+    ['with a line behind it', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b-01\n'],
+    ['empty', ''],
+  ])('passes no traceparent on that is %s', (_, text) => {
+    for (const traceparent of [text, Buffer.from(text)]) {
+      const record = accepted(sinkOf().prediction(samplePrediction, input({ headers: { traceparent } })))
+      expect(record.headers).not.toHaveProperty('traceparent')
+    }
+  })
+
   test('never holds NaN or Infinity', () => {
     const features = { missing: NaN, endless: Infinity }
     const record = accepted(sinkOf().prediction({ ...samplePrediction, features }, input()))
