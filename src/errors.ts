@@ -81,7 +81,8 @@ export const errorTable = {
   KAFKA_RECORD_TOO_LARGE: {
     reaction: 'stop',
     exitCode: 1,
-    meaning: 'An output topic refuses a record because of its size, so the partition cannot go on.',
+    meaning:
+      'A topic refuses for its size what cannot be made smaller: the stub of a dead letter, or a record that `dlq replay` writes. Larger outputs become dead letters (OUTPUT), larger dead letters stubs.',
     remedy:
       'Raise max.message.bytes of the topic named (dead-letter topics need the size of the source plus headers).',
   },

@@ -6,11 +6,12 @@ import { isFenced, isProtocolError, kafkaError, textOf } from '../kafka/errors.t
 import { nameSeparator } from '../record/input.ts'
 import type { InputPartition } from '../record/input.ts'
 import type { OutputRecord } from '../record/output.ts'
+import { defaultBatchBytesMax } from '../record/size.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
 import { untilAborted } from '../time/until-aborted.ts'
-import { coverageGap, defaultBatchBytesMax, produceRequest, splitBySize } from './record-batch.ts'
+import { coverageGap, produceRequest, splitBySize } from './record-batch.ts'
 import type { Claim, CommittedPosition, TransactionPort } from './transaction.ts'
 
 export interface KafkaTransactionParts {
@@ -22,6 +23,8 @@ export interface KafkaTransactionParts {
   readonly compression?: Compression
   /** Largest record batch of one partition: the smallest `max.message.bytes` of the output topics. */
   readonly batchBytesMax?: number
+  /** Told when a topic refused one of these for its size, before the run throws; the next claim sends smaller ones. */
+  readonly sizeRefused?: (outputs: readonly OutputRecord[]) => Promise<void>
 }
 
 /** Every earlier owner must have used the same id, so it is made of names that do not change with the instance. */
@@ -94,6 +97,11 @@ export async function sendOutputs(
   return null
 }
 
+/** A batch is larger than the topic takes, or than one of its segments. */
+export function isSizeRefused(error: unknown): boolean {
+  return isProtocolError(error, 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE')
+}
+
 type State = 'ready' | 'running' | 'dead'
 
 /**
@@ -164,6 +172,7 @@ class KafkaClaim implements Claim {
       this.#state = 'dead'
       done.abort(error)
       this.#closing ??= this.#discard(transaction)
+      if (isSizeRefused(error)) await this.#learnSizes(outputs)
       throw this.#failure(error, position)
     }
   }
@@ -227,8 +236,8 @@ class KafkaClaim implements Claim {
 
   #failure(error: unknown, { offset }: CommittedPosition): MillraceError {
     const text = `the transaction of ${this.#place()} up to offset ${offset}`
-    // Batches are split to fit: only a single record can be too large, and trying again would not make it smaller.
-    if (isProtocolError(error, 'MESSAGE_TOO_LARGE')) {
+    // Batches are split to fit: only a single record can be too large. Unless somebody learns from it, it stays so.
+    if (isSizeRefused(error) && this.#parts.sizeRefused === undefined) {
       return new MillraceError(
         'KAFKA_RECORD_TOO_LARGE',
         `${text} holds a record an output topic refuses: ${textOf(error)}`,
@@ -252,6 +261,13 @@ class KafkaClaim implements Claim {
       `${text} has no acknowledged commit: ${textOf(error)}`,
       { cause: error },
     )
+  }
+
+  async #learnSizes(outputs: readonly OutputRecord[]): Promise<void> {
+    const { sizeRefused, log } = this.#parts
+    await sizeRefused?.(outputs).catch((error: unknown) => {
+      log.warn({ ...this.#fields(), error: textOf(error) }, 'cannot learn what the output topics take')
+    })
   }
 
   #place(): string {

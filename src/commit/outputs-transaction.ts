@@ -1,12 +1,12 @@
 import { MillraceError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
-import { isFenced, isProtocolError, kafkaError, textOf } from '../kafka/errors.ts'
+import { isFenced, kafkaError, textOf } from '../kafka/errors.ts'
 import type { Producer, Transaction } from '../kafka/kafkajs.ts'
 import type { OutputRecord } from '../record/output.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
-import { closeProducer, fenceOthers, sendOutputs } from './kafka-transaction.ts'
+import { closeProducer, fenceOthers, isSizeRefused, sendOutputs } from './kafka-transaction.ts'
 
 export interface OutputsClaimParts {
   readonly client: KafkaClient
@@ -81,7 +81,7 @@ async function write(
 
 function failure(error: unknown, transactionalId: string): MillraceError {
   const what = `a transaction of ${transactionalId}`
-  if (isProtocolError(error, 'MESSAGE_TOO_LARGE')) {
+  if (isSizeRefused(error)) {
     return new MillraceError(
       'KAFKA_RECORD_TOO_LARGE',
       `${what} holds a record a topic refuses: ${textOf(error)}`,

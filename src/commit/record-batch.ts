@@ -2,6 +2,7 @@ import type { ProducerBatch, RecordMetadata, TopicMessages } from '../kafka/kafk
 import { compressionIds } from '../kafka/codecs.ts'
 import type { Compression } from '../kafka/codecs.ts'
 import type { OutputRecord } from '../record/output.ts'
+import { batchOverheadBytes, recordBytes } from '../record/size.ts'
 
 /**
  * How output records become bytes on the wire. kafkajs encodes them for now; everything that knows its message
@@ -20,15 +21,6 @@ export function produceRequest(
     topicMessages: toTopicMessages(outputs),
   }
 }
-
-/** Kafka's default `max.message.bytes`: the largest record batch a topic takes. */
-export const defaultBatchBytesMax = 1_048_588
-/** Header of a record batch. */
-const batchOverheadBytes = 61
-/** Length, attributes, deltas and lengths of one record: varints, at most this much together. */
-const recordOverheadBytes = 40
-/** Lengths of one header's name and value. */
-const headerOverheadBytes = 10
 
 /** Splits outputs, in order, so that what goes to one partition fits into one record batch each. */
 export function splitBySize(outputs: readonly OutputRecord[], bytesMax: number): readonly OutputRecord[][] {
@@ -50,25 +42,6 @@ export function splitBySize(outputs: readonly OutputRecord[], bytesMax: number):
   }
   if (part.length > 0) parts.push(part)
   return parts
-}
-
-/** Upper bound of a record's share of an uncompressed batch. */
-export function recordBytes({ key, value, headers }: OutputRecord): number {
-  let bytes = recordOverheadBytes + (key?.length ?? 0) + bytesOf(value)
-  for (const name in headers) {
-    const header = headers[name]
-    for (const each of Array.isArray(header)
-      ? (header as readonly (Buffer | string)[])
-      : [header as Buffer | string]) {
-      bytes += headerOverheadBytes + bytesOf(name) + bytesOf(each)
-    }
-  }
-  return bytes
-}
-
-function bytesOf(text: Buffer | string | null | undefined): number {
-  if (text === null || text === undefined) return 0
-  return typeof text === 'string' ? Buffer.byteLength(text) : text.length
 }
 
 /** Grouped by topic; the order within a partition is kept. The partition is always explicit. */

@@ -7,7 +7,7 @@ import { entityKeyOf } from './entity-key.ts'
 import { finiteOrNaN, insertEvent, planLayouts } from './layout.ts'
 import type { LayoutPlan, WindowedSpec } from './layout.ts'
 import { decodePart, encodePart, encodePartTail } from './part-codec.ts'
-import { Part, dropUntil, forgetHidden, offsetsWithin } from './part-log.ts'
+import { Part, dropUntil, forgetHidden, offsetsWithin, nextOffset } from './part-log.ts'
 import { planReads } from './read-plan.ts'
 import { clear, readPart } from './scan.ts'
 import type { Viewpoint } from './scan.ts'
@@ -55,6 +55,7 @@ export function compileFeatures(spec: FeaturesSpec, { readAhead = false } = {}):
       encodePart(planOf(layout).format, ours(part), untilOffset),
     encodeTail: (layout: Layout, part: PartLog, fromOffset: number, untilOffset: number) =>
       encodePartTail(planOf(layout).format, ours(part), fromOffset, untilOffset),
+    nextOffset: (part: PartLog, fromOffset: number) => nextOffset(ours(part), fromOffset),
     decode: (layout: Layout, bytes: Buffer) => decodePart(planOf(layout).format, bytes),
   })
 }

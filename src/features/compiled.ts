@@ -86,6 +86,8 @@ export interface CompiledFeatures {
   encode(layout: Layout, part: PartLog, untilOffset: number): Buffer
   /** Bytes of the events with offset in [fromOffset, untilOffset), to append behind stored ones. */
   encodeTail(layout: Layout, part: PartLog, fromOffset: number, untilOffset: number): Buffer
+  /** Smallest offset at or above `fromOffset` among the events of the part; null: it has none. */
+  nextOffset(part: PartLog, fromOffset: number): number | null
   /** Accepts `encode` output followed by any number of `encodeTail` outputs. Throws STATE_FORMAT on damaged or foreign bytes. */
   decode(layout: Layout, bytes: Buffer): PartLog
 }

@@ -4,6 +4,7 @@ import {
   begunPrefix,
   tornBy,
   type FeatureStore,
+  type FlushMax,
   type FlushResult,
   type Loaded,
   type PartKey,
@@ -19,17 +20,21 @@ export interface MemoryBucket {
   readonly keys: Map<string, StoredKey>
 }
 
+const anyFlush: FlushMax = { changes: Infinity, bytes: Infinity }
+
 /** The feature store in memory, key by key as in Redis: for tests and simulation. `tear` lets a flush die midway. */
 export class MemoryStore implements FeatureStore {
   readonly buckets: number
+  readonly flushMax: FlushMax
   readonly #layouts: readonly Layout[]
   readonly #buckets: MemoryBucket[]
   /** In place of Redis's time. It never goes back, whatever becomes of the buckets. */
   #begun = 0
 
-  constructor(layouts: readonly Layout[], buckets = 1) {
+  constructor(layouts: readonly Layout[], buckets = 1, flushMax = anyFlush) {
     this.#layouts = layouts
     this.buckets = buckets
+    this.flushMax = flushMax
     this.#buckets = Array.from({ length: buckets }, emptyBucket)
   }
 

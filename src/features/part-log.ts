@@ -149,3 +149,14 @@ export function forgetHidden(part: Part, eventsMax: number): void {
   part.droppedTime = Math.max(part.droppedTime, data[first - 1]!)
   part.start = first
 }
+
+/** Smallest offset at or above `from` among the events held; null: there is none. */
+export function nextOffset({ data, capacity, start, end }: Part, from: number): number | null {
+  const offsets = offsetColumn * capacity
+  let next = Infinity
+  for (let at = offsets + start; at < offsets + end; at++) {
+    const offset = data[at]!
+    if (offset >= from && offset < next) next = offset
+  }
+  return next === Infinity ? null : next
+}

@@ -7,6 +7,8 @@
  */
 export interface FeatureStore {
   readonly buckets: number
+  /** What one flush should hold at most: others wait for it to end. */
+  readonly flushMax: FlushMax
   bucketOf(entityKey: string): number
   /** The whole watermark map of a bucket. */
   watermarks(bucket: number, signal: AbortSignal): Promise<Watermarks>
@@ -18,6 +20,11 @@ export interface FeatureStore {
    * Not applied: returns the watermark found, or left.
    */
   flush(bucket: number, request: FlushRequest, signal: AbortSignal): Promise<FlushResult>
+}
+
+export interface FlushMax {
+  readonly changes: number
+  readonly bytes: number
 }
 
 /** Input name (`topic:partition`) → watermark text, or the mark of a torn flush. */

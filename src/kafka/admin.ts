@@ -26,6 +26,8 @@ export interface TopicDescription {
   /** Per partition; −1 means any number. */
   readonly retentionBytes: number
   readonly maxMessageBytes: number
+  /** No record batch is larger either. */
+  readonly segmentBytes: number
   readonly minInSyncReplicas: number
 }
 
@@ -71,6 +73,7 @@ const settingsRead = [
   'retention.ms',
   'retention.bytes',
   'max.message.bytes',
+  'segment.bytes',
   'min.insync.replicas',
 ]
 
@@ -222,6 +225,7 @@ async function describeTopics(admin: Admin, topics: readonly string[]): Promise<
       retentionMs: Number(setting('retention.ms')),
       retentionBytes: Number(setting('retention.bytes')),
       maxMessageBytes: Number(setting('max.message.bytes')),
+      segmentBytes: Number(setting('segment.bytes')),
       minInSyncReplicas: Number(setting('min.insync.replicas')),
     }
   })

@@ -9,7 +9,6 @@ import { EventFailures, expressionReject } from './event-failures.ts'
 import type { HeldPart, PartitionMemory } from './partition-memory.ts'
 import type { EventStamp } from './peers.ts'
 import { latenessMs, scoredSource } from './partition-context.ts'
-import { largestTime } from './watermark.ts'
 
 /** A scored event with its features. */
 export interface AppliedRow {
@@ -97,9 +96,6 @@ export function createApplier(options: ApplierOptions): Applier {
       memory.insert(layout, held, event, trimUntil(layout), heard)
     }
   }
-  const observeTime = (event: Event): void => {
-    memory.maxTime = largestTime(memory.maxTime, event.time)
-  }
   // Its windows hold it as every event that is scored: with what is in error missing.
   const refusedFor = (event: Event): Reject | null =>
     failures.first !== null && plan.expressions.onError === 'dead-letter'
@@ -111,7 +107,7 @@ export function createApplier(options: ApplierOptions): Applier {
     fed,
     replay(event) {
       if (inserts(verdictOf(event))) insert(event)
-      observeTime(event)
+      memory.observe(event)
     },
     apply(event, foreign) {
       const verdict = verdictOf(event)
@@ -119,7 +115,7 @@ export function createApplier(options: ApplierOptions): Applier {
         (memory.maxTime ?? -Infinity) - source.outOfOrderMs - latenessMs(source, features.horizonMs)
       failures.begin()
       if (inserts(verdict)) insert(event, failures)
-      observeTime(event)
+      memory.observe(event)
       if (verdict === 'dead-letter') return lateReject(event, source, lateBeforeMs)
       if (source.role === 'state') return refusedFor(event)
       view.show(event, foreign, lateBeforeMs)

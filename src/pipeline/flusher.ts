@@ -236,6 +236,7 @@ export class Flusher {
 
   /** One pass over buckets, all with changes among them. They are independent, and lie on several nodes of a cluster. */
   async #flush(due: readonly number[], signal: AbortSignal): Promise<void> {
+    const { memory } = this.#options
     const target = this.#target
     const rows = this.#rows
     const startedAt = this.#options.clock.monotonic()
@@ -248,13 +249,24 @@ export class Flusher {
       if (one.status === 'rejected') throw one.reason
       changes += one.value
     }
+    memory.forgetMarks(this.flushedOffset)
     this.#rows -= rows
     this.#oldestUnflushedAt = this.#rows > 0 ? startedAt : null
     this.#options.flushed(target.offset, changes, this.#options.clock.monotonic() - startedAt)
     for (const wake of this.#waiters.splice(0)) wake()
   }
 
+  /** In steps that the store can take: each moves the watermark to a place of the committed log, as any flush does. */
   async #flushBucket(index: number, target: FlushTarget, signal: AbortSignal): Promise<number> {
+    const { memory, store } = this.#options
+    for (let changes = 0; ;) {
+      const step = memory.nextStep(index, this.#bucket(index).offset, target, store.flushMax)
+      changes += await this.#flushStep(index, step, signal)
+      if (step.offset >= target.offset) return changes
+    }
+  }
+
+  async #flushStep(index: number, target: FlushTarget, signal: AbortSignal): Promise<number> {
     const { store, memory, inputName, ttlMs } = this.#options
     const bucket = this.#bucket(index)
     const next = this.#nextWatermark(bucket, target)

@@ -1,7 +1,8 @@
 import type { CompiledFeatures, Layout, PartLog } from '../features/compiled.ts'
-import type { PartChange, PartKey } from '../features/store.ts'
+import type { FlushMax, PartChange, PartKey } from '../features/store.ts'
 import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
+import { largestTime } from './watermark.ts'
 
 /** One entity's part in memory. */
 export interface HeldPart extends PartKey {
@@ -33,6 +34,18 @@ const checkedBytesMax = 512 * 1024
 /** Map entry, key text and object of one part, measured with 100 000 parts on Node 24. */
 const entryOverheadBytes = 250
 
+/** A place below which state is complete: a flush may end there. */
+export interface Mark {
+  readonly offset: number
+  /** Largest event time below it; null before the first event. */
+  readonly maxTime: number | null
+}
+
+/** Between two marks: a flush that holds too much is divided there. Fewer where a flush holds less. */
+const markEveryEvents = 32
+/** Beyond this many, every second one goes. */
+const marksMax = 4096
+
 /** How long the store keeps a part that is not written again. */
 export interface Expiry {
   readonly ttlMs: number
@@ -52,6 +65,7 @@ export class PartitionMemory {
   readonly #features: CompiledFeatures
   readonly #bucketOf: (entityKey: string) => number
   readonly #expiry: Expiry
+  readonly #markEvery: number
   readonly #byLayout: readonly Map<string, Entry>[]
   readonly #unflushed: readonly Set<Entry>[]
   #bytes = 0
@@ -60,16 +74,20 @@ export class PartitionMemory {
   #evicted = false
   #hand: Iterator<Entry> | null = null
   #checkHand: Iterator<Entry> | null = null
+  #marks: Mark[] = []
+  #unmarked = 0
 
   constructor(
     features: CompiledFeatures,
     buckets: number,
     bucketOf: (entityKey: string) => number,
     expiry = never,
+    changesMax = Infinity,
   ) {
     this.#features = features
     this.#bucketOf = bucketOf
     this.#expiry = expiry
+    this.#markEvery = Math.min(markEveryEvents, changesMax)
     this.#byLayout = features.layouts.map(() => new Map<string, Entry>())
     this.#unflushed = Array.from({ length: buckets }, () => new Set<Entry>())
   }
@@ -139,6 +157,57 @@ export class PartitionMemory {
     }
   }
 
+  /** An event of this partition was applied: all below and including it is in this memory. */
+  observe({ time, raw }: Event): void {
+    this.maxTime = largestTime(this.maxTime, time)
+    if (++this.#unmarked < this.#markEvery) return
+    this.#unmarked = 0
+    if (this.#marks.length >= marksMax) this.#marks = this.#marks.filter((_, index) => index % 2 === 1)
+    this.#marks.push({ offset: raw.offset + 1, maxTime: this.maxTime })
+  }
+
+  /** Where the next flush of a bucket that is flushed to `from` should end on its way to `target`, for want of room. */
+  nextStep(bucket: number, from: number, target: Mark, max: FlushMax): Mark {
+    const limit = this.#fitsBelow(bucket, target.offset, max)
+    if (limit >= target.offset) return target
+    const marks = this.#marks.filter(({ offset }) => offset > from && offset < target.offset)
+    return marks.findLast(({ offset }) => offset <= limit) ?? marks[0] ?? target
+  }
+
+  /** Nobody flushes to marks at or below `offset` any more. */
+  forgetMarks(offset: number): void {
+    this.#marks = this.#marks.filter((mark) => mark.offset > offset)
+  }
+
+  /** Offset below which the changes of a bucket fit into one flush; `offset` when all below it do. */
+  #fitsBelow(bucket: number, offset: number, { changes, bytes }: FlushMax): number {
+    const due: Entry[] = []
+    let total = 0
+    for (const entry of this.#unflushed[bucket] ?? []) {
+      if (entry.unflushedFrom >= offset) continue
+      due.push(entry)
+      total += this.#bytesToWrite(entry)
+    }
+    if (due.length <= changes && total <= bytes) return offset
+    total = 0
+    for (const [index, entry] of due.toSorted((a, b) => a.unflushedFrom - b.unflushedFrom).entries()) {
+      total += this.#bytesToWrite(entry)
+      if (index >= changes || total > bytes) return entry.unflushedFrom
+    }
+    return offset
+  }
+
+  /** What is appended is as large as the events since: rows are bounded. */
+  #bytesToWrite(entry: Entry): number {
+    return this.#isAppended(entry) ? 0 : entry.log.bytes
+  }
+
+  /** A part that was silent for so long may have expired. The store refuses to append to nothing, at the price of a rebuild. */
+  #isAppended({ storedAt, appends, log }: Entry): boolean {
+    const isKept = this.#expiry.monotonic() - storedAt < this.#expiry.ttlMs / 2
+    return isKept && appends >= 0 && appends < appendsMax && log.length > appendFromEvents
+  }
+
   /** Changes of a bucket that a flush up to `offset` has to write. */
   changesBelow(bucket: number, offset: number): PartChange[] {
     const changes: PartChange[] = []
@@ -158,12 +227,10 @@ export class PartitionMemory {
     const layout = this.#features.layouts[entry.layout]
     if (layout === undefined) throw new Error(`no layout ${entry.layout}`)
     const { log, entityKey } = entry
-    const now = this.#expiry.monotonic()
-    // A part that was silent for so long may have expired. The store refuses to append to nothing, at the price of a rebuild.
-    const isKept = now - entry.storedAt < this.#expiry.ttlMs / 2
-    entry.storedAt = now
+    const isAppended = this.#isAppended(entry)
+    entry.storedAt = this.#expiry.monotonic()
     entry.written = true
-    if (isKept && entry.appends >= 0 && entry.appends < appendsMax && log.length > appendFromEvents) {
+    if (isAppended) {
       entry.appends++
       const bytes = this.#features.encodeTail(layout, log, entry.unflushedFrom, offset)
       return { layout: entry.layout, entityKey, kind: 'append', bytes }
@@ -187,7 +254,8 @@ export class PartitionMemory {
         entry.unflushedFrom = -1
         unflushed.delete(entry)
       } else {
-        entry.unflushedFrom = offset
+        // Not merely `offset`: the steps of a divided flush would write it over and over.
+        entry.unflushedFrom = this.#features.nextOffset(entry.log, offset) ?? offset
       }
     }
   }

@@ -129,10 +129,13 @@ export function hold(
   const { shared, source, input } = setup
   const { features, store: limits } = shared.plan
   const ttlMs = keptForMs(shared.plan)
-  const memory = new PartitionMemory(features, shared.store.buckets, (key) => shared.store.bucketOf(key), {
-    ttlMs,
-    monotonic: () => shared.clock.monotonic(),
-  })
+  const memory = new PartitionMemory(
+    features,
+    shared.store.buckets,
+    (key) => shared.store.bucketOf(key),
+    { ttlMs, monotonic: () => shared.clock.monotonic() },
+    shared.store.flushMax.changes,
+  )
   memory.maxTime = plan.replayFrom.maxTime
   const merged = mergedReads(shared.plan, shared.partitionCounts)
   const flusher = new Flusher({

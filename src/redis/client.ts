@@ -143,7 +143,8 @@ async function runScript(
   const named = commands as unknown as Record<string, (...args: unknown[]) => Promise<Reply>>
   const command = named[`${script}Buffer`]
   if (command === undefined) throw new MillraceError('INTERNAL', `no Redis script ${script}`)
-  return command.call(commands, keys.length, ...keys, ...args)
+  // ioredis takes lists as it takes their items; a call of the language ends at some 120 000.
+  return command.call(commands, keys.length, keys, args)
 }
 
 function commandOf(script: ScriptName): RedisCommand {

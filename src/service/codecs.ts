@@ -5,7 +5,7 @@ import type { Outlet } from '../pipeline/partition-context.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
 import { loadAvroEncoders } from '../sink/avro-encoder.ts'
-import { createSink } from '../sink/sink.ts'
+import { createSink, type SinkSetup } from '../sink/sink.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Plan } from '../topology/plan.ts'
@@ -37,7 +37,7 @@ export function openDecoders({
 /** Where predictions, alerts and dead letters get their bytes, topic and partition. */
 export async function openOutlet(
   { plan, clock, log }: CodecParts,
-  partitionCounts: ReadonlyMap<string, number>,
+  topics: Pick<SinkSetup, 'partitionCounts' | 'bytesMax'>,
   model: ModelIdentity,
   signal: AbortSignal,
 ): Promise<Outlet> {
@@ -45,7 +45,7 @@ export async function openOutlet(
     group: plan.kafka.group,
     serviceVersion: version,
     model,
-    partitionCounts,
+    ...topics,
     encoders: await waitForRegistry({ plan, clock, log }, signal, () =>
       loadAvroEncoders(plan.sinks, registryOf(plan), signal),
     ),

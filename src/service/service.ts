@@ -31,6 +31,7 @@ import { Lifecycle, type Phase } from './lifecycle.ts'
 import { StateWatch } from './state-watch.ts'
 import { TopicWatch } from './topic-watch.ts'
 import { deadLetterHeaderBytesMax, outputTopicsOf } from './topics.ts'
+import { OutputLimits } from './output-limits.ts'
 import { observeBatches, observePipeline } from './observe.ts'
 
 export interface ServiceOptions {
@@ -109,11 +110,13 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
     observe: observeBatches(metrics, scorer.identity),
   })
   const partitionCounts = new Map(topics.map(({ topic, partitions }) => [topic, partitions]))
+  const outputs = outputTopicsOf(plan)
+  const limits = new OutputLimits(topics, { admin: kafka.admin, outputs, log })
   const watch = new TopicWatch({
     admin: kafka.admin,
     group: plan.kafka.group,
     topics: plan.sources.map(({ topic }) => topic),
-    outputs: outputTopicsOf(plan),
+    outputs,
     partitionCounts,
     clock,
     log,
@@ -135,7 +138,10 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
       app: plan.name,
       clock,
       log,
-      batchBytesMax: Math.min(...topics.map(({ maxMessageBytes }) => maxMessageBytes)),
+      get batchBytesMax() {
+        return limits.smallest
+      },
+      sizeRefused: (refused) => limits.refused(refused),
     }),
     batching: {
       get hasRoom() {
@@ -144,7 +150,12 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
       room: (waiting) => batcher.whenRoom(waiting),
       score: (rows, n, waiting) => batcher.score(rows, n, waiting),
     },
-    outlet: await openOutlet(options, partitionCounts, scorer.identity, signal),
+    outlet: await openOutlet(
+      options,
+      { partitionCounts, bytesMax: limits.bytesMax },
+      scorer.identity,
+      signal,
+    ),
     observer: observePipeline(metrics, log, options.onCommitted),
     clusterId: await kafka.admin.clusterId(),
     newIdentity: () => randomUUID().slice(0, 8),

@@ -1,7 +1,7 @@
 import type { Reject } from '../record/event.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
 import { headerEntries, headerValues, producible } from '../record/headers.ts'
-import type { Headers, RawRecord } from '../record/raw-record.ts'
+import type { Headers, HeaderValue, RawRecord } from '../record/raw-record.ts'
 
 /** Model name, version and digest, on every prediction and alert. */
 export function modelHeaders(model: ModelIdentity): Headers {
@@ -12,10 +12,21 @@ export function modelHeaders(model: ModelIdentity): Headers {
   })
 }
 
-/** `constant` and, when the input carries one, its `traceparent`, so that a trace goes on behind this service. */
+/**
+ * `constant` and, when the input carries one, its `traceparent`, so that a trace goes on behind this service. Anything
+ * else under that name is left out, as W3C Trace Context asks: whoever writes the input does not write into outputs.
+ */
 export function outputHeaders(constant: Headers, raw: RawRecord): Headers {
   const traceparent = headerValues(raw.headers, 'traceparent')[0]
-  return traceparent === undefined || traceparent === null ? constant : { ...constant, traceparent }
+  return isTraceparent(traceparent) ? { ...constant, traceparent } : constant
+}
+
+const traceparentBytes = 55
+/** Version, trace id, parent id, flags; version ff and ids of zeros are invalid. */
+const traceparentForm = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+
+function isTraceparent(value: HeaderValue | null | undefined): value is HeaderValue {
+  return value?.length === traceparentBytes && traceparentForm.test(String(value))
 }
 
 export interface DeadLetterFacts {
@@ -51,7 +62,8 @@ export function deadLetterHeaders({ raw, ...reject }: Reject, facts: DeadLetterF
   }
 }
 
-const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
+/** Headers that a dead letter has beside those of the record. */
+export const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
 
 function ownHeaders(headers: Headers): Headers {
   return Object.fromEntries(

@@ -1,17 +1,22 @@
+import { MillraceError } from '../errors.ts'
 import type { Reject } from '../record/event.ts'
+import { inputName } from '../record/input.ts'
 import type { OutputKind, OutputRecord } from '../record/output.ts'
 import type { Alert, ModelIdentity, Prediction } from '../record/prediction.ts'
 import type { Headers, RawRecord } from '../record/raw-record.ts'
+import { aloneBytes, defaultBatchBytesMax } from '../record/size.ts'
 import type { AvroEncoders } from './avro-encoder.ts'
 import { deadLetterHeaders, modelHeaders, outputHeaders } from './headers.ts'
 import type { SinkPlan } from './plan.ts'
 import { outputPartition } from './route.ts'
+import { stubOf } from './stub.ts'
 
 /** Objects → records with topic and partition. Pure. */
 export interface Sink {
-  /** A reject with reason OUTPUT when the prediction does not fit the sink's schema. */
+  /** A reject with reason OUTPUT when the prediction does not fit the sink's schema, or is larger than its topic takes. */
   prediction(prediction: Prediction, raw: RawRecord): OutputRecord | Reject
   alert(alert: Alert, raw: RawRecord): OutputRecord | Reject
+  /** A stub when its topic would refuse all of it. Throws KAFKA_RECORD_TOO_LARGE when not even that fits. */
   deadLetter(reject: Reject, info: DeadLetterInfo): OutputRecord
 }
 
@@ -27,6 +32,8 @@ export interface SinkSetup {
   readonly model: ModelIdentity
   /** Partitions of the source, sink and dead-letter topics. */
   readonly partitionCounts: ReadonlyMap<string, number>
+  /** Largest record batch each of them takes. */
+  readonly bytesMax: ReadonlyMap<string, number>
   /** From `loadAvroEncoders`; `jsonOnly` when no sink writes Avro. */
   readonly encoders: AvroEncoders
 }
@@ -36,7 +43,7 @@ export const jsonOnly: AvroEncoders = { predictions: null, alerts: null }
 type Encode<T> = (value: T) => Buffer | string
 
 export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
-  const { partitionCounts, group, serviceVersion, model } = setup
+  const { partitionCounts, bytesMax, group, serviceVersion, model } = setup
   const constantHeaders = modelHeaders(model)
   // JSON.stringify takes 1.5 µs for a prediction with 16 features; a writer made for its shape was no faster.
   const encodePrediction: Encode<Prediction> = setup.encoders.predictions ?? JSON.stringify
@@ -56,8 +63,15 @@ export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
       const message = `the ${kind} does not fit the schema of ${topic}: ${(error as Error).message}`
       return { rejected: true, reason: 'OUTPUT', stage: 'sink', message: bounded(message), raw }
     }
-    return record(kind, topic, raw, encoded, outputHeaders(constantHeaders, raw))
+    const made = record(kind, topic, raw, encoded, outputHeaders(constantHeaders, raw))
+    const bytes = aloneBytes(made)
+    const max = bytesMaxOf(topic)
+    if (bytes <= max) return made
+    const message = `the ${kind} takes ${bytes} bytes, ${topic} takes at most ${max} (max.message.bytes)`
+    return { rejected: true, reason: 'OUTPUT', stage: 'sink', message, raw }
   }
+
+  const bytesMaxOf = (topic: string): number => bytesMax.get(topic) ?? defaultBatchBytesMax
 
   const record = (
     kind: OutputKind,
@@ -81,7 +95,16 @@ export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
     deadLetter(reject, info) {
       const { raw } = reject
       const headers = deadLetterHeaders(reject, { group, serviceVersion, model, ...info })
-      return record('dead-letter', deadLetterTopic(plan, raw.topic), raw, raw.value, headers)
+      const letter = record('dead-letter', deadLetterTopic(plan, raw.topic), raw, raw.value, headers)
+      const max = bytesMaxOf(letter.topic)
+      if (aloneBytes(letter) <= max) return letter
+      const stub = stubOf(letter, raw)
+      const bytes = aloneBytes(stub)
+      if (bytes <= max) return stub
+      throw new MillraceError(
+        'KAFKA_RECORD_TOO_LARGE',
+        `${inputName(raw)} offset ${raw.offset} is to become a dead letter (${reject.reason}); what says so takes ${bytes} bytes, and ${letter.topic} takes at most ${max}`,
+      )
     },
   }
 }

@@ -27,6 +27,7 @@ test('missing topics are created with their settings; existing ones are left as 
       retentionMs: 3_600_000,
       retentionBytes: -1,
       maxMessageBytes: 1_048_588,
+      segmentBytes: 1_073_741_824,
       minInSyncReplicas: 1,
     },
   ])

@@ -199,4 +199,16 @@ describe('the feature store in Redis', () => {
   test('the eviction policy is read without CONFIG', async () => {
     expect(await client.masters(signal)).toMatchObject([{ evictionPolicy: 'noeviction' }])
   })
+
+  test('a script of more than 130 000 arguments is run, and what it wrote is read back', async () => {
+    const { store } = open()
+    const keys = Array.from({ length: 50_000 }, (_, index) => `c${index}`)
+    // A key, a kind and bytes each.
+    const changes = keys.map((key) => set(0, key, key))
+    expect(await store.flush(0, request({ changes }), signal)).toEqual({ applied: true, current: 'w1' })
+    const own = keys.map((entityKey) => ({ layout: 0, entityKey }))
+    const many = [...own, ...own, ...own]
+    const loaded = await store.load(0, { inputName: 'tx:0', own: many, merged: [] }, signal)
+    expect(loaded.own.map((bytes) => bytes?.toString())).toEqual([...keys, ...keys, ...keys])
+  })
 })

@@ -18,6 +18,8 @@ import type { BusyServer, Lane, Wire } from './wire.ts'
 
 /** What a failover may lose, in flushes. */
 const lostFlushesMax = 6
+/** So little that flushes are divided all the time. */
+const flushMax = { changes: 2, bytes: 2_000 }
 /** Flushes whose late copies may still be on their way. */
 const lateCopiesMax = 30
 
@@ -66,7 +68,7 @@ export class Redis implements BusyServer {
   #tearNext: Dice | null = null
 
   constructor(parts: RedisParts) {
-    this.store = new MemoryStore(parts.layouts, parts.buckets)
+    this.store = new MemoryStore(parts.layouts, parts.buckets, flushMax)
     this.#parts = parts
     this.#expiry = Array.from({ length: parts.buckets }, () => new Map<string, Expiry>())
     this.script = (bucket, request) => this.store.flushNow(bucket, request)
@@ -266,6 +268,7 @@ export function simulatedStore(parts: {
     wire.call({ host, what, effect, signal, lane, server: redis })
   return {
     buckets: store.buckets,
+    flushMax: store.flushMax,
     bucketOf: (entityKey) => store.bucketOf(entityKey),
     watermarks: (bucket, signal) => call(`watermarks b${bucket}`, () => redis.watermarks(bucket), signal),
     load: (bucket, request, signal) =>

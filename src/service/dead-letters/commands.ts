@@ -199,6 +199,7 @@ export async function replayDeadLetters(
       ledgerTopic,
       sources: sourceTopics(plan),
       partitionCounts: new Map(described.map(({ topic, partitions }) => [topic, partitions])),
+      bytesMax: new Map(described.map(({ topic, maxMessageBytes }) => [topic, maxMessageBytes])),
       write: (outputs) => claimed.claim.run(outputs),
       clock,
       rate,

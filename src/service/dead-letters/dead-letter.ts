@@ -1,7 +1,9 @@
 import { rejectReasons, type RejectReason } from '../../record/event.ts'
 import { headerEntries, headerText, producible } from '../../record/headers.ts'
 import type { Headers, RawRecord } from '../../record/raw-record.ts'
+import { deadLetterHeader } from '../../sink/headers.ts'
 import { deadLetterTopic } from '../../sink/sink.ts'
+import { stubHeader } from '../../sink/stub.ts'
 import type { Plan } from '../../topology/plan.ts'
 
 /** Where a record is, or was: `topic:partition@offset` in text. */
@@ -28,14 +30,14 @@ export interface DeadLetter {
   readonly attempts: string
   readonly model: string
   readonly schemaId: string | null
+  /** It has no bytes of the record, which would not have fitted into the dead-letter topic. */
+  readonly isStub: boolean
   /** Set when the record that failed was itself a replay: the dead letter it came from. */
   readonly replayOf: string | null
 }
 
 /** Headers of a replayed record; the first is the id of the dead letter, the second where it had failed. */
 export const replayHeaders = { id: 'millrace.replay.id', from: 'millrace.replay.from' } as const
-
-const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
 
 export function placeText({ topic, partition, offset }: RecordPlace): string {
   return `${topic}:${partition}@${offset}`
@@ -69,6 +71,7 @@ export function parseDeadLetter(raw: RawRecord): DeadLetter | null {
     attempts: text('millrace.dlq.attempts') ?? '?',
     model: text('millrace.dlq.model') ?? '?',
     schemaId: text('millrace.dlq.schema-id'),
+    isStub: text(stubHeader) !== null,
     replayOf: text(replayHeaders.id),
   }
 }

@@ -1,4 +1,5 @@
 import type { OutputRecord } from '../../record/output.ts'
+import { aloneBytes, defaultBatchBytesMax } from '../../record/size.ts'
 import { partitionOfKey } from '../../sink/murmur2.ts'
 import type { Clock } from '../../time/clock.ts'
 import { originalHeaders, placeText, replayHeaders, selects } from './dead-letter.ts'
@@ -13,6 +14,8 @@ export type ReplayStep =
   | 'left: is in the windows'
   | 'left: another group'
   | 'left: no source reads its topic'
+  | 'left: a stub, the record is only in its source'
+  | 'left: larger than its topic takes'
 
 export interface ReplayParts {
   readonly filter: DeadLetterFilter
@@ -23,6 +26,8 @@ export interface ReplayParts {
   readonly sources: ReadonlySet<string>
   /** Partitions of the source topics and of the ledger topic. */
   readonly partitionCounts: ReadonlyMap<string, number>
+  /** Largest record batch each of them takes. */
+  readonly bytesMax: ReadonlyMap<string, number>
   /** One transaction: all or nothing, resolved only when acknowledged. */
   readonly write: (outputs: readonly OutputRecord[]) => Promise<void>
   readonly clock: Clock
@@ -64,7 +69,7 @@ export class DeadLetterReplay {
   /** False when no more are to be written. */
   async add(letter: DeadLetter, signal: AbortSignal): Promise<boolean> {
     if (!selects(this.#parts.filter, letter)) return true
-    const left = reasonToLeave(letter, this.#parts)
+    const left = reasonToLeave(letter, this.#parts) ?? this.#misfit(letter)
     if (left !== null) {
       this.#parts.report(letter, left)
       return true
@@ -87,6 +92,14 @@ export class DeadLetterReplay {
     this.#slice = []
     this.#written += slice.length
     for (const letter of slice) report(letter, 'replayed')
+  }
+
+  /** Its headers tell of the replay, and the topic may take less than when the record was written. */
+  #misfit(letter: DeadLetter): ReplayStep | null {
+    const { topic } = letter.source
+    const record = replayedRecord(letter, this.#parts.partitionCounts.get(topic) ?? 0)
+    const fits = aloneBytes(record) <= (this.#parts.bytesMax.get(topic) ?? defaultBatchBytesMax)
+    return fits ? null : 'left: larger than its topic takes'
   }
 
   #outputs(letter: DeadLetter): readonly OutputRecord[] {
@@ -115,6 +128,7 @@ export function reasonToLeave(
 ): ReplayStep | null {
   if (letter.group !== group) return 'left: another group'
   if (!sources.has(letter.source.topic)) return 'left: no source reads its topic'
+  if (letter.isStub) return 'left: a stub, the record is only in its source'
   return reservation(letter, filter) ?? (ledger.has(letter) ? 'replayed before' : null)
 }
 

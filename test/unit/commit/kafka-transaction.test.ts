@@ -81,6 +81,10 @@ beforeEach(() => {
   clock = manualClock()
   prepare = () => {}
   groupOffset = { offset: 5, metadata: 'm' }
+  port = openTransactionPort(portParts())
+})
+
+function portParts(): Parameters<typeof openTransactionPort>[0] {
   const client = {
     plan: { group: 'g', transactionTimeoutMs: 10_000 },
     admin: { groupOffset: async () => groupOffset, clusterId: async () => 'cluster' },
@@ -93,8 +97,8 @@ beforeEach(() => {
     },
   } as unknown as KafkaClient
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
-  port = openTransactionPort({ client, app: 'app', clock, log })
-})
+  return { client, app: 'app', clock, log }
+}
 
 const only = (): FakeProducer => {
   const [producer] = producers
@@ -167,6 +171,18 @@ test('only −1 means no position: another negative number was written by anothe
   const { claim } = await claimed()
   await expect(claim.committed(never)).rejects.toMatchObject({ code: 'OFFSET_FOREIGN' })
 })
+
+test.each(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])(
+  'a topic that refuses a record for its size (%s): what it takes is learnt before the claim is made again',
+  async (type) => {
+    const learnt: (readonly OutputRecord[])[] = []
+    port = openTransactionPort({ ...portParts(), sizeRefused: async (refused) => void learnt.push(refused) })
+    const { claim, producer } = await claimed()
+    producer.fail('send', protocolError(type))
+    await expect(claim.run(outputs, position)).rejects.toMatchObject({ code: 'TRANSACTION_NOT_COMMITTED' })
+    expect(learnt).toEqual([outputs])
+  },
+)
 
 test('outputs, then position with metadata, then the commit; and again with the same producer', async () => {
   const { claim, producer } = await claimed()

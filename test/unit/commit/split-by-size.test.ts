@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { recordBytes, splitBySize } from '../../../src/commit/record-batch.ts'
+import { splitBySize } from '../../../src/commit/record-batch.ts'
+import { recordBytes } from '../../../src/record/size.ts'
 import type { OutputRecord } from '../../../src/record/output.ts'
 
 function output(topic: string, partition: number, bytes: number): OutputRecord {

@@ -226,6 +226,81 @@ describe('flushing', () => {
   })
 })
 
+describe('a flush that holds more than the store takes at once', () => {
+  const max = { changes: 40, bytes: Infinity }
+
+  function divided(flushMax = max, scripts: FlushRequest[] = []) {
+    class Records extends MemoryStore {
+      override flush(bucket: number, request: FlushRequest): Promise<FlushResult> {
+        scripts.push(request)
+        return super.flush(bucket, request)
+      }
+    }
+    const opened = open(new Records(features.layouts, 1, flushMax), 10_000)
+    const applyAll = (from: number, to: number, customerOf: (offset: number) => string): void => {
+      for (let offset = from; offset < to; offset++) {
+        opened.apply(offset, customerOf(offset))
+        opened.memory.observe(event(offset, customerOf(offset)))
+      }
+    }
+    const places = () => scripts.map(({ next }) => parseWatermark(next)).filter((one) => one !== null)
+    return { ...opened, scripts, applyAll, places }
+  }
+
+  test('goes in steps, each a place of the committed log with the event time there', async () => {
+    const { flusher, scripts, applyAll, places, store } = divided()
+    applyAll(0, 300, (offset) => `c${offset}`)
+    flusher.committed({ offset: 200, maxTime: 199 }, 200)
+    await flusher.flushAll(signal)
+    expect(Math.max(...scripts.map(({ changes }) => changes.length))).toBeLessThanOrEqual(40)
+    expect(scripts.reduce((sum, { changes }) => sum + changes.length, 0)).toBe(200)
+    expect(places().map(({ offset }) => offset)).toEqual([32, 64, 96, 128, 160, 200])
+    for (const { offset, maxTime } of places()) expect(maxTime).toBe(offset - 1)
+    expect(await stored(store, 'c199')).toBe(1)
+    expect(await stored(store, 'c200')).toBe(0)
+    flusher.committed({ offset: 300, maxTime: 299 }, 100)
+    await flusher.flushAll(signal)
+    expect(places().at(-1)).toMatchObject({ offset: 300, maxTime: 299 })
+  })
+
+  test('each step holds what changed in it, not again what changes later', async () => {
+    const { flusher, scripts, applyAll, store } = divided()
+    // 100 customers come twice, a hundred events apart.
+    applyAll(0, 200, (offset) => `c${offset % 100}`)
+    flusher.committed({ offset: 200, maxTime: 199 }, 200)
+    await flusher.flushAll(signal)
+    expect(Math.max(...scripts.map(({ changes }) => changes.length))).toBeLessThanOrEqual(40)
+    expect(await stored(store, 'c7')).toBe(2)
+  })
+
+  test('is divided by bytes as well, down to what one event changes', async () => {
+    const { flusher, scripts, applyAll } = divided({ changes: 1_000, bytes: 1 })
+    applyAll(0, 100, (offset) => `c${offset}`)
+    flusher.committed({ offset: 100, maxTime: 99 }, 100)
+    await flusher.flushAll(signal)
+    expect(scripts.filter(({ changes }) => changes.length > 0).map(({ changes }) => changes.length)).toEqual([
+      32, 32, 32, 4,
+    ])
+  })
+
+  test('that dies between two steps leaves a committed prefix, and the next owner goes on from there', async () => {
+    const { flusher, applyAll, store, memory } = divided()
+    applyAll(0, 200, (offset) => `c${offset}`)
+    flusher.committed({ offset: 200, maxTime: 199 }, 200)
+    const stop = new AbortController()
+    let steps = 0
+    const { flush } = store
+    store.flush = (bucket, request) => {
+      if (++steps === 4) throw new Error('the process ends here')
+      return flush.call(store, bucket, request)
+    }
+    await expect(flusher.flushAll(stop.signal)).rejects.toThrow('the process ends here')
+    expect(parseWatermark(store.watermarksNow(0).get('tx:0'))).toMatchObject({ offset: 64, maxTime: 63 })
+    expect([await stored(store, 'c63'), await stored(store, 'c64')]).toEqual([1, 0])
+    expect(memory.hasChangesBelow(0, 200)).toBe(true)
+  })
+})
+
 describe('flushing many buckets', () => {
   function openMany(awaited: boolean) {
     const store = new MemoryStore(features.layouts, 8)
@@ -236,6 +311,7 @@ describe('flushing many buckets', () => {
     const calls = { store: [] as number[] }
     const counting: FeatureStore = {
       buckets: 8,
+      flushMax: store.flushMax,
       bucketOf,
       watermarks: (bucket) => store.watermarks(bucket),
       load: (bucket, what) => store.load(bucket, what),

@@ -33,6 +33,7 @@ function watched(ids: () => readonly string[] = () => []) {
         retentionMs: -1,
         retentionBytes: -1,
         maxMessageBytes: 1,
+        segmentBytes: 1,
         minInSyncReplicas: 1,
       })),
   }

@@ -28,6 +28,7 @@ export function sinkOf(setup: Partial<SinkSetup> = {}): Sink {
       ['card.alerts', 4],
       ['dlq.card.transactions', 1],
     ]),
+    bytesMax: new Map(),
     encoders: jsonOnly,
     ...setup,
   })

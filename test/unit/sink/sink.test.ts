@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Reject } from '../../../src/record/event.ts'
 import type { OutputRecord } from '../../../src/record/output.ts'
 import type { Headers } from '../../../src/record/raw-record.ts'
+import { aloneBytes } from '../../../src/record/size.ts'
 import { compileAvroEncode } from '../../../src/sink/avro-encoder.ts'
 import { murmur2 } from '../../../src/sink/murmur2.ts'
 import { sampleAlert, samplePrediction } from '../../../src/sink/sample.ts'
@@ -39,6 +40,22 @@ describe('a prediction record', () => {
     expect(textHeaders(traced.headers)).toEqual({ ...names, traceparent: traceparent.toString() })
     const untraced = accepted(sink.alert(sampleAlert, input()))
     expect(textHeaders(untraced.headers)).toEqual(names)
+  })
+
+  test.each([
+    ['too long', 'x'.repeat(1_000_000)],
+    ['not hexadecimal', '00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01'],
+    ['in capitals', '00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01'],
+    ['of an invalid version', 'ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'],
+    ['without a trace', '00-00000000000000000000000000000000-00f067aa0ba902b7-01'],
+    ['without a parent', '00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01'],
+    ['with a line behind it', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b-01\n'],
+    ['empty', ''],
+  ])('passes no traceparent on that is %s', (_, text) => {
+    for (const traceparent of [text, Buffer.from(text)]) {
+      const record = accepted(sinkOf().prediction(samplePrediction, input({ headers: { traceparent } })))
+      expect(record.headers).not.toHaveProperty('traceparent')
+    }
   })
 
   test('never holds NaN or Infinity', () => {
@@ -95,6 +112,58 @@ describe('a prediction that does not fit the schema of its topic', () => {
     const reject = sinkOf({ encoders }).prediction(samplePrediction, raw)
     expect(reject).toMatchObject({ rejected: true, reason: 'OUTPUT', stage: 'sink', raw })
     expect((reject as Reject).message).toMatch(/card\.predictions: at region: .*string/)
+  })
+})
+
+describe('an output larger than its topic takes', () => {
+  test.each(['prediction', 'alert'] as const)('a %s becomes a reject with reason OUTPUT', (kind) => {
+    const raw = input({ key: Buffer.alloc(40_000, 'k') })
+    const bytesMax = new Map([
+      ['card.predictions', 40_000],
+      ['card.alerts', 40_000],
+    ])
+    const sink = sinkOf({ bytesMax })
+    const reject = kind === 'alert' ? sink.alert(sampleAlert, raw) : sink.prediction(samplePrediction, raw)
+    expect(reject).toMatchObject({ rejected: true, reason: 'OUTPUT', stage: 'sink', raw })
+    expect((reject as Reject).message).toMatch(
+      new RegExp(`^the ${kind} takes \\d+ bytes, card.${kind}s takes at most 40000`),
+    )
+  })
+
+  test('a dead letter becomes a stub: place, size, digest and reason, without the bytes of the record', () => {
+    const headers = { own: 'x'.repeat(3_000), 'millrace.dlq.reason': 'LATE' }
+    const raw = input({ key: Buffer.alloc(2_000), value: Buffer.from('abc'), headers })
+    const sink = sinkOf({ bytesMax: new Map([['dlq.card.transactions', 5_000]]) })
+    const reject: Reject = { rejected: true, reason: 'SCHEMA', stage: 'decode', message: 'wrong', raw }
+    const stub = sink.deadLetter(reject, { failedAtMs: 0, attempts: 1 })
+    expect(stub).toMatchObject({ key: null, value: null, topic: 'dlq.card.transactions' })
+    expect(textHeaders(stub.headers)).toMatchObject({
+      '__dlq.errors.topic': 'card.transactions',
+      '__dlq.errors.partition': '3',
+      '__dlq.errors.offset': '123456',
+      'millrace.dlq.reason': 'SCHEMA',
+      'millrace.dlq.stub': 'true',
+      'millrace.dlq.bytes': expect.stringMatching(/^5\d{3}$/),
+      // printf abc | sha256sum
+      'millrace.dlq.value-digest': 'sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+    })
+    expect(stub.headers).not.toHaveProperty('own')
+    expect(aloneBytes(stub)).toBeLessThan(5_000)
+    expect(violation('dead-letter', textHeaders(stub.headers))).toBeNull()
+  })
+
+  test('a topic that takes not even a stub is an error that names the record', () => {
+    const sink = sinkOf({ bytesMax: new Map([['dlq.card.transactions', 100]]) })
+    const reject: Reject = {
+      rejected: true,
+      reason: 'SCHEMA',
+      stage: 'decode',
+      message: 'wrong',
+      raw: input(),
+    }
+    expect(() => sink.deadLetter(reject, { failedAtMs: 0, attempts: 1 })).toThrow(
+      /card\.transactions:3 offset 123456 .*dlq\.card\.transactions takes at most 100/,
+    )
   })
 })
 

@@ -228,6 +228,7 @@ describe('a replay', () => {
         ['in', 4],
         ['ledger', 1],
       ]),
+      bytesMax: new Map([['in', 20_000]]),
       write: async (outputs) => {
         if (options.fails?.() === true) throw new Error('not committed')
         transactions.push(outputs)
@@ -252,6 +253,21 @@ describe('a replay', () => {
           .map(({ key, headers }) => (topic === 'ledger' ? String(key) : headers?.['millrace.replay.id']))
       expect(ids('in')).toEqual(ids('ledger'))
     }
+  })
+
+  test('leaves out stubs, and what its topic would refuse for its size', async () => {
+    const { replay, transactions, steps } = replayOf()
+    const headers = { ...letter(0).raw.headers, 'millrace.dlq.stub': 'true' }
+    await replay.add(letter(0, { headers }), never)
+    await replay.add(letter(1, { value: Buffer.alloc(20_000) }), never)
+    await replay.add(letter(2, { value: Buffer.alloc(19_000) }), never)
+    await replay.flush(never)
+    expect(transactions.length).toBe(1)
+    expect(steps.map(([, step]) => step)).toEqual([
+      'left: a stub, the record is only in its source',
+      'left: larger than its topic takes',
+      'replayed',
+    ])
   })
 
   test('leaves out what the ledger has', async () => {
