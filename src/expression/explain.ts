@@ -13,6 +13,8 @@ export interface ExpressionProblem {
   readonly offset: number
   readonly message: string
   readonly suggestion: string
+  /** A function that there is not, or not with such arguments. */
+  readonly called?: string
 }
 
 /** What a problem says: what is wrong, what to do. */
@@ -42,7 +44,13 @@ export function problemOf<Context>(
   const isParsed = found.node?.op !== undefined
   const hidden = found.code === 'no_such_key' ? null : hiddenName(text, start, end, isParsed, scope)
   if (hidden !== null) return { ok: false, offset: shift + hidden.offset, ...hidden.explained }
-  return { ok: false, offset: shift + start, ...explain(found, text.slice(start, end), scope) }
+  const called = found.code === 'no_matching_overload' ? calledIn(found.node) : null
+  return {
+    ok: false,
+    offset: shift + start,
+    ...explain(found, called, text.slice(start, end), scope),
+    ...(called === null ? {} : { called }),
+  }
 }
 
 /** The type of the whole does not fit. */
@@ -69,10 +77,14 @@ export function explainMismatch<Context>(
   }
 }
 
-function explain<Context>(error: EngineError, part: string, scope: ExpressionScope<Context>): Explained {
+function explain<Context>(
+  error: EngineError,
+  called: string | null,
+  part: string,
+  scope: ExpressionScope<Context>,
+): Explained {
   const reason = (error.summary ?? error.message).split('\n')[0]!
-  const called = calledIn(error.node)
-  if (error.code === 'no_matching_overload' && called !== null) {
+  if (called !== null) {
     const [, message, suggestion] = /^(.*?)\. (.*)$/s.exec(notYetFunction(called) ?? '') ?? []
     if (message !== undefined && suggestion !== undefined) return { message, suggestion }
   }

@@ -1,4 +1,4 @@
-/** Terms of the field that people look for and that are not there: what to write instead. validate answers from it. */
+/** Functions that people look for and that are not there: what to write instead. validate answers from it. */
 
 interface Term {
   readonly names: readonly string[]
@@ -6,56 +6,6 @@ interface Term {
   /** It is there under another name. */
   readonly known?: true
 }
-
-const aggregateTerms: readonly Term[] = [
-  {
-    names: ['median', 'percentile', 'quantile', 'p50', 'p90', 'p95', 'p99', 'percentile_cont', 'iqr', 'mad'],
-    instead: 'Use mean, or rate with where: the share of events above a threshold.',
-  },
-  {
-    names: [
-      'distinct',
-      'nunique',
-      'unique',
-      'countdistinct',
-      'count_distinct',
-      'approx_count_distinct',
-      'cardinality',
-    ],
-    instead: 'Use rate or count with where for the values that matter, or send the number with the event.',
-  },
-  {
-    names: ['std', 'stddev', 'stdev', 'variance', 'var', 'zscore', 'skew', 'kurtosis', 'cv'],
-    instead: 'Use two means, of x and of x * x: the variance is the second less the square of the first.',
-  },
-  {
-    names: ['min', 'max', 'range', 'argmin', 'argmax'],
-    instead: 'Use last or mean, or count with where: events beyond a threshold.',
-  },
-  {
-    names: ['first', 'earliest', 'nth', 'lag', 'lead', 'diff', 'delta'],
-    instead: 'Use last (with current: false, the value before).',
-  },
-  {
-    names: ['ewma', 'ema', 'ewm', 'decay', 'slope', 'trend'],
-    instead: 'Use mean over several windows and the ratio of two of them.',
-  },
-  {
-    names: ['mode', 'topk', 'top', 'histogram', 'entropy', 'collect', 'list', 'array_agg', 'set'],
-    instead: 'Use rate with where, once for each value that matters.',
-  },
-  { names: ['correlation', 'corr', 'covariance', 'cov'], instead: 'Use means of x, of y and of x * y.' },
-  { names: ['any', 'all', 'exists', 'every'], instead: 'Use count with where, and compare it in a rule.' },
-  { names: ['avg', 'average'], instead: 'Write mean.', known: true },
-  { names: ['total', 'add'], instead: 'Write sum.', known: true },
-  { names: ['latest', 'newest', 'lastvalue'], instead: 'Write last.', known: true },
-  { names: ['share', 'fraction', 'proportion'], instead: 'Write rate.', known: true },
-  {
-    names: ['recency', 'timesincelast', 'time_since_last', 'age'],
-    instead: 'Write secondsSinceLast.',
-    known: true,
-  },
-]
 
 const functionTerms: readonly Term[] = [
   {
@@ -126,32 +76,10 @@ const functionTerms: readonly Term[] = [
   },
 ]
 
-/** "median is not supported yet. Use …"; null for a word that nobody would look for. */
-export function notYetAggregate(name: string): string | null {
-  return answer(aggregateTerms, name)
-}
-
+/** "sqrt is not supported yet. Use …"; null for a word that nobody would look for. */
 export function notYetFunction(name: string): string | null {
-  const own = answer(functionTerms, name)
-  if (own !== null) return own
-  const isAggregate =
-    find(aggregateTerms, name) !== null || ['sum', 'mean', 'rate', 'last'].includes(name.toLowerCase())
-  return isAggregate
-    ? `${name} is no function of one event. Windows are features: features: {x: {over: …, aggregate: …, window: 1d}}.`
-    : null
-}
-
-function answer(terms: readonly Term[], name: string): string | null {
-  const term = find(terms, name)
-  if (term === null) return null
-  return `${name} is ${term.known === true ? 'not its name here' : 'not supported yet'}. ${term.instead}`
-}
-
-function find(terms: readonly Term[], name: string): Term | null {
   const wanted = name.toLowerCase()
-  return (
-    terms.find(
-      ({ names }) => names.includes(wanted) || (names.includes('p95') && /^p\d{1,2}$/.test(wanted)),
-    ) ?? null
-  )
+  const term = functionTerms.find(({ names }) => names.includes(wanted))
+  if (term === undefined) return null
+  return `${name} is ${term.known === true ? 'not its name here' : 'not supported yet'}. ${term.instead}`
 }

@@ -1,5 +1,4 @@
 import { MillraceError } from '../errors.ts'
-import { ratio } from './aggregate.ts'
 import type { FeatureSpec, FeaturesSpec, RatioSpec } from './spec.ts'
 
 /** A ratio over columns of the row. */
@@ -61,6 +60,11 @@ export function planRatios(features: readonly FeatureSpec[], names: readonly str
   }
   for (const feature of ratios.values()) visit(feature)
   return steps
+}
+
+/** `of` ÷ `to`; NaN is missing. */
+function ratio(of: number, to: number, otherwise: number | null): number {
+  return Number.isNaN(of) || Number.isNaN(to) || to === 0 ? (otherwise ?? NaN) : of / to
 }
 
 export function runRatios(steps: readonly RatioStep[], numbers: Float64Array): void {

@@ -1,17 +1,18 @@
 import { MillraceError } from '../errors.ts'
 import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
+import { aggregateOf } from './aggregates/table.ts'
 import { columnNames, planRatios, runRatios } from './columns.ts'
 import type { CompiledFeatures, FeatureRow, Layout, PartLog, PartView } from './compiled.ts'
 import { entityKeyOf } from './entity-key.ts'
 import { finiteOrNaN, insertEvent, planLayouts } from './layout.ts'
-import type { LayoutPlan, WindowedSpec } from './layout.ts'
+import type { LayoutPlan } from './layout.ts'
 import { decodePart, encodePart, encodePartTail } from './part-codec.ts'
 import { Part, dropUntil, forgetHidden, offsetsWithin, nextOffset } from './part-log.ts'
 import { planReads } from './read-plan.ts'
 import { clear, readPart } from './scan.ts'
 import type { Viewpoint } from './scan.ts'
-import type { FeaturesSpec } from './spec.ts'
+import type { AggregateSpec, FeaturesSpec } from './spec.ts'
 
 // Offsets are -1 (stored) or not negative, so this one matches no event.
 const noOffset = -2
@@ -66,8 +67,9 @@ function compileRow(
   layouts: readonly LayoutPlan[],
 ): CompiledFeatures['row'] {
   const { values } = spec
-  const windowed = spec.features.filter((feature): feature is WindowedSpec => feature.kind !== 'ratio')
+  const windowed = spec.features.filter((feature): feature is AggregateSpec => feature.kind === 'aggregate')
   const windowedColumns = windowed.map((feature) => names.indexOf(feature.name))
+  const defaults = Float64Array.from(windowed, (feature) => feature.default ?? NaN)
   const { readers, finishes, registers } = planReads(layouts, windowed)
   const ratios = planRatios(spec.features, names)
   const reads = layouts.map((layout, index) => ({
@@ -95,7 +97,8 @@ function compileRow(
     for (let i = 0; i < values.length; i++)
       numbers[i] = finiteOrNaN(values[i]!.expression.evaluate(event, failures))
     for (let i = 0; i < finishes.length; i++) {
-      numbers[windowedColumns[i]!] = finishes[i]!(registers, event.time)
+      const number = finishes[i]!(registers, event)
+      numbers[windowedColumns[i]!] = Number.isNaN(number) ? defaults[i]! : number
     }
     runRatios(ratios, numbers)
     return { numbers, capped }
@@ -123,10 +126,12 @@ function checkFeatures(spec: FeaturesSpec): void {
         `feature ${name}: window must be at least 1 ms and delay not negative, in whole ms`,
       )
     }
-    if (feature.kind === 'rate') continue
-    const needsValue = !['count', 'secondsSinceLast'].includes(feature.aggregate)
-    if (needsValue && feature.value === null) {
+    const { value, where } = aggregateOf(feature.aggregate)
+    if (value === 'needed' && feature.value === null) {
       throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: ${feature.aggregate} needs a value`)
+    }
+    if (where === 'needed' && feature.where === null) {
+      throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: ${feature.aggregate} needs a condition`)
     }
     if (feature.divideBy === 0 || !Number.isFinite(feature.divideBy)) {
       throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: divideBy must be a number other than 0`)

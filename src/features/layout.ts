@@ -1,20 +1,18 @@
 import { MillraceError } from '../errors.ts'
 import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
+import { aggregateOf } from './aggregates/table.ts'
 import type { Layout } from './compiled.ts'
 import { layoutCheck } from './part-codec.ts'
 import type { PartFormat } from './part-codec.ts'
 import { maskColumn, offsetColumn, openSlot, timeColumn, valueColumn } from './part-log.ts'
 import type { Part } from './part-log.ts'
-import type { AggregateSpec, EventExpression, EventPredicate, FeaturesSpec, RateSpec } from './spec.ts'
+import type { AggregateSpec, EventExpression, EventPredicate, FeaturesSpec } from './spec.ts'
 import { reachOf } from './window.ts'
-
-/** A feature that reads windows of a layout. */
-export type WindowedSpec = AggregateSpec | RateSpec
 
 export interface LayoutPlan extends Layout {
   /** The features that read it. */
-  readonly features: readonly WindowedSpec[]
+  readonly features: readonly AggregateSpec[]
   /** The cap counts back from the event that reads, not from the newest one: what is read ahead hides nothing. */
   readonly capByTime: boolean
   readonly keys: readonly string[]
@@ -33,9 +31,9 @@ const predicatesMax = 31
  * with and without delay read another source than the scored one.
  */
 export function planLayouts(spec: FeaturesSpec, readAhead: boolean): LayoutPlan[] {
-  const windowed = spec.features.filter((feature): feature is WindowedSpec => feature.kind !== 'ratio')
-  const pairOf = ({ over, from }: WindowedSpec): string => JSON.stringify([over, from])
-  const isAhead = ({ from, delayMs }: WindowedSpec): boolean =>
+  const windowed = spec.features.filter((feature): feature is AggregateSpec => feature.kind !== 'ratio')
+  const pairOf = ({ over, from }: AggregateSpec): string => JSON.stringify([over, from])
+  const isAhead = ({ from, delayMs }: AggregateSpec): boolean =>
     readAhead && from !== spec.scored && delayMs > 0
   const groups = Map.groupBy(windowed, (feature) => `${pairOf(feature)} ${isAhead(feature)}`)
   // Lateness and the cap look at the horizon of the pair, whoever reads it.
@@ -101,9 +99,8 @@ function planLayout(
 }
 
 /** The expression whose column a feature reads; null for those that only count events or look at times. */
-export function valueOf(feature: WindowedSpec): EventExpression | null {
-  if (feature.kind === 'rate') return null
-  return feature.aggregate === 'count' || feature.aggregate === 'secondsSinceLast' ? null : feature.value
+export function valueOf({ aggregate, value }: AggregateSpec): EventExpression | null {
+  return aggregateOf(aggregate).value === 'none' ? null : value
 }
 
 function distinct<T extends { readonly text: string }>(items: readonly (T | null)[]): T[] {

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { notYetAggregate } from '../expression/not-yet.ts'
 import {
   duration,
   entries,
@@ -13,6 +12,8 @@ import {
   oneOf,
   text,
 } from '../expression/written.ts'
+import { aggregateHint } from './aggregates/hints.ts'
+import { aggregateNames, aggregateOf, aggregatesOfValues } from './aggregates/table.ts'
 
 const name = text({ lengthMax: 200 })
 
@@ -39,13 +40,13 @@ const missingDefault = z.union([z.null(), number()])
 const aggregateOptions = object({
   over: name.describe('Entity whose events are aggregated.'),
   from: name.optional().describe('Source whose events are aggregated. Default: the scored source.'),
-  aggregate: oneOf(['count', 'sum', 'mean', 'last', 'secondsSinceLast', 'rate'], notYetAggregate).describe(
-    'count of events; sum or mean of `value`; `value` of the last event; seconds since the last event; rate: share of the events for which `where` holds.',
+  aggregate: oneOf(aggregateNames, aggregateHint).describe(
+    `What is made of the events: ${aggregateNames.map((one) => `${one}: ${aggregateOf(one).gives}`).join('; ')}.`,
   ),
   value: expression()
     .optional()
     .describe(
-      'Number of each event (CEL over its fields); for sum, mean and last. Sums of whole numbers are exact.',
+      `Number of each event (CEL over its fields); for ${aggregatesOfValues.join(', ')}. Sums of whole numbers are exact.`,
     ),
   where: expression().optional().describe('Condition an event must meet to count (CEL over its fields).'),
   divideBy: number()

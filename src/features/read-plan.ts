@@ -1,9 +1,9 @@
-import { finishAggregate, finishRate } from './aggregate.ts'
-import type { Finish } from './aggregate.ts'
-import { columnOf, predicateBit, valueOf } from './layout.ts'
-import type { LayoutPlan, WindowedSpec } from './layout.ts'
+import type { Finish, Reads } from './aggregates/aggregate.ts'
+import { aggregateOf } from './aggregates/table.ts'
+import { columnOf, predicateBit } from './layout.ts'
+import type { LayoutPlan } from './layout.ts'
 import type { Cut, Latest, Reader, Registers, Tally } from './scan.ts'
-import type { EventPredicate } from './spec.ts'
+import type { AggregateSpec, EventExpression, EventPredicate } from './spec.ts'
 import { reachOf } from './window.ts'
 import type { Reach } from './window.ts'
 
@@ -40,15 +40,15 @@ class Slots {
   }
 }
 
-export function planReads(layouts: readonly LayoutPlan[], features: readonly WindowedSpec[]): ReadPlan {
+export function planReads(layouts: readonly LayoutPlan[], features: readonly AggregateSpec[]): ReadPlan {
   const layoutOf = new Map(
     layouts.flatMap((layout) => layout.features.map((feature) => [feature, layout] as const)),
   )
   const tallied = new Slots()
   const latest = new Slots()
   const finishes = features.map((feature) => {
-    const layout = layoutOf.get(feature)!
-    return planFeature(feature, layout, tallied, latest)
+    const reads = readsOf(feature, layoutOf.get(feature)!, tallied, latest)
+    return aggregateOf(feature.aggregate).read(feature, reads)
   })
   return {
     readers: layouts.map((layout) => planReader(layout, tallied, latest)),
@@ -62,21 +62,19 @@ export function planReads(layouts: readonly LayoutPlan[], features: readonly Win
   }
 }
 
-function planFeature(feature: WindowedSpec, layout: LayoutPlan, tallied: Slots, latest: Slots): Finish {
+/** What an aggregate may ask for, in the window of its feature. */
+function readsOf(feature: AggregateSpec, layout: LayoutPlan, tallied: Slots, latest: Slots): Reads {
   const reach = reachOf(feature)
-  const value = valueOf(feature)
-  const column = value === null ? -1 : columnOf(layout, value)
-  const query = (where: EventPredicate | null): Query => ({
+  const query = (where: EventPredicate | null, value: EventExpression | null): Query => ({
     layout,
     ...reach,
     bit: predicateBit(layout, where),
-    column,
+    column: value === null ? -1 : columnOf(layout, value),
   })
-  if (feature.kind === 'rate') {
-    return finishRate(feature, tallied.slotOf(query(feature.where)), tallied.slotOf(query(null)))
+  return {
+    tally: (where, value) => tallied.slotOf(query(where, value)),
+    newest: (where, value) => latest.slotOf(query(where, value)),
   }
-  const looksForNewest = feature.aggregate === 'last' || feature.aggregate === 'secondsSinceLast'
-  return finishAggregate(feature, (looksForNewest ? latest : tallied).slotOf(query(feature.where)))
 }
 
 function planReader(layout: LayoutPlan, tallied: Slots, latest: Slots): Reader {

@@ -4,6 +4,7 @@
  */
 import type { FailureSink } from '../expression/failure.ts'
 import type { Event } from '../record/event.ts'
+import type { AggregateName } from './aggregates/table.ts'
 
 export interface FeaturesSpec {
   readonly entities: readonly EntitySpec[]
@@ -60,24 +61,20 @@ export interface AggregateSpec extends WindowSpec {
   readonly name: string
   readonly over: string
   readonly from: string
-  readonly aggregate: 'count' | 'sum' | 'mean' | 'last' | 'secondsSinceLast'
-  /** Required for sum, mean, last. */
+  readonly aggregate: AggregateName
+  /** Null where the aggregate reads none. */
   readonly value: EventExpression | null
   readonly where: EventPredicate | null
   readonly divideBy: number
-  /** Result for an empty window; null: missing. */
+  readonly settings: AggregateSettings
+  /** Result for a window that gives none; null: missing. */
   readonly default: number | null
 }
 
-/** Share of events that satisfy `where`: (hits + smoothing·prior) / (count + smoothing). */
-export interface RateSpec extends WindowSpec {
-  readonly kind: 'rate'
-  readonly name: string
-  readonly over: string
-  readonly from: string
-  readonly where: EventPredicate
-  readonly smoothing: { readonly weight: number; readonly prior: number }
-  readonly default: number | null
+/** What only some aggregates take; those of others are absent. */
+export interface AggregateSettings {
+  /** Of a rate: (hits + weight · prior) / (count + weight). */
+  readonly smoothing?: { readonly weight: number; readonly prior: number }
 }
 
 /** Computed from two other features or values of the same row; keeps no state. */
@@ -90,4 +87,4 @@ export interface RatioSpec {
   readonly default: number | null
 }
 
-export type FeatureSpec = AggregateSpec | RateSpec | RatioSpec
+export type FeatureSpec = AggregateSpec | RatioSpec

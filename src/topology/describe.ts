@@ -1,5 +1,6 @@
 /** What a plan comes to, for people (`millrace describe`) and programs (`-o json`). */
 import { formatDuration } from '../expression/quantity.ts'
+import { aggregateOf } from '../features/aggregates/table.ts'
 import type { FeatureSpec } from '../features/spec.ts'
 import type { SourcePlan } from '../decode/plan.ts'
 import type { Plan } from './plan.ts'
@@ -130,17 +131,11 @@ export function bytesPerEvent(columns: readonly string[]): number {
 function definitionOf(feature: FeatureSpec): string {
   const empty = `, else ${feature.default ?? 'missing'}`
   if (feature.kind === 'ratio') return `${feature.of} / ${feature.to}${empty}`
-  const { over, from, where } = feature
-  const what =
-    feature.kind === 'rate'
-      ? `rate of`
-      : `${feature.aggregate}${feature.value === null ? '' : ` of ${feature.value.text}`}${divided(feature.divideBy)}`
-  const condition = where === null ? '' : feature.kind === 'rate' ? ` ${where.text}` : ` where ${where.text}`
-  const smoothed =
-    feature.kind === 'rate' && feature.smoothing.weight > 0
-      ? ` smoothed by ${feature.smoothing.weight} at ${feature.smoothing.prior}`
-      : ''
-  return `${what}${condition}${smoothed} over ${over} from ${from}${empty}`
+  const { over, from, aggregate, value, where, divideBy, settings } = feature
+  const { where: need, phrase } = aggregateOf(aggregate)
+  const what = `${aggregate}${value === null ? '' : ` of ${value.text}`}${divided(divideBy)}`
+  const condition = where === null ? '' : ` ${need === 'needed' ? 'of' : 'where'} ${where.text}`
+  return `${what}${condition}${phrase?.(settings) ?? ''} over ${over} from ${from}${empty}`
 }
 
 function divided(by: number): string {

@@ -2,9 +2,11 @@
 import { compileExpression } from '../expression/compile.ts'
 import type { Expected, Expression, OnFailure } from '../expression/compile.ts'
 import type { FailureSink } from '../expression/failure.ts'
+import { notYetFunction } from '../expression/not-yet.ts'
 import { createScope } from '../expression/scope.ts'
 import type { ExpressionScope, Variable } from '../expression/scope.ts'
 import type { DecideContext } from '../decide/plan.ts'
+import { isAggregateWord } from '../features/aggregates/hints.ts'
 import type { EventExpression, EventPredicate } from '../features/spec.ts'
 import type { Event } from '../record/event.ts'
 import type { TopologyDocument } from './document.ts'
@@ -96,9 +98,14 @@ export function compileAt<Context>(
   const unknown = /^(?:unknown variable|no such key): (\w+)/.exec(compiled.message)?.[1]
   if (unknown !== undefined && hints.isFaulty?.(unknown) === true) return null
   const better = unknown === undefined ? null : (hints.suggest?.(unknown) ?? null)
-  document.add(path, `${compiled.message}.`, better ?? compiled.suggestion, { offset: compiled.offset })
+  const { called, offset } = compiled
+  if (called !== undefined && notYetFunction(called) === null && isAggregateWord(called)) {
+    document.add(path, `${called} is no function of one event.`, windowsAre, { offset })
+  } else document.add(path, `${compiled.message}.`, better ?? compiled.suggestion, { offset })
   return null
 }
+
+const windowsAre = 'Windows are features: features: {x: {over: …, aggregate: …, window: 1d}}.'
 
 export function eventExpression(expression: Expression<Event>, path: Path): EventExpression {
   const { canonical: text, integer, references } = expression

@@ -2,16 +2,17 @@
 import { isName } from '../expression/scope.ts'
 import { didYouMean } from '../expression/nearest.ts'
 import { formatDuration } from '../expression/quantity.ts'
+import { aggregateOf } from '../features/aggregates/table.ts'
 import type { AggregateOptions, EntityOptions, FeatureOptions, RatioOptions } from '../features/options.ts'
 import type {
   AggregateSpec,
   EntitySpec,
   FeatureSpec,
   FeaturesSpec,
-  RateSpec,
   ValueSpec,
   WindowSpec,
 } from '../features/spec.ts'
+import { checkAggregateKeys, settingsOf } from './aggregate-keys.ts'
 import type { TopologyDocument } from './document.ts'
 import { compileAt, eventExpression, eventPredicate, eventScope, ruleWords } from './expressions.ts'
 import type { EventScope, Hints } from './expressions.ts'
@@ -199,7 +200,7 @@ function compileAggregate(
 ): FeatureSpec[] {
   const { document, scored } = inputs
   const from = options.from ?? scored
-  const fits = checkShapeOf(document, path, options)
+  const fits = checkAggregateKeys(document, path, options)
   const known = checkOver(inputs, path, options, from)
   const scope = scopes.get(from)
   if (scope === undefined || window === null || !known) return []
@@ -219,62 +220,23 @@ function compileAggregate(
     edges: options.edges,
     current: options.current,
   }
-  const base = { name, over: options.over, from, ...shape }
-  if (options.aggregate === 'rate') {
-    const smoothing = options.smoothing ?? { weight: 0, prior: 0 }
-    const empty = options.default === undefined ? smoothing.prior : options.default
-    return [
-      {
-        kind: 'rate',
-        ...base,
-        where: eventPredicate(where!, [...path, 'where']),
-        smoothing,
-        default: empty,
-      } satisfies RateSpec,
-    ]
-  }
+  const settings = settingsOf(options)
   return [
     {
       kind: 'aggregate',
-      ...base,
+      name,
+      over: options.over,
+      from,
+      ...shape,
       aggregate: options.aggregate,
       value: value === undefined ? null : eventExpression(value, [...path, 'value']),
       where: where === undefined ? null : eventPredicate(where, [...path, 'where']),
       divideBy: options.divideBy ?? 1,
-      default: options.default === undefined ? (options.aggregate === 'count' ? 0 : null) : options.default,
+      settings,
+      default:
+        options.default === undefined ? aggregateOf(options.aggregate).empty(settings) : options.default,
     } satisfies AggregateSpec,
   ]
-}
-
-/** Which keys go with which aggregate. */
-function checkShapeOf(document: TopologyDocument, path: Path, options: AggregateOptions): boolean {
-  const { aggregate, value, where, smoothing, divideBy } = options
-  const reads = ['sum', 'mean', 'last'].includes(aggregate)
-  const wrong: [key: string, message: string, suggestion: string][] = []
-  if (reads && value === undefined) {
-    wrong.push([
-      'aggregate',
-      `${aggregate} needs a value.`,
-      'Add value: and the number to take of each event.',
-    ])
-  }
-  if (!reads && value !== undefined)
-    wrong.push(['value', `${aggregate} takes no value.`, 'Remove it, or use sum, mean or last.'])
-  if (!reads && divideBy !== undefined)
-    wrong.push(['divideBy', `${aggregate} takes no divideBy.`, 'Remove it.'])
-  if (divideBy === 0) wrong.push(['divideBy', 'nothing can be divided by 0.', 'Write another number.'])
-  if (aggregate === 'rate' && where === undefined) {
-    wrong.push([
-      'aggregate',
-      'rate needs a condition.',
-      'Add where: and the condition whose share is wanted.',
-    ])
-  }
-  if (aggregate !== 'rate' && smoothing !== undefined) {
-    wrong.push(['smoothing', `${aggregate} takes no smoothing.`, 'Remove it, or write aggregate: rate.'])
-  }
-  for (const [key, message, suggestion] of wrong) document.add([...path, key], message, suggestion)
-  return wrong.length === 0
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What the model's inputs are computed from: the hash that a model is trained with, and one per input. */
 import type { SourcePlan } from '../decode/plan.ts'
-import type { EventExpression, EventPredicate, FeatureSpec, FeaturesSpec } from '../features/spec.ts'
+import type { AggregateSpec, EventExpression, EventPredicate, FeaturesSpec } from '../features/spec.ts'
 import { reachOf } from '../features/window.ts'
 import type { ModelPlan } from '../model/plan.ts'
 import type { FieldTypes } from './event-types.ts'
@@ -56,7 +56,7 @@ export function vectorHashesOf(inputs: ModelPlan['inputs'], parts: VectorParts):
   return { vectorHash, definitions }
 }
 
-function windowedOf(feature: Exclude<FeatureSpec, { kind: 'ratio' }>, parts: VectorParts): unknown {
+function windowedOf(feature: AggregateSpec, parts: VectorParts): unknown {
   const { spec } = parts
   const { from, where } = feature
   const entity = spec.entities.find(({ name }) => name === feature.over)
@@ -72,13 +72,19 @@ function windowedOf(feature: Exclude<FeatureSpec, { kind: 'ratio' }>, parts: Vec
     window: { reachMs, lagMs, withoutCurrent: withoutCurrent && from === spec.scored },
     where: where === null ? null : expressionOf(where, from, parts),
     default: feature.default,
-    ...(feature.kind === 'rate'
-      ? { aggregate: 'rate', smoothing: feature.smoothing.weight === 0 ? null : feature.smoothing }
-      : {
-          aggregate: feature.aggregate,
-          value: feature.value === null ? null : expressionOf(feature.value, from, parts),
-          divideBy: feature.divideBy,
-        }),
+    ...resultOf(feature, parts),
+  }
+}
+
+function resultOf({ aggregate, value, divideBy, settings, from }: AggregateSpec, parts: VectorParts): object {
+  const { smoothing, ...others } = settings
+  // A weight of 0 is no smoothing.
+  if (aggregate === 'rate') return { aggregate, smoothing: smoothing?.weight ? smoothing : null }
+  return {
+    aggregate,
+    value: value === null ? null : expressionOf(value, from, parts),
+    divideBy,
+    ...others,
   }
 }
 

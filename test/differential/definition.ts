@@ -2,12 +2,12 @@
  * The features by their definition, from the logs alone: which events change state, what a row is, and what it must have
  * seen. Shares no code with src/features and src/pipeline, only types.
  */
-import type { AggregateSpec, FeatureSpec, FeaturesSpec, RateSpec } from '../../src/features/spec.ts'
+import type { AggregateSpec, FeatureSpec, FeaturesSpec } from '../../src/features/spec.ts'
 import { oracleRow, type OracleRow } from '../support/feature-oracle.ts'
 import type { LoggedRecord } from './log.ts'
 import { scored, type DrawnSource, type DrawnTopology } from './topology.ts'
 
-export type WindowedFeature = AggregateSpec | RateSpec
+export type WindowedFeature = AggregateSpec
 
 /** A record with what the log before it in its partition makes of it. */
 export interface Judged extends LoggedRecord {

@@ -5,7 +5,6 @@ import type {
   EventPredicate,
   FeatureSpec,
   FeaturesSpec,
-  RateSpec,
   WindowEdges,
 } from '../../src/features/spec.ts'
 import type { LatePolicy } from '../../src/features/lateness.ts'
@@ -108,7 +107,7 @@ function drawSpec(dice: Dice, unitMs: number, sources: readonly DrawnSource[]): 
 }
 
 /** The same feature without delay, over the same events. */
-function undelayed(feature: AggregateSpec | RateSpec): AggregateSpec | RateSpec {
+function undelayed(feature: AggregateSpec): AggregateSpec {
   return { ...feature, name: `${feature.name}now`, delayMs: 0 }
 }
 
@@ -123,7 +122,7 @@ function drawWindowed(
   name: string,
   unitMs: number,
   sources: readonly DrawnSource[],
-): AggregateSpec | RateSpec {
+): AggregateSpec {
   const source = dice.pick(sources)
   const over = dice.pick(entities)
   const window = {
@@ -140,7 +139,15 @@ function drawWindowed(
   const aggregate = dice.pick(kinds)
   if (aggregate === 'rate') {
     const smoothing = { weight: dice.pick([0, 2]), prior: 0.25 }
-    return { kind: 'rate', ...window, where: dice.pick(wheres), smoothing }
+    return {
+      kind: 'aggregate',
+      ...window,
+      aggregate,
+      value: null,
+      where: dice.pick(wheres),
+      divideBy: 1,
+      settings: { smoothing },
+    }
   }
   const reads = aggregate === 'sum' || aggregate === 'mean' || aggregate === 'last'
   return {
@@ -150,6 +157,7 @@ function drawWindowed(
     value: reads ? dice.pick(values) : null,
     where: dice.chance(0.4) ? dice.pick(wheres) : null,
     divideBy: reads ? dice.pick([1, 4]) : 1,
+    settings: {},
   }
 }
 

@@ -77,9 +77,8 @@ function writtenFeature(feature: FeatureSpec): object {
     default: feature.default,
     ...(where === null ? {} : { where: where.text }),
   }
-  if (feature.kind === 'rate') return { aggregate: 'rate', ...common, smoothing: feature.smoothing }
-  const { aggregate, value, divideBy } = feature
-  return { aggregate, ...common, ...(value === null ? {} : { value: value.text, divideBy }) }
+  const { aggregate, value, divideBy, settings } = feature
+  return { aggregate, ...common, ...settings, ...(value === null ? {} : { value: value.text, divideBy }) }
 }
 
 /** Of the events of all sources. */

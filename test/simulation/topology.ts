@@ -56,7 +56,7 @@ const allFeatures = ({ terminalDelayMs }: Settings): readonly FeatureSpec[] => [
     where: flag('fraud'),
     windowMs: 4_000,
     delayMs: 2_000,
-    smoothing: { weight: 2, prior: 0.25 },
+    settings: { smoothing: { weight: 2, prior: 0.25 } },
     default: 0,
   }),
   { kind: 'ratio', name: 'share', of: 'amount', to: 'sum6s', default: 0 },

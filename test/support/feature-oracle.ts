@@ -3,7 +3,7 @@
  * the spec). What it returns is what the service must have computed for an event.
  */
 import type { Event } from '../../src/record/event.ts'
-import type { AggregateSpec, FeaturesSpec, RateSpec } from '../../src/features/spec.ts'
+import type { AggregateSpec, FeaturesSpec } from '../../src/features/spec.ts'
 
 /** An event as it lies in a log; topic, partition and offset are those of `event.raw`. */
 export interface LoggedEvent {
@@ -54,9 +54,7 @@ export function oracleRow(question: OracleQuestion): OracleRow {
     }
     const seen = look(question, feature)
     if (seen.capped) capped = true
-    return feature.kind === 'rate'
-      ? rate(feature, seen.events)
-      : aggregate(feature, seen.events, at.event.time)
+    return aggregate(feature, seen.events, at.event.time)
   }
   for (const { name } of [...spec.values, ...spec.features]) numbers.set(name, compute(name))
   return { numbers, capped }
@@ -91,7 +89,7 @@ interface Seen {
   readonly capped: boolean
 }
 
-function look(question: OracleQuestion, feature: AggregateSpec | RateSpec): Seen {
+function look(question: OracleQuestion, feature: AggregateSpec): Seen {
   const { spec, at } = question
   const entity = spec.entities.find((candidate) => candidate.name === feature.over)!
   const wanted = identity(entity.keys, at.event)
@@ -137,7 +135,7 @@ function look(question: OracleQuestion, feature: AggregateSpec | RateSpec): Seen
   return { events: inside.map(({ event }) => event), capped }
 }
 
-function windowTest(feature: AggregateSpec | RateSpec, at: LoggedEvent): (logged: LoggedEvent) => boolean {
+function windowTest(feature: AggregateSpec, at: LoggedEvent): (logged: LoggedEvent) => boolean {
   const right = at.event.time - feature.delayMs
   const left = right - feature.windowMs
   return (logged) => {
@@ -157,7 +155,7 @@ function windowTest(feature: AggregateSpec | RateSpec, at: LoggedEvent): (logged
 }
 
 /** How far back the features over the same entity and source look; whole ms, so a closed edge is one more. */
-function horizon(spec: FeaturesSpec, of: AggregateSpec | RateSpec): number {
+function horizon(spec: FeaturesSpec, of: AggregateSpec): number {
   let furthest = 0
   for (const feature of spec.features) {
     if (feature.kind === 'ratio' || feature.over !== of.over || feature.from !== of.from) continue
@@ -183,6 +181,8 @@ function aggregate(feature: AggregateSpec, window: readonly Event[], timeMs: num
       return valued.length === 0 ? feature.default : valued.at(-1)! / feature.divideBy
     case 'secondsSinceLast':
       return matching.length === 0 ? feature.default : (timeMs - matching.at(-1)!.time) / 1000
+    case 'rate':
+      return window.length === 0 ? feature.default : rate(feature, matching.length, window.length)
   }
 }
 
@@ -190,9 +190,7 @@ function total(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0)
 }
 
-function rate(feature: RateSpec, window: readonly Event[]): number | null {
-  if (window.length === 0) return feature.default
-  const hits = window.filter((event) => feature.where.test(event)).length
-  const { weight, prior } = feature.smoothing
-  return (hits + weight * prior) / (window.length + weight)
+function rate({ settings }: AggregateSpec, hits: number, events: number): number {
+  const { weight, prior } = settings.smoothing!
+  return (hits + weight * prior) / (events + weight)
 }

@@ -5,7 +5,6 @@ import type {
   EventPredicate,
   FeatureSpec,
   FeaturesSpec,
-  RateSpec,
 } from '../../src/features/spec.ts'
 
 /** Specs and events written down by hand, without a topology file. */
@@ -35,6 +34,7 @@ export function aggregateFeature(parts: Partial<AggregateSpec> & { name: string 
     value: null,
     where: null,
     divideBy: 1,
+    settings: {},
     default: 0,
     windowMs: 10,
     delayMs: 0,
@@ -44,20 +44,13 @@ export function aggregateFeature(parts: Partial<AggregateSpec> & { name: string 
   }
 }
 
-export function rateFeature(parts: Partial<RateSpec> & { name: string }): RateSpec {
-  return {
-    kind: 'rate',
-    over: 'customer',
-    from: 'transactions',
+export function rateFeature(parts: Partial<AggregateSpec> & { name: string }): AggregateSpec {
+  return aggregateFeature({
+    aggregate: 'rate',
     where: flag('night'),
-    smoothing: { weight: 0, prior: 0 },
-    default: 0,
-    windowMs: 10,
-    delayMs: 0,
-    edges: '(]',
-    current: true,
+    settings: { smoothing: { weight: 0, prior: 0 } },
     ...parts,
-  }
+  })
 }
 
 export const entities: FeaturesSpec['entities'] = [

@@ -1,11 +1,11 @@
-import type { AggregateSpec, RateSpec } from '../../src/features/spec.ts'
+import type { AggregateSpec } from '../../src/features/spec.ts'
 import type { Prediction } from '../../src/record/prediction.ts'
 import type { Plan } from '../../src/topology/plan.ts'
 import type { LoggedInput } from './card-world.ts'
 import { placeOf, positionOf, type CheckOptions, type Outputs } from './evidence.ts'
 import type { History } from './judge-features.ts'
 
-type Delayed = AggregateSpec | RateSpec
+type Delayed = AggregateSpec
 
 /** A record that changed state, and what tells whether it had to be seen. */
 interface Candidate {

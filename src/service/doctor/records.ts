@@ -1,7 +1,7 @@
 import type { SourcePlan } from '../../decode/plan.ts'
 import type { MillraceError } from '../../errors.ts'
 import { formatDuration } from '../../expression/quantity.ts'
-import type { AggregateSpec, RateSpec } from '../../features/spec.ts'
+import type { AggregateSpec } from '../../features/spec.ts'
 import { latenessMs, sourceOf } from '../../pipeline/partition-context.ts'
 import type { Plan } from '../../topology/plan.ts'
 import type { Facts } from './facts.ts'
@@ -140,12 +140,12 @@ function judgeOrder(sample: SourceSample, source: SourcePlan, plan: Plan): Findi
   )
 }
 
-type Reader = AggregateSpec | RateSpec
-
 /** Features of scored events that read this source, which is another one than theirs. */
-function readersOf({ featuresSpec }: Plan, source: string): readonly Reader[] {
+function readersOf({ featuresSpec }: Plan, source: string): readonly AggregateSpec[] {
   if (source === featuresSpec.scored) return []
-  return featuresSpec.features.filter((one): one is Reader => one.kind !== 'ratio' && one.from === source)
+  return featuresSpec.features.filter(
+    (one): one is AggregateSpec => one.kind !== 'ratio' && one.from === source,
+  )
 }
 
 function judgeAges({ source, runs }: SourceSample, _: SourcePlan, plan: Plan): Finding {

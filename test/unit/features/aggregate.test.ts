@@ -104,7 +104,7 @@ test('where keeps the events that satisfy it', () => {
 test('a rate is smoothed towards its prior, and an empty window gives the default', () => {
   const rate = rateFeature({
     name: 'rate',
-    smoothing: { weight: 2, prior: 0.25 },
+    settings: { smoothing: { weight: 2, prior: 0.25 } },
     default: 0.1,
     current: false,
   })

@@ -56,7 +56,7 @@ const spec: fc.Arbitrary<FeaturesSpec> = fc
             return rateFeature({
               ...one,
               where: one.where ?? flag('night'),
-              smoothing: { weight, prior: 0.25 },
+              settings: { smoothing: { weight, prior: 0.25 } },
             })
           }
           const value = aggregate === 'count' || aggregate === 'secondsSinceLast' ? null : expression
@@ -150,7 +150,6 @@ function isRounded(spec: FeaturesSpec, name: string): boolean {
   const feature = spec.features.find((candidate) => candidate.name === name)
   if (feature === undefined) return false
   if (feature.kind === 'ratio') return isRounded(spec, feature.of) || isRounded(spec, feature.to)
-  if (feature.kind === 'rate') return false
   return feature.aggregate === 'mean' || (feature.aggregate === 'sum' && feature.value?.integer !== true)
 }
 

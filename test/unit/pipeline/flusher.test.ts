@@ -23,6 +23,7 @@ const features = compileFeatures({
       value: null,
       where: null,
       divideBy: 1,
+      settings: {},
       default: 0,
       windowMs: 1_000,
       delayMs: 0,

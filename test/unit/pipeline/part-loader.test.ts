@@ -18,6 +18,7 @@ const count = (over: string): AggregateSpec => ({
   value: null,
   where: null,
   divideBy: 1,
+  settings: {},
   default: 0,
   windowMs: 1_000,
   delayMs: 0,

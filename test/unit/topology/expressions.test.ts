@@ -194,6 +194,15 @@ test.each([
   expect(`${problem?.message} ${problem?.suggestion}`).toContain(answer)
 })
 
+test.each(['percentile', 'mean'])('%s() in an expression is answered with where windows are', (word) => {
+  const [problem] = problemsOf(topology(['amountCents / 100', `${word}(amountCents)`]))
+  expect(problem).toMatchObject({
+    path: 'values.amount',
+    message: `${word} is no function of one event.`,
+    suggestion: expect.stringContaining('Windows are features') as string,
+  })
+})
+
 test('the policy for errors is missing unless the topology says dead-letter', () => {
   expect(load(topology()).expressions.onError).toBe('missing')
   expect(load(`${topology()}expressions: {onError: dead-letter}\n`).expressions.onError).toBe('dead-letter')

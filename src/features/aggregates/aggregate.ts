@@ -1,0 +1,43 @@
+import type { Event } from '../../record/event.ts'
+import type { Registers } from '../scan.ts'
+import type { AggregateSettings, AggregateSpec, EventExpression, EventPredicate } from '../spec.ts'
+
+/** Turns what was read from the parts into the number of the scored event's row; NaN where the window gives none. */
+export type Finish = (registers: Registers, event: Event) => number
+
+/**
+ * What an aggregate can have read of its window; equal wishes are read once. Each method gives the slot of the registers
+ * in which the answer will be. Only events that satisfy `where` count (null: all), and that have a `value` (null: none is
+ * needed).
+ */
+export interface Reads {
+  /** How many, and the sum of their values. */
+  tally(where: EventPredicate | null, value: EventExpression | null): number
+  /** Time and value of the newest one. */
+  newest(where: EventPredicate | null, value: EventExpression | null): number
+}
+
+/** One entry of the table (table.ts): all that the service, `validate`, `describe` and the documents know of it. */
+export interface Aggregate {
+  /** What it gives, as a part of a sentence. */
+  readonly gives: string
+  /** `of an empty window` in docs/features.md. */
+  readonly ofNothing: string
+  /** Whether it reads the number `value` of each event. */
+  readonly value: 'needed' | 'none'
+  readonly where: 'needed' | 'optional'
+  /** Whether `divideBy` makes sense. */
+  readonly divided: boolean
+  /** Keys that only some aggregates take. */
+  readonly settings: readonly (keyof AggregateSettings)[]
+  /** `default` where none is written. */
+  readonly empty: (settings: AggregateSettings) => number | null
+  /** What else people call it, in lower case. */
+  readonly aliases: readonly string[]
+  /** Its settings in the line of `describe`; begins with a space if it is not empty. */
+  readonly phrase?: (settings: AggregateSettings) => string
+  readonly read: (feature: AggregateSpec, reads: Reads) => Finish
+}
+
+/** `default` of most: the model's missing policy decides. */
+export const missing = (): null => null

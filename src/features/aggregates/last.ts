@@ -1,0 +1,18 @@
+import { missing } from './aggregate.ts'
+import type { Aggregate } from './aggregate.ts'
+
+export const last: Aggregate = {
+  gives: '`value` of the newest event',
+  ofNothing: 'missing',
+  value: 'needed',
+  where: 'optional',
+  divided: true,
+  settings: [],
+  empty: missing,
+  aliases: ['latest', 'newest', 'lastvalue'],
+  read: ({ where, value, divideBy }, reads) => {
+    const slot = reads.newest(where, value)
+    return ({ latestTimes, latestValues }) =>
+      latestTimes[slot]! > -Infinity ? latestValues[slot]! / divideBy : NaN
+  },
+}

@@ -1,0 +1,17 @@
+import { missing } from './aggregate.ts'
+import type { Aggregate } from './aggregate.ts'
+
+export const mean: Aggregate = {
+  gives: 'mean of `value`',
+  ofNothing: 'missing',
+  value: 'needed',
+  where: 'optional',
+  divided: true,
+  settings: [],
+  empty: missing,
+  aliases: ['avg', 'average'],
+  read: ({ where, value, divideBy }, reads) => {
+    const slot = reads.tally(where, value)
+    return ({ counts, sums }) => (counts[slot]! > 0 ? sums[slot]! / divideBy / counts[slot]! : NaN)
+  },
+}

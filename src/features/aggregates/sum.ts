@@ -1,0 +1,17 @@
+import { missing } from './aggregate.ts'
+import type { Aggregate } from './aggregate.ts'
+
+export const sum: Aggregate = {
+  gives: 'sum of `value`',
+  ofNothing: 'missing',
+  value: 'needed',
+  where: 'optional',
+  divided: true,
+  settings: [],
+  empty: missing,
+  aliases: ['total', 'add'],
+  read: ({ where, value, divideBy }, reads) => {
+    const slot = reads.tally(where, value)
+    return ({ counts, sums }) => (counts[slot]! > 0 ? sums[slot]! / divideBy : NaN)
+  },
+}
