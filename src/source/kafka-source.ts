@@ -19,7 +19,11 @@ export interface SourceTopic {
   readonly topic: string
 }
 
-export interface KafkaSourceOptions extends StreamLimits {
+export interface KafkaSourceOptions {
+  /** Of one partition. */
+  readonly queuedRowsMax: number
+  /** Of all partitions that the process has, in equal shares; each may exceed its own by one fetch. */
+  readonly queuedBytesMax: number
   /** How long an idle fetch waits at the broker, and how long `resume` and `seek` may take to show. */
   readonly fetchWaitMs: number
   readonly fetchBytesMax: number
@@ -37,10 +41,11 @@ export interface KafkaSourceOptions extends StreamLimits {
 
 export const kafkaSourceDefaults: KafkaSourceOptions = {
   queuedRowsMax: 5_000,
-  queuedBytesMax: 8 * 1024 * 1024,
+  queuedBytesMax: 16 * 1024 * 1024,
   fetchWaitMs: 20,
-  fetchBytesMax: 10 * 1024 * 1024,
-  fetchPartitionBytesMax: 1024 * 1024,
+  // A fetched record takes two to five times its bytes until it is taken. Larger batches come whole, one at a time.
+  fetchBytesMax: 2 * 1024 * 1024,
+  fetchPartitionBytesMax: 256 * 1024,
   // Survivors learn of a dead member with their next heartbeat after its session.
   heartbeatIntervalMs: 500,
   rebalanceTimeoutMs: 60_000,
@@ -177,7 +182,7 @@ class KafkaSource implements Source {
       number: ++this.#generations,
       group,
       inputs,
-      limits: this.#options,
+      limits: limitsOf(this.#options, inputs.length),
       log: client.admin,
       clock: this.#parts.clock,
     })
@@ -262,4 +267,12 @@ class KafkaSource implements Source {
     }
     this.#joinedOnce.reject(new DOMException('the source was stopped', 'AbortError'))
   }
+}
+
+/** What one of so many partitions may queue. */
+export function limitsOf(
+  { queuedRowsMax, queuedBytesMax }: Pick<KafkaSourceOptions, 'queuedRowsMax' | 'queuedBytesMax'>,
+  partitions: number,
+): StreamLimits {
+  return { queuedRowsMax, queuedBytesMax: queuedBytesMax / Math.max(1, partitions) }
 }
