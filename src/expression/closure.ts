@@ -11,6 +11,8 @@ import { arithmetic, numberFunctions } from './language.ts'
 import type { NumberFunction } from './language.ts'
 import { firstFailure, loops } from './loops.ts'
 import type { Loop } from './loops.ts'
+import { precisionOf, rounded } from './precision.ts'
+import type { Precision } from './precision.ts'
 import { variableOf } from './resolve.ts'
 import type { ExpressionScope, Variable, VariableType } from './scope.ts'
 import {
@@ -110,9 +112,9 @@ function access<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
   const isShadowed = member?.holder.op === 'id' && locals.has(member.holder.args)
   const named = isShadowed ? null : variableOf(node, scope)
   if (named !== null) return variable(named.name, named.variable)
-  // Names of types, for type(x) == string.
-  if (node.op === 'id') return constant(callEngine(node.args, []))
+  if (node.op === 'id') return typeName(node)
   const [holder, key] = node.args as [ASTNode, ASTNode | string]
+  if (holder.op === 'id' && !locals.has(holder.args)) refuseWordAsHolder(holder, scope)
   const keyed: Closure<Context> = typeof key === 'string' ? constant(key) : compile(key, at)
   const group = holder.op === 'id' && !locals.has(holder.args) ? scope.groups.get(holder.args) : undefined
   if (group !== undefined) {
@@ -126,6 +128,34 @@ function access<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
   const held = compile(holder, at)
   return (context) => select(held(context), keyed(context))
 }
+
+/** Names of types, for type(x) == string. */
+function typeName<Context>(node: Extract<ASTNode, { op: 'id' }>): Closure<Context> {
+  const type = callEngine(node.args, [])
+  if (type instanceof Failure) throw new NoField(node)
+  return constant(type)
+}
+
+/** Thrown where a name stands for no field of the event, which the type check lets pass. */
+export class NoField extends Error {
+  readonly node: Extract<ASTNode, { op: 'id' }>
+  constructor(node: Extract<ASTNode, { op: 'id' }>) {
+    super(`${node.args} is no field`)
+    this.node = node
+  }
+}
+
+/** `map.size`: types have no members. Namespaces of the engine (`google.protobuf.Timestamp`) do. */
+function refuseWordAsHolder<Context>(
+  holder: Extract<ASTNode, { op: 'id' }>,
+  { variables, groups }: ExpressionScope<Context>,
+): void {
+  if (variables.has(holder.args) || groups.has(holder.args)) return
+  const isField = groups.get('event')?.has(holder.args) === true
+  if (isField || !namespaces.has(holder.args)) throw new NoField(holder)
+}
+
+const namespaces: ReadonlySet<string> = new Set(['google'])
 
 const expectations: Readonly<Record<Exclude<VariableType, 'any'>, (value: unknown) => boolean>> = {
   number: isNumeric,
@@ -197,21 +227,6 @@ function nullTest<Context>(
   }
 }
 
-type Precision<Context> = (context: Context) => ((value: number) => number) | null
-
-/** Of the operand that has one of its own. */
-function precisionOf<Context>(
-  args: readonly ASTNode[],
-  { scope, locals }: Compiling<Context>,
-): Precision<Context> | null {
-  for (const arg of args) {
-    if (arg.op === 'id' && locals.has(arg.args)) continue
-    const found = variableOf(arg, scope)?.variable
-    if (found?.precision !== undefined) return (context) => found.precision!(context)
-  }
-  return null
-}
-
 function comparing<Context>(
   op: string,
   left: Closure<Context>,
@@ -230,12 +245,6 @@ function comparing<Context>(
     const round = precision(context)
     return compare(op, rounded(left(context), round), rounded(right(context), round))
   }
-}
-
-function rounded(value: Value, round: ((value: number) => number) | null): Value {
-  if (round === null) return value
-  if (Array.isArray(value)) return value.map((item) => rounded(item, round))
-  return isNumeric(value) ? round(Number(value)) : value
 }
 
 /** `"late" in flags`, `mcc in [5411, 5812]`. */

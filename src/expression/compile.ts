@@ -9,9 +9,9 @@
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js'
 import { loosenHas, typeOf, visit } from './ast.ts'
 import { canonicalText } from './canonical.ts'
-import { toClosure } from './closure.ts'
+import { NoField, toClosure } from './closure.ts'
 import type { Closure } from './closure.ts'
-import { explainMismatch, problemOf } from './explain.ts'
+import { explainMismatch, explainNoField, problemOf } from './explain.ts'
 import type { ExpressionProblem } from './explain.ts'
 import { Failure } from './failure.ts'
 import { numberFunctions } from './language.ts'
@@ -68,7 +68,14 @@ export function compileExpression<Context>(
   const failing = constantFailure(ast, scope)
   if (failing !== null) return { ok: false, ...failing, offset: shift + failing.offset }
 
-  const run = toClosure(ast, scope)
+  let run: Closure<Context>
+  try {
+    run = toClosure(ast, scope)
+  } catch (error) {
+    if (!(error instanceof NoField)) throw error
+    const { start, args: name } = error.node
+    return { ok: false, offset: shift + start, ...explainNoField(name, scope) }
+  }
   return {
     ok: true,
     text,

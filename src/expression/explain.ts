@@ -42,6 +42,8 @@ export function problemOf<Context>(
   const start = Math.min(found.range?.start ?? 0, text.length)
   const end = Math.min(found.range?.end ?? start, text.length)
   const isParsed = found.node?.op !== undefined
+  const member = isParsed ? null : wordBehindPoint(text, start)
+  if (member !== null) return { ok: false, offset: shift + start, ...member }
   const hidden = found.code === 'no_such_key' ? null : hiddenName(text, start, end, isParsed, scope)
   if (hidden !== null) return { ok: false, offset: shift + hidden.offset, ...hidden.explained }
   const called = found.code === 'no_matching_overload' ? calledIn(found.node) : null
@@ -50,6 +52,17 @@ export function problemOf<Context>(
     offset: shift + start,
     ...explain(found, called, text.slice(start, end), scope),
     ...(called === null ? {} : { called }),
+  }
+}
+
+/** `payload.in`: the parser takes no words of its own behind a point. */
+function wordBehindPoint(text: string, at: number): Explained | null {
+  const holder = /[\w"'\].[]+(?=\.\s*$)/.exec(text.slice(0, at))?.[0]
+  const word = /^(?:in|true|false|null)\b/.exec(text.slice(at))?.[0]
+  if (holder === undefined || word === undefined) return null
+  return {
+    message: `${word} is a word of CEL and cannot stand behind a point`,
+    suggestion: `Write ${holder}["${word}"].`,
   }
 }
 
@@ -84,11 +97,37 @@ function explain<Context>(
   scope: ExpressionScope<Context>,
 ): Explained {
   const reason = (error.summary ?? error.message).split('\n')[0]!
-  if (called !== null) {
+  if (called !== null && !numberFunctions.has(called)) {
     const [, message, suggestion] = /^(.*?)\. (.*)$/s.exec(notYetFunction(called) ?? '') ?? []
     if (message !== undefined && suggestion !== undefined) return { message, suggestion }
   }
+  const own = called === null || error.node?.op !== 'call' ? undefined : numberFunctions.get(called)
+  if (own !== undefined && error.node?.op === 'call') {
+    const given = error.node.args[1].length
+    const wanted = own.arity === 1 ? 'one number' : 'two numbers'
+    if (given !== own.arity)
+      return {
+        message: `${called} takes ${wanted}, not ${given}`,
+        suggestion:
+          own.arity === 2 ? `Write ${called}(a, ${called}(b, c)) for three.` : `Write ${called}(x).`,
+      }
+  }
+  if (/^operator overload '.* in list/i.test(reason))
+    return { message: 'nothing is in a list without items', suggestion: 'Write at least one item.' }
   return { message: plainReason(reason), suggestion: suggestionFor(error, reason, part, scope) }
+}
+
+/** Of a name that the type check takes for a type, a namespace or a whole group. */
+export function explainNoField<Context>(name: string, scope: ExpressionScope<Context>): Explained {
+  if (scope.groups.get('event')?.has(name) === true) return explainHidden(name)
+  const members = scope.groups.get(name)
+  if (members === undefined)
+    return { message: `${name} is a word of CEL, not a field`, suggestion: suggestName(name, scope) }
+  const [first] = members.keys()
+  return {
+    message: `${name} stands for all of its names, and one is needed`,
+    suggestion: first === undefined ? 'There are none.' : `Write ${name}.${first}, or another of them.`,
+  }
 }
 
 function calledIn(node: ASTNode | undefined): string | null {
@@ -113,7 +152,7 @@ function hiddenName<Context>(
   for (const name of names.toSorted((a, b) => b.length - a.length)) {
     for (let at = code.indexOf(name); at >= 0; at = code.indexOf(name, at + 1)) {
       const after = at + name.length
-      if (!standsAlone(code, at, after) || at > end || after < start) continue
+      if (!standsAlone(code, at, after, scope) || at > end || after < start) continue
       return { offset: at, explained: explainHidden(name) }
     }
   }
@@ -132,9 +171,19 @@ function explainHidden(name: string): Explained {
   return { message: `${why}, not the field ${name}`, suggestion: `Write event[${JSON.stringify(name)}].` }
 }
 
-/** Not a part of a longer word, a member or a function. */
-function standsAlone(code: string, at: number, after: number): boolean {
-  return !/[\w.@$]$/.test(code.slice(0, at)) && !/^\s*[([.]|^\w/.test(code.slice(after))
+/** Not a part of a longer word, a member or a function, nor what CEL takes it for. */
+function standsAlone<Context>(
+  code: string,
+  at: number,
+  after: number,
+  { groups }: ExpressionScope<Context>,
+): boolean {
+  if (/[\w.@$]$/.test(code.slice(0, at))) return false
+  const name = code.slice(at, after)
+  const behind = code.slice(after)
+  if (name === 'in') return !/^\s*[([]|^\w/.test(behind)
+  if (groups.has(name)) return !/^\s*[([.]|^\w/.test(behind) || /^\.\s*\w+\s*\(/.test(behind)
+  return !/^\s*\(|^\w/.test(behind) && !(name === 'cel' && /^\s*\.\s*bind\b/.test(behind))
 }
 
 /** Texts in quotes blanked out, at the same places. */
@@ -176,6 +225,7 @@ function suggestionFor<Context>(
     case 'no_such_key':
       return didYouMean(reason.replace(/^.*: /, ''), membersAround(node, scope))
     case 'no_such_overload':
+      if (reason.includes('uint')) return 'Write whole numbers without the u behind them.'
       if (reason.endsWith(' in string')) return 'Write text.contains("part").'
       return reason.includes(' in ')
         ? 'The items of the list must be of the kind of what is looked for: numbers, or texts ("x").'

@@ -14,6 +14,10 @@ export function functionOf(name: string, arity: number): Apply {
     return (args) => {
       const wrong = args.find((arg) => !isNumeric(arg))
       if (wrong !== undefined) return new Failure(`${name}(${kindOf(wrong)}) is not defined`)
+      const [a, b] = args as [number | bigint, (number | bigint)?]
+      if (name === 'min' && b !== undefined) return a <= b ? a : b < a ? b : NaN
+      if (name === 'max' && b !== undefined) return a >= b ? a : b > a ? b : NaN
+      if (name === 'abs' && typeof a === 'bigint') return a < 0n ? -a : a
       return numbers.apply(Number(args[0]), Number(args[1] ?? 0))
     }
   }

@@ -51,14 +51,34 @@ function isExotic(value: Value): boolean {
   return value instanceof Date || ArrayBuffer.isView(value) || Symbol.toStringTag in value
 }
 
-/** Numbers as doubles: what a whole number beyond 2^53 loses, any sum would lose. Texts and lists are joined by +. */
+/** Whole numbers beyond 2^53 keep their digits where the result is whole too. Texts and lists are joined by +. */
 export function calculate(op: string, a: Value, b: Value): Value {
   if (typeof a === 'number' && typeof b === 'number') return arithmetic[op]!(a, b)
   if (!isUsable(a) || !isUsable(b)) return worse(a, b)
-  if (isNumeric(a) && isNumeric(b)) return arithmetic[op]!(Number(a), Number(b))
+  if (isNumeric(a) && isNumeric(b)) return exactly(op, a, b) ?? arithmetic[op]!(Number(a), Number(b))
   if (op === '+' && typeof a === 'string' && typeof b === 'string') return a + b
   if (op === '+' && Array.isArray(a) && Array.isArray(b)) return [...(a as unknown[]), ...(b as unknown[])]
   return isExotic(a) || isExotic(b) ? callEngine(`a0 ${op} a1`, [a, b]) : noOverload(op, a, b)
+}
+
+/** Null: not two whole numbers, or none that keeps its digits. */
+function exactly(op: string, a: number | bigint, b: number | bigint): number | bigint | null {
+  if (!isWholeNumber(a) || !isWholeNumber(b) || op === '/') return null
+  const [left, right] = [BigInt(a), BigInt(b)]
+  if (op === '%' && right === 0n) return null
+  return narrowed(
+    op === '+' ? left + right : op === '-' ? left - right : op === '*' ? left * right : left % right,
+  )
+}
+
+function isWholeNumber(value: number | bigint): boolean {
+  return typeof value === 'bigint' || Number.isSafeInteger(value)
+}
+
+/** As numbers of events are: doubles up to 2^53. */
+function narrowed(value: bigint): number | bigint {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
 }
 
 const intMax = 2n ** 63n - 1n

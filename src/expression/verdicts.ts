@@ -64,7 +64,12 @@ export function warningsOf<Context>(
 ): readonly ExpressionWarning[] {
   const warnings: ExpressionWarning[] = []
   visit(root, (node) => {
-    const found = wholeDivision(node, text) ?? neverFound(node, scope) ?? maybeWrong(node, text, scope)
+    const found =
+      wholeDivision(node, text) ??
+      lostDigits(node, text) ??
+      neverFound(node, scope) ??
+      neverOfType(node) ??
+      maybeWrong(node, text, scope)
     if (found !== null) warnings.push({ offset: node.start, ...found })
   })
   return [...warnings, ...spelledSubtractions(text, scope)]
@@ -82,6 +87,14 @@ function wholeDivision(node: ASTNode, text: string): Explained | null {
     message: `${written(node)} divides two whole numbers, which drops what is behind the point`,
     suggestion: `Write ${written(left)} / ${double}, or int(…) around it when that is meant.`,
   }
+}
+
+/** `9007199254740993.0` is a double, and there is none of that value. */
+function lostDigits(node: ASTNode, text: string): Explained | null {
+  if (node.op !== 'value' || typeof node.args !== 'number') return null
+  const [written, whole] = /^(\d+)\.0*$/.exec(text.slice(node.start, node.end)) ?? []
+  if (written === undefined || whole === undefined || BigInt(whole) === BigInt(node.args)) return null
+  return { message: `${written} is ${BigInt(node.args)} as a double`, suggestion: `Write ${whole}.` }
 }
 
 const literalKinds: Readonly<Record<string, string>> = {
@@ -121,6 +134,18 @@ function neverFound<Context>(node: ASTNode, scope: ExpressionScope<Context>): Ex
     }
   }
   return null
+}
+
+/** `type(x) == int`: numbers of events are doubles. */
+function neverOfType(node: ASTNode): Explained | null {
+  if (node.op !== '==' && node.op !== '!=') return null
+  const [asked, type] = node.args
+  const isOfEvent = asked.op === 'call' && asked.args[0] === 'type' && typeOf(asked.args[1][0]!) !== 'int'
+  if (!isOfEvent || type.op !== 'id' || !['int', 'uint'].includes(type.args)) return null
+  return {
+    message: `no number of an event is of type ${type.args}: they are doubles, whole or not`,
+    suggestion: 'Write == double.',
+  }
 }
 
 const numeric: ReadonlySet<string> = new Set(['<', '<=', '>', '>=', '+', '-', '*', '/', '%'])

@@ -1,6 +1,6 @@
 /** What a prediction had to have read of other partitions. Pure. */
 import type { Layout, PartLog } from '../features/compiled.ts'
-import type { AggregateSpec, RateSpec } from '../features/spec.ts'
+import type { AggregateSpec } from '../features/spec.ts'
 import { reachOf } from '../features/window.ts'
 import type { Event } from '../record/event.ts'
 import type { Prediction } from '../record/prediction.ts'
@@ -28,8 +28,6 @@ export interface OtherParts {
   stoodAt(input: string, offset: number): number
 }
 
-type Delayed = AggregateSpec | RateSpec
-
 /**
  * A window with a delay holds what stood in other logs before the event was written (by record timestamps), and lies
  * where the window looks. Of that, what the prediction had not read.
@@ -43,7 +41,7 @@ export function lacksOf(
 ): readonly Lack[] {
   const found: Lack[] = []
   const delayed = featuresSpec.features.filter(
-    (feature): feature is Delayed => feature.kind !== 'ratio' && feature.delayMs > 0,
+    (feature): feature is AggregateSpec => feature.kind !== 'ratio' && feature.delayMs > 0,
   )
   for (const feature of delayed) {
     const read = others.merged.find(({ layout }) => isRead(layout, feature, featuresSpec.scored))
@@ -65,7 +63,7 @@ export function lacksOf(
 }
 
 /** Features with and without a delay may have layouts of their own. */
-function isRead({ entity, source, delayed }: Layout, { over, from }: Delayed, scored: string): boolean {
+function isRead({ entity, source, delayed }: Layout, { over, from }: AggregateSpec, scored: string): boolean {
   return entity === over && source === from && (delayed || source === scored)
 }
 

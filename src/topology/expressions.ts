@@ -7,6 +7,7 @@ import { createScope } from '../expression/scope.ts'
 import type { ExpressionScope, Variable } from '../expression/scope.ts'
 import type { DecideContext } from '../decide/plan.ts'
 import { isAggregateWord } from '../features/aggregates/hints.ts'
+import { writtenScore } from '../decide/written-score.ts'
 import type { EventExpression, EventPredicate } from '../features/spec.ts'
 import type { Event } from '../record/event.ts'
 import type { TopologyDocument } from './document.ts'
@@ -58,7 +59,7 @@ export function ruleScope(
   const valueMembers = new Map(values.map((name) => [name, number((context) => context.values[name])]))
   const variables = new Map([...eventMembers, ...valueMembers])
   variables.set('score', {
-    ...number((context) => context.score),
+    ...number(({ score, scoreType }) => writtenScore(score, scoreType)),
     precision: ({ scoreType }) => (scoreType === 'float32' ? Math.fround : null),
   })
   variables.set('flags', { type: 'texts', integer: false, read: (context) => context.flags })

@@ -193,14 +193,24 @@ test('whole numbers beyond 2^53 are compared from all their digits', () => {
   )
 })
 
-test('arithmetic takes whole numbers beyond 2^53 as doubles', () => {
+test('whole numbers beyond 2^53 are computed with all their digits, but for divisions', () => {
   fc.assert(
     fc.property(beyond, fc.integer({ min: 1, max: 100 }), (whole, other) => {
-      for (const op of ['+', '-', '*', '/', '%']) {
-        const compiled = compileExpression(`a ${op} ${other}`, scope, 'number')
-        const doubles = compileExpression(`${Number(whole)}.0 ${op} ${other}`, scope, 'number')
-        expect(compiled.ok && compiled.number({ a: whole })).toBe(doubles.ok && doubles.number({}))
+      const right = BigInt(other)
+      const exact: Record<string, bigint> = {
+        '+': whole + right,
+        '-': whole - right,
+        '*': whole * right,
+        '%': whole % right,
       }
+      for (const [op, expected] of Object.entries(exact))
+        expect(holds(`a ${op} ${other} == b`, { a: whole, b: expected }), `${whole} ${op} ${other}`).toBe(
+          true,
+        )
+      expect(holds(`a / ${other} == b`, { a: whole, b: Number(whole) / other })).toBe(true)
+      expect(holds(`max(a, ${other}) == b && min(a, b) == b && abs(-a) == b`, { a: whole, b: whole })).toBe(
+        true,
+      )
     }),
   )
 })

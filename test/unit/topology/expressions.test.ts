@@ -72,6 +72,21 @@ test.each([
   ['event == "click"', 'event stands for the event as a whole', 'Write event["event"].'],
   ['event["tpye"] == "x"', 'no such key: tpye', 'Did you mean type?'],
   ['event.amuont > 1', 'no such key: amuont', 'Did you mean amount?'],
+  ['map.x == 1', 'map is a word of CEL, not the field map', 'Write event["map"].'],
+  ['has(map.x)', 'map is a word of CEL, not the field map', 'Write event["map"].'],
+  ['double["x"] == 1', 'double is a word of CEL, not the field double', 'Write event["double"].'],
+  ['type.startsWith("CASH")', 'type is a word of CEL, not the field type', 'Write event["type"].'],
+  ['amount > 1 && in.x > 2', 'in is a word of CEL, not the field in', 'Write event["in"].'],
+  ['event.startsWith("c")', 'event stands for the event as a whole', 'Write event["event"].'],
+  ['string.x == 1', 'string is a word of CEL, not a field', ''],
+  ['has(optional)', 'optional is a word of CEL, not a field', ''],
+  ['has(event)', 'event stands for the event as a whole', 'Write event["event"].'],
+  ['event.in > 2', 'in is a word of CEL and cannot stand behind a point', 'Write event["in"].'],
+  ['has(payload.true)', 'true is a word of CEL', 'Write payload["true"].'],
+  ['amount in []', 'nothing is in a list without items', ''],
+  ['amount == 5u', 'is not defined', 'without the u'],
+  ['max(amount, 1, 2) > 1', 'max takes two numbers, not 3', 'max(a, max(b, c))'],
+  ['abs(amount, 1) > 1', 'abs takes one number, not 2', 'abs(x)'],
   ['payload.cemts in [1]', 'no such key: cemts', 'Did you mean cents?'],
   ['payload.cents == "x"', 'number == text is not defined', ''],
   ['event["type"] > 3', 'text > number is not defined', ''],
@@ -124,8 +139,23 @@ test.each([
   ['score >= 0.5', 0.5, true],
   ['score > 0', 1e-40, true],
   ['score >= 1', 1, true],
-  ['score * 100 >= 95', 0.95, false],
-  ['double(score) >= 0.95', 0.95, false],
+  ['score * 100 >= 95', 0.95, true],
+  ['score * 100 in [94, 95]', 0.95, true],
+  ['score / 2 >= 0.475', 0.95, true],
+  ['score - 0.05 >= 0.9', 0.95, true],
+  ['1 - score <= 0.05', 0.95, true],
+  ['1 - score == 0.3', 0.7, true],
+  ['-score <= -0.95', 0.95, true],
+  ['max(score, 0.2) >= 0.95', 0.95, true],
+  ['(score > 0.5 ? score : 0.0) >= 0.95', 0.95, true],
+  ['[score].exists(s, s >= 0.95)', 0.95, true],
+  ['cel.bind(s, score, s >= 0.95)', 0.95, true],
+  ['string(score) == "0.95"', 0.95, true],
+  ['score * 100 >= 95', 0.949999, false],
+  ['score * 1000 > 950', 0.95, false],
+  ['score + amount >= 1.9', 0.95, true],
+  ['double(score) >= 0.95', 0.95, true],
+  ['double(score) >= 0.9500000001', 0.95, false],
 ])('%s of a float32 score of %d is %s', (text, score, expected) => {
   expect(rule(text, { score: Math.fround(score), fields: { amount: 0.95 }, values: { half: 0.95 } })).toBe(
     expected,
@@ -136,6 +166,21 @@ test('a score of a model that answers in doubles is compared as it is', () => {
   expect(rule('score >= 0.95', { score: Math.fround(0.95), scoreType: 'float64' })).toBe(false)
   expect(rule('score == 0.95', { score: 0.95, scoreType: 'float64' })).toBe(true)
   expect(rule('score == 0.9500000001', { score: 0.95, scoreType: 'float64' })).toBe(false)
+})
+
+test('a group of names as a whole is refused, with one of its names', () => {
+  const compiled = compileExpression('has(features)', ruleScope(fields, [], ['count']), 'boolean')
+  expect(compiled).toMatchObject({ ok: false, suggestion: 'Write features.count, or another of them.' })
+})
+
+test.each([
+  ['type(amount) == int', 'no number of an event is of type int', 'Write == double.'],
+  ['amount == 9007199254740993.0', '9007199254740993.0 is 9007199254740992 as a double', '9007199254740993.'],
+])('%s warns', (text, message, suggestion) => {
+  const compiled = compileExpression(text, scope, 'boolean')
+  const [warning] = compiled.ok ? compiled.warnings : []
+  expect(warning?.message).toContain(message)
+  expect(warning?.suggestion).toContain(suggestion)
 })
 
 test('rules reach a field that has the name of one of their words', () => {
