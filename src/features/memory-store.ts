@@ -3,6 +3,7 @@ import { placeOf } from './part-key.ts'
 import {
   begunPrefix,
   tornBy,
+  wantedOf,
   type FeatureStore,
   type FlushMax,
   type FlushResult,
@@ -65,9 +66,13 @@ export class MemoryStore implements FeatureStore {
         const { key, shared } = placeOf(this.#layouts, part, inputName)
         return (shared ? hashAt(keys, key).get(inputName) : stringAt(keys, key)) ?? null
       }),
-      merged: request.merged.map(
-        (part) => new Map(hashAt(keys, placeOf(this.#layouts, part, inputName).key)),
-      ),
+      merged: request.merged.map((part) => {
+        const fields = hashAt(keys, placeOf(this.#layouts, part, inputName).key)
+        const wanted = wantedOf(part, request.held, watermarks)
+        return wanted === null
+          ? new Map(fields)
+          : new Map([...fields].filter(([input]) => wanted.includes(input)))
+      }),
     }
   }
 

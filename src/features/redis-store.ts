@@ -1,7 +1,14 @@
 import type { RedisClient, Reply } from '../redis/client.ts'
 import type { Layout } from './compiled.ts'
 import { placeOf, type PartPlace } from './part-key.ts'
-import { begunPrefix, tornPrefix, type FeatureStore, type FlushRequest, type LoadRequest } from './store.ts'
+import {
+  begunPrefix,
+  tornPrefix,
+  type FeatureStore,
+  type FlushRequest,
+  type LoadRequest,
+  type MergedKey,
+} from './store.ts'
 
 /**
  * Layout in Redis, `ns` = namespace, `{b}` = bucket as hash tag (one slot per bucket on a cluster):
@@ -10,13 +17,48 @@ import { begunPrefix, tornPrefix, type FeatureStore, type FlushRequest, type Loa
  *   ns:{b}:m:<layout>:<entity>     hash  input name → part, of shared layouts
  */
 
-/** KEYS: W, parts, own fields of hashes, hashes. ARGV: own input, number of parts, number of own fields. */
+/**
+ * KEYS: W, parts, own fields of hashes, hashes. ARGV: own input, number of parts, number of own fields, number of inputs;
+ * per input its name and the watermark whose parts the caller holds ('' = none); number of patterns; the patterns; per
+ * hash the number of its pattern (0 = all fields are wanted). A pattern names inputs by number: `+3` is wanted, `-3` is
+ * held and wanted only under another watermark. Where nothing that is held counts, the whole hash is read.
+ */
 const loadScript = `
-local parts, fields = tonumber(ARGV[2]), tonumber(ARGV[3])
+local parts, fields, count = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local out = { redis.call('HGETALL', KEYS[1]) }
 for i = 2, 1 + parts do out[#out + 1] = redis.call('GET', KEYS[i]) end
 for i = 2 + parts, 1 + parts + fields do out[#out + 1] = redis.call('HGET', KEYS[i], ARGV[1]) end
-for i = 2 + parts + fields, #KEYS do out[#out + 1] = redis.call('HGETALL', KEYS[i]) end
+local inputs, same = {}, {}
+for i = 1, count do
+  inputs[i] = ARGV[3 + 2 * i]
+  local held = ARGV[4 + 2 * i]
+  same[i] = held ~= '' and redis.call('HGET', KEYS[1], inputs[i]) == held
+end
+local patterns, first = tonumber(ARGV[5 + 2 * count]), 5 + 2 * count
+local wanted = {}
+for p = 1, patterns do
+  local names, whole = {}, true
+  for sign, number in string.gmatch(ARGV[first + p], '([-+])(%d+)') do
+    local i = tonumber(number)
+    if sign == '-' and same[i] then whole = false else names[#names + 1] = inputs[i] end
+  end
+  if not whole then wanted[p] = names end
+end
+local hashes = first + patterns - 1 - parts - fields
+for i = 2 + parts + fields, #KEYS do
+  local names = wanted[tonumber(ARGV[hashes + i])]
+  if names then
+    local found = {}
+    for _, name in ipairs(names) do
+      local bytes = redis.call('HGET', KEYS[i], name)
+      if bytes then
+        found[#found + 1] = name
+        found[#found + 1] = bytes
+      end
+    end
+    out[#out + 1] = found
+  else out[#out + 1] = redis.call('HGETALL', KEYS[i]) end
+end
 return out
 `
 
@@ -98,7 +140,7 @@ export function createRedisStore({ client, namespace, layouts, buckets }: RedisS
         {
           script: 'millraceLoad',
           keys: [watermarkKey(bucket), ...keys.map((key) => keyIn(bucket, key))],
-          args: [request.inputName, String(parts), String(fields)],
+          args: [request.inputName, String(parts), String(fields), ...heldArguments(request)],
         },
         signal,
       )
@@ -127,6 +169,30 @@ export function createRedisStore({ client, namespace, layouts, buckets }: RedisS
       return { applied: reply[0] === 1, current: current === '' ? null : current }
     },
   }
+}
+
+/** What is held of merged keys, as `loadScript` takes it. */
+export function heldArguments({ merged, held = new Map() }: LoadRequest): string[] {
+  const inputs = [...new Set(merged.flatMap((key) => (key.held === undefined ? [] : (key.inputs ?? []))))]
+  const numbers = new Map(inputs.map((input, index) => [input, index + 1]))
+  const patterns = new Map<string, number>()
+  const patternOf = (key: MergedKey): number => {
+    if (key.held === undefined || key.held.size === 0) return 0
+    const text = (key.inputs ?? [])
+      .map((input) => `${key.held?.has(input) === true ? '-' : '+'}${numbers.get(input)}`)
+      .join('')
+    const number = patterns.get(text) ?? patterns.size + 1
+    patterns.set(text, number)
+    return number
+  }
+  const ofKeys = merged.map((key) => String(patternOf(key)))
+  return [
+    String(inputs.length),
+    ...inputs.flatMap((input) => [input, held.get(input) ?? '']),
+    String(patterns.size),
+    ...patterns.keys(),
+    ...ofKeys,
+  ]
 }
 
 function flushArguments(request: FlushRequest, places: readonly PartPlace[]): (string | Buffer)[] {

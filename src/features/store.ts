@@ -58,15 +58,40 @@ export interface LoadRequest {
   readonly inputName: string
   /** Own parts to load. */
   readonly own: readonly PartKey[]
-  /** Merged entities: every partition's part is returned. */
-  readonly merged: readonly PartKey[]
+  /** Merged entities: every partition's part is returned, but for those that the caller holds. */
+  readonly merged: readonly MergedKey[]
+  /** Text of the watermark that the caller's parts of an input are of. */
+  readonly held?: Watermarks
+}
+
+export interface MergedKey extends PartKey {
+  /** Inputs whose parts are wanted. */
+  readonly inputs?: readonly string[]
+  /** Those among them, all named in `held`, whose part is left out if their watermark still has the text there. */
+  readonly held?: ReadonlySet<string>
+}
+
+/** Whose parts of a merged key are read; null: those of all inputs, because nothing that is held still counts. */
+export function wantedOf(
+  { inputs = [], held }: MergedKey,
+  heldWatermarks: Watermarks | undefined,
+  watermarks: Watermarks,
+): readonly string[] | null {
+  if (held === undefined || heldWatermarks === undefined) return null
+  const isSame = (input: string): boolean =>
+    held.has(input) && watermarks.has(input) && watermarks.get(input) === heldWatermarks.get(input)
+  const wanted = inputs.filter((input) => !isSame(input))
+  return wanted.length === inputs.length ? null : wanted
 }
 
 export interface Loaded {
   readonly watermarks: Watermarks
   /** In the order of the request; null where nothing is stored. */
   readonly own: readonly (Buffer | null)[]
-  /** In the order of the request: input name → bytes (own share included; use the memory's instead). */
+  /**
+   * In the order of the request: input name → bytes. Without those that were left out; an own share may be among them: use
+   * the memory's instead.
+   */
   readonly merged: readonly ReadonlyMap<string, Buffer>[]
 }
 

@@ -1,9 +1,10 @@
 import { MillraceError } from '../errors.ts'
 import type { Layout, PartLog } from '../features/compiled.ts'
-import type { LoadRequest, PartKey, Watermarks } from '../features/store.ts'
+import type { Loaded, LoadRequest, MergedKey, PartKey, Watermarks } from '../features/store.ts'
 import type { Event } from '../record/event.ts'
 import type { ForeignParts } from './apply.ts'
 import { unwrapPart, type Flusher } from './flusher.ts'
+import type { HeldForeign, HeldShare } from './held-foreign.ts'
 import type { PartitionMemory } from './partition-memory.ts'
 import { visibleSpanMs, type StateShared } from './partition-context.ts'
 import {
@@ -28,6 +29,7 @@ export interface LoaderOptions {
   readonly flusher: Flusher
   readonly fed: readonly Layout[]
   readonly merged: readonly MergedRead[]
+  readonly foreign: HeldForeign
   /** How long the store keeps what is written. */
   readonly ttlMs: number
 }
@@ -58,17 +60,19 @@ export async function loadParts(
   signal: AbortSignal,
 ): Promise<LoadedForeign | null> {
   const needs = collectNeeds(options, events, merged !== null)
-  const foreign = new Map<string, readonly PartLog[]>()
+  const foreign = new Map<string, PartLog[]>()
   const stamps = new Map<number, Stamp>()
   const lost = new Map<Layout, number>()
   let until = Infinity
   let since = -Infinity
   const kept = { ttlMs: options.ttlMs, horizonMs: options.shared.plan.features.horizonMs }
   const load = async (bucket: number, needed: BucketNeeds): Promise<void> => {
+    const shares = heldShares(options, bucket)
     const request: LoadRequest = {
       inputName: options.inputName,
       own: [...needed.own.values()],
-      merged: [...needed.merged.values()],
+      merged: [...needed.merged].map(([name, key]) => mergedKey(options, shares, name, key)),
+      held: new Map([...shares].map(([input, { watermark }]) => [input, watermark])),
     }
     const loaded = await options.shared.store.load(bucket, request, signal)
     checkOwnWatermark(options, bucket, loaded.watermarks) // at once: the flusher goes on meanwhile
@@ -80,8 +84,14 @@ export async function loadParts(
     stamps.set(bucket, stamp(options.merged, options.inputName, watermarks))
     until = Math.min(until, alignedUntil(options.merged, options.inputName, watermarks, merged.ends))
     since = Math.max(since, keptSince(options.merged, options.inputName, watermarks, nowMs, kept))
-    for (const [index, key] of request.merged.entries()) {
-      foreign.set(partName(key), decodeForeign(options, key, loaded.merged[index], watermarks))
+    for (const [input, logs] of foreignLogs(options, shares, request, loaded, watermarks)) {
+      options.foreign.put(bucket, input, loaded.watermarks, logs)
+      for (const [name, log] of logs) {
+        if (log === null) continue
+        const others = foreign.get(name)
+        if (others === undefined) foreign.set(name, [log])
+        else others.push(log)
+      }
     }
   }
   await Promise.all([...needs].map(([bucket, bucketNeeds]) => load(bucket, bucketNeeds)))
@@ -245,22 +255,65 @@ function putOwn(
   }
 }
 
-function decodeForeign(
-  options: LoaderOptions,
+/** What is held of others in a bucket, by input. */
+function heldShares(
+  { merged, inputName, foreign }: LoaderOptions,
+  bucket: number,
+): ReadonlyMap<string, HeldShare> {
+  const shares = new Map<string, HeldShare>()
+  for (const input of merged.flatMap(({ inputs }) => inputs)) {
+    const share = input === inputName ? null : foreign.share(bucket, input)
+    if (share !== null) shares.set(input, share)
+  }
+  return shares
+}
+
+function mergedKey(
+  { merged, inputName }: LoaderOptions,
+  shares: ReadonlyMap<string, HeldShare>,
+  name: string,
   key: PartKey,
-  stored: ReadonlyMap<string, Buffer> | undefined,
+): MergedKey {
+  const read = merged.find(({ layout }) => layout.index === key.layout)
+  const held = read?.inputs.filter((input) => shares.get(input)?.parts.has(name)) ?? []
+  if (read === undefined || held.length === 0) return key
+  return { ...key, inputs: read.inputs.filter((input) => input !== inputName), held: new Set(held) }
+}
+
+/**
+ * Logs of others by input and part, null where there is none; inputs in the order in which they are added up. A part that
+ * is held is taken from there while its watermark has the same text.
+ */
+function foreignLogs(
+  options: LoaderOptions,
+  shares: ReadonlyMap<string, HeldShare>,
+  request: LoadRequest,
+  loaded: Loaded,
   watermarks: ReadonlyMap<string, Watermark>,
-): readonly PartLog[] {
+): ReadonlyMap<string, ReadonlyMap<string, PartLog | null>> {
   const { features } = options.shared.plan
-  const read = options.merged.find(({ layout }) => layout.index === key.layout)
-  if (read === undefined || stored === undefined) return []
-  const logs: PartLog[] = []
-  for (const input of read.inputs) {
-    if (input === options.inputName) continue
-    const watermark = watermarks.get(input)
-    if (watermark === undefined) continue
-    const bytes = unwrapPart(stored.get(input) ?? null, watermark.build)
-    if (bytes !== null) logs.push(features.decode(read.layout, bytes))
+  const logs = new Map<string, Map<string, PartLog | null>>()
+  const keys = request.merged.map((key, index) => ({ index, layout: key.layout, name: partName(key) }))
+  const byLayout = Map.groupBy(keys, ({ layout }) => layout)
+  for (const { layout, inputs } of options.merged) {
+    const wanted = byLayout.get(layout.index) ?? []
+    for (const input of inputs) {
+      const watermark = input === options.inputName ? undefined : watermarks.get(input)
+      if (watermark === undefined) continue
+      const share = shares.get(input)
+      const held = share?.watermark === loaded.watermarks.get(input) ? share?.parts : undefined
+      const found = logs.get(input) ?? new Map<string, PartLog | null>()
+      logs.set(input, found)
+      for (const { index, name } of wanted) {
+        const before = held?.get(name)
+        if (before !== undefined) {
+          found.set(name, before)
+          continue
+        }
+        const bytes = unwrapPart(loaded.merged[index]?.get(input) ?? null, watermark.build)
+        found.set(name, bytes === null ? null : features.decode(layout, bytes))
+      }
+    }
   }
   return logs
 }

@@ -4,7 +4,7 @@ import type { AppliedRow } from './apply.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { loadAligned, type Aligned, type SliceSignals } from './alignment.ts'
 import type { Stamp } from './peers.ts'
-import { cacheShare, type Owned } from './takeover.ts'
+import { evict, type Owned } from './takeover.ts'
 import { poisonAttempts, poisonMessage, type Run } from './trial.ts'
 import { buildMatrix, type Matrix, type SliceItem } from './matrix.ts'
 
@@ -44,7 +44,7 @@ export async function prepareSlice(
   const { count } = aligned
   const applied = applyAll(owned, decoded.slice(0, count), aligned)
   const { items, matrix } = buildMatrix(shared, applied)
-  owned.memory.evict(cacheShare(setup))
+  evict(setup, owned)
   const whole = count === records.length
   owned.prepared = whole ? next : (records[count]?.offset ?? next)
   return {

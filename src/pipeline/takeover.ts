@@ -6,6 +6,7 @@ import type { RawRecord } from '../record/raw-record.ts'
 import type { InputStream, LogRange } from '../source/source.ts'
 import { createApplier, type Applier } from './apply.ts'
 import { Flusher } from './flusher.ts'
+import { HeldForeign } from './held-foreign.ts'
 import { encodeMetadata, recordDigest, type CommitMetadata } from './metadata.ts'
 import { loadParts, type LoaderOptions } from './part-loader.ts'
 import { keptForMs, type PartitionSetup, type StateSetup } from './partition-context.ts'
@@ -22,6 +23,7 @@ export interface Held {
   readonly flusher: Flusher
   readonly applier: Applier
   readonly merged: readonly MergedRead[]
+  readonly foreign: HeldForeign
   /** As committed last. */
   metadata: CommitMetadata
   /** Largest event time of the slowest reader of what this partition stores; refreshed while serving. */
@@ -162,6 +164,7 @@ export function hold(
     memory,
     flusher,
     merged,
+    foreign: new HeldForeign(),
     metadata: plan.metadata,
     readerTime,
     applier: createApplier({
@@ -202,7 +205,7 @@ export async function replay(
     if (reached > replayFrom.offset) {
       owned.flusher.committed({ offset: reached, maxTime: owned.memory.maxTime }, due.length)
     }
-    owned.memory.evict(cacheShare(setup))
+    evict(setup, owned)
     await owned.flusher.room(signal)
   }
   verifyReplay(setup, owned, metadata, from <= replayFrom.offset)
@@ -221,6 +224,7 @@ export function loaderOf({ shared, input }: StateSetup, owned: Held): LoaderOpti
     flusher: owned.flusher,
     fed: owned.applier.fed,
     merged: owned.merged,
+    foreign: owned.foreign,
     ttlMs: keptForMs(shared.plan),
   }
 }
@@ -277,8 +281,18 @@ function verifyReplay(setup: StateSetup, owned: Held, metadata: CommitMetadata, 
   }
 }
 
+/** Of a partition's share of the cache, what parts of others may take. */
+const foreignShare = 1 / 4
+
+/** Down to the partition's share of the cache, parts of others included. */
+export function evict(setup: StateSetup, { memory, foreign }: Held): void {
+  const bytesMax = cacheShare(setup)
+  foreign.evict(bytesMax * foreignShare)
+  memory.evict(bytesMax - foreign.bytes)
+}
+
 /** Every partition of the process gets an equal share of the cache. */
-export function cacheShare({ shared }: StateSetup): number {
+function cacheShare({ shared }: StateSetup): number {
   let partitions = 0
   for (const count of shared.partitionCounts.values()) partitions += count
   return shared.plan.store.cacheMaxBytes / Math.max(1, partitions)

@@ -31,6 +31,22 @@ export const sabotages: Readonly<Record<string, Sabotage>> = {
     }),
   },
 
+  'parts of other partitions are left out where they were read before, whatever was written since': {
+    shared: (shared) => ({
+      ...shared,
+      store: {
+        ...shared.store,
+        load: async (bucket, request, signal) => {
+          const loaded = await shared.store.load(bucket, request, signal)
+          const merged = loaded.merged.map(
+            (parts, i) => new Map([...parts].filter(([input]) => !request.merged[i]!.held?.has(input))),
+          )
+          return { ...loaded, merged }
+        },
+      },
+    }),
+  },
+
   'features with an undelayed neighbour wait for nothing': {
     plan: (plan) => {
       const { features } = plan.featuresSpec

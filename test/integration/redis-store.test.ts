@@ -2,7 +2,8 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Layout } from '../../src/features/compiled.ts'
 import { createRedisStore, featureScripts } from '../../src/features/redis-store.ts'
-import { tornBy, type FeatureStore, type FlushRequest } from '../../src/features/store.ts'
+import { MemoryStore } from '../../src/features/memory-store.ts'
+import { tornBy, type FeatureStore, type FlushRequest, type LoadRequest } from '../../src/features/store.ts'
 import { openRedis, type RedisClient } from '../../src/redis/client.ts'
 import { quietLog } from '../../src/telemetry/log.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
@@ -85,6 +86,44 @@ describe('the feature store in Redis', () => {
     ])
     expect(loaded.merged[1]?.size).toBe(0)
     expect(Object.fromEntries(loaded.watermarks)).toEqual({ 'tx:0': 'w1', 'tx:1': 'v1' })
+  })
+
+  test('parts that the caller holds are left out while their watermark is the same, as in the store in memory', async () => {
+    const { store } = open()
+    const memory = new MemoryStore(layouts)
+    const write = async (inputName: string, expected: string | null, next: string, text: string) => {
+      const changes = [set(1, 't1', text), set(1, 't2', text)]
+      for (const one of [store, memory])
+        await one.flush(0, request({ inputName, expected, next, changes }), signal)
+    }
+    await write('tx:1', null, 'v1', 'one')
+    await write('tx:2', null, 'u1', 'two')
+    const inputs = ['tx:1', 'tx:2', 'tx:3']
+    const load = async () => {
+      const wanted: LoadRequest = {
+        inputName: 'tx:0',
+        own: [{ layout: 0, entityKey: 'c' }],
+        merged: [
+          { layout: 1, entityKey: 't1', inputs, held: new Set(['tx:1', 'tx:2', 'tx:3']) },
+          { layout: 1, entityKey: 't2', inputs, held: new Set(['tx:2']) },
+          { layout: 1, entityKey: 't1' },
+          { layout: 1, entityKey: 'unknown', inputs, held: new Set(['tx:1']) },
+        ],
+        held: new Map([
+          ['tx:1', 'v1'],
+          ['tx:2', 'u1'],
+        ]),
+      }
+      const [fromRedis, fromMemory] = [await store.load(0, wanted, signal), await memory.load(0, wanted)].map(
+        ({ merged }) =>
+          merged.map((parts) => [...parts].map(([name, bytes]) => `${name} ${bytes.toString()}`)),
+      )
+      expect(fromRedis).toEqual(fromMemory)
+      return fromRedis
+    }
+    expect(await load()).toEqual([[], ['tx:1 one'], ['tx:1 one', 'tx:2 two'], []])
+    await write('tx:1', 'v1', 'v2', 'new')
+    expect(await load()).toEqual([['tx:1 new'], ['tx:1 new'], ['tx:1 new', 'tx:2 two'], []])
   })
 
   test('a flush that expects another watermark changes nothing and says what it found', async () => {

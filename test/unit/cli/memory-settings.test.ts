@@ -20,12 +20,13 @@ function startedAs(args: readonly string[], more: Partial<Started> = {}) {
   return replacedBy
 }
 
-test('a topology runs with a bounded young generation and an allocator that gives memory back', () => {
+test('a topology runs with a bounded heap and an allocator that gives memory back', () => {
   const [replaced] = startedAs(['run', 'a.yaml', '--http', 'off'])
   expect(replaced?.file).toBe(process.execPath)
   expect(replaced?.args.slice(1)).toEqual([
     '--enable-source-maps',
     '--max-semi-space-size=16',
+    '--heap-growing-percent=50',
     '/app/main.js',
     'run',
     'a.yaml',
@@ -41,8 +42,10 @@ test('a process that has its settings is not started once more', () => {
 })
 
 test('what the operator has set stays as it is', () => {
-  expect(missingSettings(['--max_semi_space_size=64'], {})?.execArgv).toEqual([])
-  expect(missingSettings([], { NODE_OPTIONS: '--max-semi-space-size=4' })?.execArgv).toEqual([])
+  expect(missingSettings(['--max_semi_space_size=64'], {})?.execArgv).toEqual(['--heap-growing-percent=50'])
+  expect(missingSettings([], { NODE_OPTIONS: '--max-semi-space-size=4' })?.execArgv).toEqual([
+    '--heap-growing-percent=50',
+  ])
   const { env } = missingSettings([], { MALLOC_ARENA_MAX: '8' }) ?? { env: {} }
   expect(env).not.toHaveProperty('MALLOC_ARENA_MAX')
   expect(missingSettings([], { MILLRACE_MEMORY_SETTINGS: 'off' })).toBeNull()

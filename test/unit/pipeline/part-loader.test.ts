@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { compileFeatures } from '../../../src/features/compile.ts'
 import { MemoryStore } from '../../../src/features/memory-store.ts'
+import type { Loaded, LoadRequest, PartChange } from '../../../src/features/store.ts'
 import type { AggregateSpec } from '../../../src/features/spec.ts'
+import { HeldForeign } from '../../../src/pipeline/held-foreign.ts'
 import { loadParts, type LoaderOptions } from '../../../src/pipeline/part-loader.ts'
 import { PartitionMemory } from '../../../src/pipeline/partition-memory.ts'
 import type { MergedRead } from '../../../src/pipeline/peers.ts'
@@ -64,10 +66,30 @@ async function flush(
   inputName: string,
   offset: number,
   incarnation?: string,
+  changes: readonly PartChange[] = [],
 ): Promise<void> {
   const expected = store.watermarksNow(bucket).get(inputName) ?? null
   const next = watermark(offset, incarnation)
-  await store.flush(bucket, { inputName, expected, next, changes: [], ttlMs: 1 })
+  await store.flush(bucket, { inputName, expected, next, changes, ttlMs: 1 })
+}
+
+/** The part of a shop with one event at each of these times. */
+function shopPart(entityKey: string, times: readonly number[]): PartChange {
+  const layout = features.layouts[0]!
+  const part = features.newPart(layout)
+  for (const time of times) features.insert(layout, part, { ...event(entityKey, null), time })
+  const bytes = Buffer.concat([Buffer.from('aabbccdd', 'hex'), features.encode(layout, part, Infinity)])
+  return { layout: layout.index, entityKey, kind: 'set', bytes }
+}
+
+/** Counts the parts that are sent. */
+class Counting extends Buckets {
+  sent = 0
+  override async load(bucket: number, request: LoadRequest): Promise<Loaded> {
+    const loaded = await super.load(bucket, request)
+    this.sent += loaded.merged.reduce((sum, parts) => sum + parts.size, 0)
+    return loaded
+  }
 }
 
 function optionsOf(store: MemoryStore): LoaderOptions {
@@ -90,6 +112,7 @@ function optionsOf(store: MemoryStore): LoaderOptions {
     } as unknown as LoaderOptions['flusher'],
     fed: [],
     merged: reads,
+    foreign: new HeldForeign(),
     ttlMs: 10_000,
   }
 }
@@ -169,4 +192,48 @@ test('an own watermark that is not the expected one is noticed in every bucket',
     code: 'STATE_MISMATCH',
     message: expect.stringContaining('bucket 3') as unknown,
   })
+})
+
+test('a part of another partition is neither sent nor decoded again while its watermark is the same', async () => {
+  const store = new Counting(features.layouts, 1)
+  await flush(store, 0, 'tx:1', 1, 'i', [shopPart('0', [1])])
+  await flush(store, 0, 'tx:2', 1, 'i', [shopPart('0', [1, 2])])
+  const options = optionsOf(store)
+  const read = async () => (await loadParts(options, [event('0', null)], { ends: null }, signal))?.of(0, '0')
+  const first = await read()
+  expect([first?.map(({ length }) => length), store.sent]).toEqual([[1, 2], 2])
+  const second = await read()
+  expect([second?.[0] === first?.[0], second?.[1] === first?.[1], store.sent]).toEqual([true, true, 2])
+})
+
+test('a part is read again as soon as its own watermark has moved; those of others are not', async () => {
+  const store = new Counting(features.layouts, 1)
+  await flush(store, 0, 'tx:1', 1, 'i', [shopPart('0', [1])])
+  await flush(store, 0, 'tx:2', 1, 'i', [shopPart('0', [1, 2])])
+  const options = optionsOf(store)
+  const read = async () => (await loadParts(options, [event('0', null)], { ends: null }, signal))?.of(0, '0')
+  await read()
+  await flush(store, 0, 'tx:1', 2, 'i', [shopPart('0', [1, 2, 3])])
+  const after = await read()
+  expect([after?.map(({ length }) => length), store.sent]).toEqual([[3, 2], 3])
+})
+
+test('a part that another partition had none of is seen once it is there', async () => {
+  const store = new Counting(features.layouts, 1)
+  await flush(store, 0, 'tx:1', 1)
+  const options = optionsOf(store)
+  const read = async () => (await loadParts(options, [event('0', null)], { ends: null }, signal))?.of(0, '0')
+  expect(await read()).toEqual([])
+  await flush(store, 0, 'tx:1', 2, 'i', [shopPart('0', [1])])
+  expect((await read())?.map(({ length }) => length)).toEqual([1])
+})
+
+test('nothing is taken from memory once a watermark is gone', async () => {
+  const store = new Counting(features.layouts, 1)
+  await flush(store, 0, 'tx:1', 1, 'i', [shopPart('0', [1])])
+  const options = optionsOf(store)
+  const read = async () => (await loadParts(options, [event('0', null)], { ends: null }, signal))?.of(0, '0')
+  expect(await read()).toHaveLength(1)
+  store.dropWatermark(0, 'tx:1')
+  expect(await read()).toEqual([])
 })
