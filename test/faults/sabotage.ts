@@ -95,13 +95,13 @@ function violationsOf(output: string): string[] {
     .map((line) => line.split(' VIOLATION ')[1] ?? '')
 }
 
-/** Why vitest says that this test failed, with the first difference; empty: it did not. */
+/** Why vitest says that this test failed, with each difference; empty: it did not. */
 function failuresOf(output: string, named: string): string[] {
   const lines = output.split('\n').map((line) => line.trim())
   const failed = lines.findIndex((line) => line.startsWith('FAIL ') && line.includes(named))
   if (failed < 0) return []
   const after = lines.slice(failed + 1)
   const reason = after.find((line) => line !== '')
-  const difference = after.find((line) => /^[+-] +["']/.test(line))
-  return [[reason, difference].filter((line) => line !== undefined).join(' ')]
+  const differences = after.filter((line) => /^[+-] +["']/.test(line))
+  return differences.length === 0 ? [reason ?? ''] : differences.map((line) => `${reason} ${line}`)
 }

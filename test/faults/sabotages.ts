@@ -29,6 +29,14 @@ function mutant(name: string): readonly Edit[] {
   return [found]
 }
 
+const nobodyWaits: Pick<Sabotage, 'edits' | 'shown'> = {
+  edits: mutant('events wait for nobody, and none says so'),
+  shown: {
+    test: 'test/integration/service/just-in-time.test.ts',
+    named: 'labels written just before the payments that need them',
+  },
+}
+
 export const sabotages: readonly Sabotage[] = [
   {
     name: 'no fence: every process has transactional ids of its own',
@@ -254,20 +262,11 @@ export const sabotages: readonly Sabotage[] = [
     shown: { scenario: 'leader-kill', rounds: 1 },
     breaks: /^I[12]:/,
   },
+  { name: 'events wait for nobody, and none says so', ...nobodyWaits, breaks: /I10:/ },
   {
-    name: 'events wait for nobody, and none says so',
-    edits: [
-      {
-        file: 'src/pipeline/alignment.ts',
-        find: 'decoded.findIndex((item) => !isReject(item) && item.time > until)',
-        replace: 'decoded.findIndex((item) => !isReject(item) && item.time > until && item.time < 0)',
-      },
-    ],
-    shown: {
-      test: 'test/integration/service/just-in-time.test.ts',
-      named: 'labels written just before the payments that need them',
-    },
-    breaks: /I10:/,
+    name: 'events wait for nobody, and verify is to find which had to',
+    ...nobodyWaits,
+    breaks: /\+ +"feature": "terminal_fraud_/,
   },
   {
     name: 'what a prediction had to have read is not asked by verify',

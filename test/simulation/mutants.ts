@@ -15,6 +15,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (watermark.caughtUpAt > 0) continue\n      void end',
   },
   {
+    name: 'events wait for nobody, and none says so',
+    file: 'src/pipeline/alignment.ts',
+    find: 'decoded.findIndex((item) => !isReject(item) && item.time > until)',
+    replace: 'decoded.findIndex((item) => !isReject(item) && item.time > until && item.time < 0)',
+  },
+  {
     name: 'what was scored before the others had caught up has no flag',
     file: 'src/pipeline/slice.ts',
     find: "const flags: AppliedRow['flags'] = [...applied.flags, 'unaligned']",

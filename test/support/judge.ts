@@ -45,9 +45,12 @@ function metadataProblems(position: Position): string[] {
     : [`metadata of ${placeOf(position)} names offset ${named}, committed is ${position.offset}`]
 }
 
-/** The first dozen. */
+/** About a dozen, some of every kind. */
 export function summary(problems: readonly string[]): string[] {
-  return problems.length <= 12 ? [...problems] : [...problems.slice(0, 12), `… ${problems.length} in all`]
+  if (problems.length <= 12) return [...problems]
+  const kinds = [...Map.groupBy(problems, (problem) => problem.split(':', 1)[0]).values()]
+  const each = Math.max(1, Math.floor(12 / kinds.length))
+  return [...kinds.flatMap((kind) => kind.slice(0, each)), `… ${problems.length} in all`]
 }
 
 export function deadLetterPosition({ headers }: RefereeRecord): Prediction['position'] {

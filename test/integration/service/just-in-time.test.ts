@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import type { Behind, VerifyReport } from '../../../src/service/verify/tally.ts'
+import { millrace } from '../../support/command-line.ts'
 import { checkExactlyOnce } from '../../support/exactly-once.ts'
 import type { InputRecord } from '../../support/service-records.ts'
 import { openWorld, type ServiceWorld } from '../../support/service-world.ts'
@@ -55,6 +57,12 @@ async function play(world: ServiceWorld, traffic: JustInTime, payments: number):
   for (let i = 0; i < payments; i++) for (const records of traffic.next()) await world.write(records)
 }
 
+/** What `millrace verify` says of predictions that saw too little. */
+async function behind(world: ServiceWorld): Promise<readonly Behind[]> {
+  const { stdout } = await millrace('verify', '--topology', world.file, '--json')
+  return (JSON.parse(stdout) as VerifyReport).behind.examples
+}
+
 /** In no order, as labels are unless somebody says otherwise. */
 const unordered = { sources: { labels: { outOfOrder: null } } }
 
@@ -69,6 +77,8 @@ test('labels written just before the payments that need them, years after they h
   await service.kill()
   await play(world, traffic, 50)
   await world.caughtUp()
+  // Soft: so that a mistake shows both to verify and to the referee.
+  expect.soft(await behind(world)).toEqual([])
   const { predictions } = await checkExactlyOnce(world, { complete: true })
   const risky = predictions.filter(({ value }) => (value.features?.['terminal_fraud_7d'] ?? 0) > 0)
   expect(risky.length).toBeGreaterThan(100)
