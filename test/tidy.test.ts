@@ -23,6 +23,7 @@ const layers: Readonly<Record<string, number>> = {
 /** Packages that only one folder of src may import: its job is to make them safe. */
 const onlyImporter: Readonly<Record<string, string>> = {
   kafkajs: 'kafka',
+  '@node-rs/crc32': 'kafka',
   ioredis: 'redis',
   'onnxruntime-node': 'onnx',
   '@kafkajs/confluent-schema-registry': 'registry',

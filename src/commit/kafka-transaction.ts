@@ -1,8 +1,8 @@
-import type { Producer, Transaction } from '../kafka/kafkajs.ts'
 import { MillraceError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import type { Compression } from '../kafka/codecs.ts'
 import { isFenced, isProtocolError, kafkaError, textOf } from '../kafka/errors.ts'
+import type { Transaction, TransactionalProducer } from '../kafka/wire/transactional-producer.ts'
 import { nameSeparator } from '../record/input.ts'
 import type { InputPartition } from '../record/input.ts'
 import type { OutputRecord } from '../record/output.ts'
@@ -11,7 +11,6 @@ import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
 import { untilAborted } from '../time/until-aborted.ts'
-import { coverageGap, produceRequest, splitBySize } from './record-batch.ts'
 import type { Claim, CommittedPosition, TransactionPort } from './transaction.ts'
 
 export interface KafkaTransactionParts {
@@ -55,11 +54,11 @@ export function openTransactionPort(parts: KafkaTransactionParts): TransactionPo
 
 /** Makes the producer the only owner of its transactional id. Closes it when that fails or the signal aborts. */
 export async function fenceOthers(
-  producer: Producer,
+  producer: TransactionalProducer,
   parts: Pick<KafkaTransactionParts, 'clock' | 'log'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const fencing = initProducerId(producer, signal)
+  const fencing = producer.claim(signal)
   try {
     await untilAborted(fencing, signal)
   } catch (error) {
@@ -68,33 +67,6 @@ export async function fenceOthers(
     if (signal.aborted) void fencing.catch(() => undefined).then(() => closeProducer(producer, parts))
     throw error
   }
-}
-
-/**
- * The first transaction sends InitProducerId: the broker ends an open transaction of the id (waiting for one that is
- * being committed) and refuses its earlier owners from then on. Nothing was added, so the abort sends nothing.
- */
-async function initProducerId(producer: Producer, signal: AbortSignal): Promise<void> {
-  await producer.connect()
-  // Of a claim that nobody wants any more only the successor would notice something: it is fenced once.
-  signal.throwIfAborted()
-  const transaction = await producer.transaction()
-  await transaction.abort()
-}
-
-/** Sends records in batches that fit. Resolves with what was not acknowledged exactly once; null: all was. */
-export async function sendOutputs(
-  transaction: Transaction,
-  outputs: readonly OutputRecord[],
-  how: { readonly batchBytesMax: number; readonly compression: Compression; readonly timeoutMs: number },
-): Promise<string | null> {
-  // One after another: concurrent sends would reuse sequence numbers after an error.
-  for (const some of splitBySize(outputs, how.batchBytesMax)) {
-    const acknowledged = await transaction.sendBatch(produceRequest(some, how.compression, how.timeoutMs))
-    const gap = coverageGap(some, acknowledged)
-    if (gap !== null) return gap
-  }
-  return null
 }
 
 /** A batch is larger than the topic takes, or than one of its segments. */
@@ -114,11 +86,11 @@ type State = 'ready' | 'running' | 'dead'
 class KafkaClaim implements Claim {
   readonly #parts: KafkaTransactionParts
   readonly #input: InputPartition
-  readonly #producer: Producer
+  readonly #producer: TransactionalProducer
   #state: State = 'ready'
   #closing: Promise<void> | null = null
 
-  constructor(parts: KafkaTransactionParts, input: InputPartition, producer: Producer) {
+  constructor(parts: KafkaTransactionParts, input: InputPartition, producer: TransactionalProducer) {
     this.#parts = parts
     this.#input = input
     this.#producer = producer
@@ -154,24 +126,22 @@ class KafkaClaim implements Claim {
       )
     }
     this.#state = 'running'
-    const { client, clock } = this.#parts
-    const done = new AbortController()
+    const { client, clock, compression = 'none', batchBytesMax = defaultBatchBytesMax } = this.#parts
+    const { group, transactionTimeoutMs } = client.plan
+    const { topic, partition } = this.#input
     let transaction: Transaction | null = null
     const work = async (): Promise<void> => {
-      transaction = await this.#producer.transaction()
-      await this.#send(transaction, outputs)
-      await this.#sendOffsets(transaction, position, done.signal)
-      // Not after the deadline: by then the caller has been told that nothing was committed by this claim.
-      done.signal.throwIfAborted()
+      transaction = this.#producer.begin()
+      const how = { batchBytesMax, compression, timeoutMs: Math.ceil(transactionTimeoutMs / 2) }
+      await transaction.send(outputs, { group, topic, partition, ...position }, how)
       await transaction.commit()
     }
     try {
-      await withTimeout(work(), client.plan.transactionTimeoutMs, clock, 'the transaction')
+      await withTimeout(work(), transactionTimeoutMs, clock, 'the transaction')
       if (this.#state === 'running') this.#state = 'ready'
     } catch (error) {
       this.#state = 'dead'
-      done.abort(error)
-      this.#closing ??= this.#discard(transaction)
+      this.#closing ??= this.#discard(transaction, error)
       if (isSizeRefused(error)) await this.#learnSizes(outputs)
       throw this.#failure(error, position)
     }
@@ -183,50 +153,12 @@ class KafkaClaim implements Claim {
     return this.#closing
   }
 
-  async #send(transaction: Transaction, outputs: readonly OutputRecord[]): Promise<void> {
-    const { client, compression = 'none' } = this.#parts
-    const timeoutMs = Math.ceil(client.plan.transactionTimeoutMs / 2)
-    const batchBytesMax = this.#parts.batchBytesMax ?? defaultBatchBytesMax
-    const gap = await sendOutputs(transaction, outputs, { batchBytesMax, compression, timeoutMs })
-    if (gap === null) return
-    throw new MillraceError(
-      'TRANSACTION_NOT_COMMITTED',
-      `outputs of ${this.#place()} were not all written: ${gap}`,
-    )
-  }
-
-  /**
-   * kafkajs does not retry the first half of this (AddOffsetsToTxn), which meets CONCURRENT_TRANSACTIONS when nothing
-   * was sent before and the last commit is still being written out. Only clear refusals are tried again: after a
-   * timeout the request may still be on its way.
-   */
-  async #sendOffsets(
-    transaction: Transaction,
-    position: CommittedPosition,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { client, clock } = this.#parts
-    const { topic, partition } = this.#input
-    const { offset, metadata } = position
-    // The types of kafkajs leave `metadata` out; its encoder does not.
-    const partitions = [{ partition, offset: String(offset), metadata }]
-    for (let pauseMs = offsetsPauseMinMs; ; pauseMs = Math.min(pauseMs * 2, offsetsPauseMaxMs)) {
-      try {
-        return await transaction.sendOffsets({
-          consumerGroupId: client.plan.group,
-          topics: [{ topic, partitions }],
-        })
-      } catch (error) {
-        if (!isProtocolError(error, ...refusedForNow)) throw error
-        await clock.sleep(pauseMs, signal)
-      }
-    }
-  }
-
   /** Lets readers of the outputs go on sooner than the next claim would; where the state is unknown, that does it. */
-  async #discard(transaction: Transaction | null): Promise<void> {
+  async #discard(transaction: Transaction | null, reason: unknown): Promise<void> {
     const { clock, log } = this.#parts
-    if (transaction?.isActive()) {
+    if (transaction !== null) {
+      // Not after the deadline: by then the caller has been told that nothing was committed by this claim.
+      transaction.giveUp(reason)
       await withTimeout(transaction.abort(), closeDeadlineMs, clock, 'the abort').catch((error: unknown) => {
         log.debug({ ...this.#fields(), error: textOf(error) }, 'the transaction is left to the next claim')
       })
@@ -279,16 +211,6 @@ class KafkaClaim implements Claim {
   }
 }
 
-/** A commit is written out within a few milliseconds; a coordinator moves within seconds. */
-const offsetsPauseMinMs = 1
-const offsetsPauseMaxMs = 20
-const refusedForNow = [
-  'CONCURRENT_TRANSACTIONS',
-  'GROUP_LOAD_IN_PROGRESS',
-  'GROUP_COORDINATOR_NOT_AVAILABLE',
-  'NOT_COORDINATOR_FOR_GROUP',
-]
-
 function claimError(
   error: unknown,
   { topic, partition }: InputPartition,
@@ -305,11 +227,11 @@ function claimError(
 }
 
 export async function closeProducer(
-  producer: Producer,
+  producer: TransactionalProducer,
   { clock, log }: Pick<KafkaTransactionParts, 'clock' | 'log'>,
 ): Promise<void> {
   try {
-    await withTimeout(producer.disconnect(), closeDeadlineMs, clock, 'closing the producer')
+    await withTimeout(producer.close(), closeDeadlineMs, clock, 'closing the producer')
   } catch (error) {
     log.debug({ error: textOf(error) }, 'a producer was left to close by itself')
   }

@@ -1,12 +1,12 @@
 import { MillraceError } from '../errors.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import { isFenced, kafkaError, textOf } from '../kafka/errors.ts'
-import type { Producer, Transaction } from '../kafka/kafkajs.ts'
+import type { Transaction } from '../kafka/wire/transactional-producer.ts'
 import type { OutputRecord } from '../record/output.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import { withTimeout } from '../time/deadline.ts'
-import { closeProducer, fenceOthers, isSizeRefused, sendOutputs } from './kafka-transaction.ts'
+import { closeProducer, fenceOthers, isSizeRefused } from './kafka-transaction.ts'
 
 export interface OutputsClaimParts {
   readonly client: KafkaClient
@@ -41,16 +41,15 @@ export async function claimOutputs(parts: OutputsClaimParts, signal: AbortSignal
   return {
     run: async (outputs) => {
       if (dead) throw new MillraceError('INTERNAL', `the claim of ${parts.transactionalId} has ended`)
+      let transaction: Transaction | null = null
       try {
         const { transactionTimeoutMs } = parts.client.plan
-        await withTimeout(
-          write(producer, outputs, parts),
-          transactionTimeoutMs,
-          parts.clock,
-          'the transaction',
-        )
+        transaction = producer.begin()
+        const work = write(transaction, outputs, parts)
+        await withTimeout(work, transactionTimeoutMs, parts.clock, 'the transaction')
       } catch (error) {
         dead = true
+        transaction?.giveUp(error)
         throw failure(error, parts.transactionalId)
       }
     },
@@ -62,15 +61,13 @@ export async function claimOutputs(parts: OutputsClaimParts, signal: AbortSignal
 }
 
 async function write(
-  producer: Producer,
+  transaction: Transaction,
   outputs: readonly OutputRecord[],
   { client, batchBytesMax }: OutputsClaimParts,
 ): Promise<void> {
-  const transaction: Transaction = await producer.transaction()
   const timeoutMs = Math.ceil(client.plan.transactionTimeoutMs / 2)
   try {
-    const gap = await sendOutputs(transaction, outputs, { batchBytesMax, compression: 'none', timeoutMs })
-    if (gap !== null) throw new Error(gap)
+    await transaction.send(outputs, null, { batchBytesMax, compression: 'none', timeoutMs })
   } catch (error) {
     // Lets readers of the topics go on at once; else the next claim or the broker's timeout does.
     await transaction.abort().catch(() => {})

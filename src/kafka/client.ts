@@ -3,7 +3,6 @@ import type {
   ConsumerConfig,
   Kafka as KafkaClientOfKafkajs,
   KafkaConfig,
-  Producer,
   SASLOptions,
 } from 'kafkajs'
 import type { Log } from '../telemetry/log.ts'
@@ -13,10 +12,12 @@ import type { KafkaAdmin } from './admin.ts'
 import { installHooks } from './consumer-hooks.ts'
 import type { ConsumerHooks } from './consumer-hooks.ts'
 import type { Cluster } from './internals.ts'
-import { Kafka, PartitionAssigners, Partitioners, logLevel } from './kafkajs.ts'
+import { Kafka, PartitionAssigners, logLevel } from './kafkajs.ts'
 import { kafkajsLogCreator } from './log.ts'
-import { transactionRetry } from './patches/claim-back-off.ts'
 import type { KafkaPlan } from './plan.ts'
+import { BufferPool } from './wire/buffer-pool.ts'
+import { transactionCluster } from './wire/transaction-cluster.ts'
+import { openTransactionalProducer, type TransactionalProducer } from './wire/transactional-producer.ts'
 
 /** Connections, made as needed, to one Kafka cluster. */
 export interface KafkaClient {
@@ -26,7 +27,7 @@ export interface KafkaClient {
   /** A consumer that reports to `hooks` instead of handing out batches. */
   consumer(config: ConsumerConfig, hooks: ConsumerHooks): Consumer
   /** A producer for one transactional id, not connected. */
-  transactionalProducer(transactionalId: string): Producer
+  transactionalProducer(transactionalId: string): TransactionalProducer
   /** Closes the admin connection; consumers and producers are closed by whoever asked for them. Idempotent. */
   close(): Promise<void>
 }
@@ -73,23 +74,23 @@ export function kafkaConfig(plan: KafkaPlan, log: Log, overrides: Partial<KafkaC
 
 export function openKafkaClient({ plan, clock, log }: KafkaClientOptions): KafkaClient {
   const config = kafkaConfig(plan, log)
-  // All clients of one Kafka object share a map of committed offsets, which `sendOffsets` fills before the commit
-  // and which a consumer trusts: producers and consumers must not meet in it, nor consumers of one group.
+  // All clients of one Kafka object share a map of committed offsets, which a consumer trusts: consumers of one group must
+  // not meet in it.
   const producers: KafkaClientOfKafkajs = new Kafka(config)
+  const buffers = new BufferPool()
   const admin = openKafkaAdmin(producers, clock)
   return {
     plan,
     admin,
     consumer: (consumerConfig, hooks) => new Kafka(config).consumer(hooked(consumerConfig, hooks)),
     transactionalProducer: (transactionalId) =>
-      producers.producer({
-        // `idempotent` beside it would only add a useless InitProducerId.
+      openTransactionalProducer({
+        cluster: transactionCluster(producers),
         transactionalId,
-        maxInFlightRequests: 1,
-        transactionTimeout: plan.transactionTimeoutMs,
-        allowAutoTopicCreation: false,
-        createPartitioner: Partitioners.DefaultPartitioner,
-        retry: transactionRetry,
+        transactionTimeoutMs: plan.transactionTimeoutMs,
+        clientId: plan.clientId,
+        clock,
+        buffers,
       }),
     close: () => admin.close(),
   }

@@ -103,15 +103,22 @@ export interface RawExchange<Answer> {
 /** Ends of logs are asked for with what is not decided yet. */
 const readUncommitted = 0
 
+export interface ClusterOptions {
+  /** Of metadata, ms; always too old when absent. */
+  readonly metadataMaxAge?: number
+  /** Is told of every answered request by the name `network.request`. */
+  readonly instrumentationEmitter?: { emit(name: string, payload: { readonly apiName: string }): void }
+}
+
 /** Connections of its own, made when needed. kafkajs keeps the constructor behind a symbol. */
-export function createCluster(kafka: object): RawCluster {
+export function createCluster(kafka: object, options: ClusterOptions = {}): RawCluster {
   const symbol = Object.getOwnPropertySymbols(kafka).find(
     ({ description }) => description === 'private:Kafka:createCluster',
   )
   const create =
     symbol && (kafka as Readonly<Record<symbol, ((options: object) => RawCluster) | undefined>>)[symbol]
   if (!create) throw new Error('kafkajs cannot create a cluster: this is not version 2.2.4')
-  return create({ allowAutoTopicCreation: false, isolationLevel: readUncommitted })
+  return create({ ...options, allowAutoTopicCreation: false, isolationLevel: readUncommitted })
 }
 
 /** The broker connected to; connects first if need be. */

@@ -185,12 +185,12 @@ export const sabotages: readonly Sabotage[] = [
     breaks: /^I[59]:/,
   },
   {
-    name: 'what the brokers acknowledged is not compared with what was sent',
+    name: 'outputs that a leader refused count as written',
     edits: [
       {
-        file: 'src/commit/record-batch.ts',
-        find: '  if (unsent.length === 0 && unasked.length === 0 && twice.length === 0) return null',
-        replace: '  if (unsent.length + unasked.length + twice.length >= 0) return null',
+        file: 'src/kafka/wire/transactional-producer.ts',
+        find: 'const isWritten = (batch: OutputBatch): boolean => codes.get(placeOf(batch)) === 0',
+        replace: 'const isWritten = (batch: OutputBatch): boolean => codes.has(placeOf(batch))',
       },
     ],
     shown: { scenario: 'leader-moves', rounds: 10 },
@@ -213,8 +213,9 @@ export const sabotages: readonly Sabotage[] = [
     edits: [
       {
         file: transactions,
-        find: 'const { offset, metadata } = position',
-        replace: "const { offset } = position\n    const metadata = ''",
+        find: 'await transaction.send(outputs, { group, topic, partition, ...position }, how)',
+        replace:
+          "await transaction.send(outputs, { group, topic, partition, ...position, metadata: '' }, how)",
       },
     ],
     shown: { scenario: 'hand-over', rounds: 2 },

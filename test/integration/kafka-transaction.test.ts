@@ -1,7 +1,11 @@
 import { onTestFinished, expect, test } from 'vitest'
 import { openTransactionPort, transactionalIdOf } from '../../src/commit/kafka-transaction.ts'
 import type { TransactionPort } from '../../src/commit/transaction.ts'
-import type { KafkaClient } from '../../src/kafka/client.ts'
+import { kafkaConfig, type KafkaClient } from '../../src/kafka/client.ts'
+import { Kafka } from '../../src/kafka/kafkajs.ts'
+import { BufferPool } from '../../src/kafka/wire/buffer-pool.ts'
+import { transactionCluster } from '../../src/kafka/wire/transaction-cluster.ts'
+import { openTransactionalProducer } from '../../src/kafka/wire/transactional-producer.ts'
 import type { OutputRecord } from '../../src/record/output.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
 import { produce, silentLog, testClient, testPlan, testTopic } from '../support/kafka-client.ts'
@@ -94,20 +98,19 @@ test('a zombie without outputs is fenced as well', async () => {
 test('a claim aborts the open transaction of a dead owner, so readers of the outputs go on', async () => {
   const setup = await setUp()
   const { client, input, out } = setup
-  const dead = client.transactionalProducer(transactionalIdOf('app', client.plan.group, input))
-  await dead.connect()
-  const open = await dead.transaction()
-  await open.send({ topic: out, messages: [{ value: 'dangling', partition: 0 }] })
-  await open.sendOffsets({
-    consumerGroupId: client.plan.group,
-    topics: [{ topic: input.topic, partitions: [{ partition: 1, offset: '9' }] }],
-  })
+  const { group } = client.plan
+  const dead = client.transactionalProducer(transactionalIdOf('app', group, input))
+  await dead.claim(never)
+  const open = dead.begin()
+  const position = { group, topic: input.topic, partition: 1, offset: 9, metadata: '' }
+  const how = { batchBytesMax: 10_000, compression: 'none', timeoutMs: 5_000 } as const
+  await open.send([output(out, 'dangling')], position, how)
   const claimed = await claim(setup)
   expect(await claimed.committed(never)).toBeNull()
   await expect(open.commit()).rejects.toMatchObject({ type: 'INVALID_PRODUCER_EPOCH' })
   await produce(client.plan, out, [{ value: 'behind' }])
   expect(await visible(setup)).toEqual(['behind'])
-  await dead.disconnect()
+  await dead.close()
 })
 
 test('a commit under way is finished by the claim, and its position is what the claim reads', async () => {
@@ -147,24 +150,41 @@ test('a failed transaction leaves nothing, and the next claim starts from what w
   expect(await visible(setup)).toEqual(['a', 'b'])
 })
 
-test('a transaction takes five requests: the coordinators are asked for once', async () => {
+test('a transaction takes five requests in three waits: the coordinators are asked for once', async () => {
   const setup = await setUp()
+  const { plan } = setup.client
   const requests: string[] = []
-  const counted: KafkaClient = {
+  const observed: KafkaClient = {
     ...setup.client,
-    transactionalProducer: (id) => {
-      const producer = setup.client.transactionalProducer(id)
-      producer.on(producer.events.REQUEST, ({ payload }) => void requests.push(payload.apiName))
-      return producer
+    transactionalProducer: (transactionalId) => {
+      const instrumentationEmitter = {
+        emit: (name: string, { apiName }: { readonly apiName: string }) => {
+          if (name === 'network.request') requests.push(apiName)
+        },
+      }
+      return openTransactionalProducer({
+        cluster: transactionCluster(new Kafka(kafkaConfig(plan, silentLog)), { instrumentationEmitter }),
+        transactionalId,
+        transactionTimeoutMs: plan.transactionTimeoutMs,
+        clientId: plan.clientId,
+        clock: systemClock,
+        buffers: new BufferPool(),
+      })
     },
   }
-  const claimed = await claim({ ...setup, port: portOf(counted) })
+  const claimed = await claim({ ...setup, port: portOf(observed) })
   await claimed.run([output(setup.out, 'warm')], { offset: 1, metadata: '' })
   // Not right behind a commit, so that no request has to be repeated for CONCURRENT_TRANSACTIONS.
   expect(await visible(setup)).toEqual(['warm'])
   requests.length = 0
   await claimed.run([output(setup.out, 'a')], { offset: 2, metadata: '' })
-  expect(requests).toEqual(['AddPartitionsToTxn', 'Produce', 'AddOffsetsToTxn', 'TxnOffsetCommit', 'EndTxn'])
+  // In each wait they may be answered in any order.
+  const waits = [requests.slice(0, 2).toSorted(), requests.slice(2, 4).toSorted(), requests.slice(4)]
+  expect(waits).toEqual([
+    ['AddOffsetsToTxn', 'AddPartitionsToTxn'],
+    ['Produce', 'TxnOffsetCommit'],
+    ['EndTxn'],
+  ])
 })
 
 test('a transaction timeout the broker does not allow is named at the claim', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { openTransactionPort } from '../../src/commit/kafka-transaction.ts'
 import type { KafkaClient } from '../../src/kafka/client.ts'
-import { Kafka } from '../../src/kafka/kafkajs.ts'
+import { Kafka, Partitioners } from '../../src/kafka/kafkajs.ts'
 import { kafkaConfig } from '../../src/kafka/client.ts'
 import type { InputStream } from '../../src/source/source.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
@@ -16,8 +16,12 @@ function only(streams: readonly InputStream[]): InputStream {
 }
 
 /** A producer that writes inside transactions of its own. */
-async function transactional(client: KafkaClient) {
-  const producer = client.transactionalProducer(uniqueName('writer'))
+async function transactional({ plan }: KafkaClient) {
+  const producer = new Kafka(kafkaConfig(plan, silentLog)).producer({
+    transactionalId: uniqueName('writer'),
+    maxInFlightRequests: 1,
+    createPartitioner: Partitioners.DefaultPartitioner,
+  })
   await producer.connect()
   return {
     write: async (topic: string, values: readonly string[]) => {

@@ -154,6 +154,10 @@ export class Kafka {
   epochOf(id: string): number {
     return this.#coordinator(id).epoch
   }
+  /** AddPartitionsToTxn and AddOffsetsToTxn: a transaction is open, and readers wait behind it. */
+  begin(id: string, epoch: number): void {
+    this.#open(id, epoch)
+  }
   produce(id: string, epoch: number, outputs: readonly OutputRecord[]): void {
     this.#open(id, epoch).outputs.push(...outputs)
   }

@@ -296,6 +296,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'dead(inferenceReject(applied, failure))',
   },
   {
+    name: 'the end is told when the first half is acknowledged',
+    file: 'src/kafka/wire/both.ts',
+    find: 'Promise.all([half(first), half(second)])',
+    replace: 'Promise.race([half(first), half(second)])',
+  },
+  {
     name: 'an alert is not put into the transaction',
     file: 'src/pipeline/publish.ts',
     find: 'if (alertOutput !== null) outputs.push(alertOutput)',

@@ -1,5 +1,6 @@
 import type { Claim, CommittedPosition, TransactionPort } from '../../src/commit/transaction.ts'
 import { MillraceError } from '../../src/errors.ts'
+import { both } from '../../src/kafka/wire/both.ts'
 import { inputName, type InputPartition } from '../../src/record/input.ts'
 import type { OutputRecord } from '../../src/record/output.ts'
 import type { Host } from './host.ts'
@@ -51,7 +52,11 @@ function abortCleanly(kafka: Kafka, name: string, epoch: number): boolean {
 
 type State = 'ready' | 'running' | 'dead'
 
-/** A producer whose sends are separate requests: each of them can be lost, late, or answered to nobody. */
+/**
+ * A producer whose sends are separate requests: each of them can be lost, late, or answered to nobody. What takes part is
+ * announced, outputs and position are sent, the end is told; two requests that are under way at the same time arrive in
+ * any order.
+ */
 class SimulatedClaim implements Claim {
   readonly #parts: TransactionPortParts
   readonly #name: string
@@ -86,10 +91,18 @@ class SimulatedClaim implements Claim {
     try {
       const { wire, host } = this.#parts
       const half = wire.timeline.dice(`${host.name} halves`).below(outputs.length + 1)
-      for (const sent of [outputs.slice(0, half), outputs.slice(half)]) {
-        if (sent.length > 0) await this.#step('produce', position, () => kafka.produce(name, epoch, sent))
+      const parts = [outputs.slice(0, half), outputs.slice(half)].filter((sent) => sent.length > 0)
+      const announce = (what: string) => () => this.#step(what, position, () => kafka.begin(name, epoch))
+      const produce = async (): Promise<void> => {
+        for (const sent of parts) {
+          await this.#step('produce', position, () => kafka.produce(name, epoch, sent))
+        }
       }
-      await this.#step('offset', position, () => kafka.addOffset(name, epoch, position))
+      const commitOffset = () => this.#step('offset', position, () => kafka.addOffset(name, epoch, position))
+      const stop = new AbortController()
+      if (parts.length > 0) await both(announce('add partitions'), announce('add offsets'), stop)
+      else await announce('add offsets')()
+      await both(produce, commitOffset, stop)
       await this.#step('end', position, () => kafka.endTransaction(name, epoch, true))
       this.#state = 'ready'
     } catch (error) {

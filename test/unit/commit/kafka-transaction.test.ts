@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { openTransactionPort, transactionalIdOf } from '../../../src/commit/kafka-transaction.ts'
 import type { Claim, TransactionPort } from '../../../src/commit/transaction.ts'
 import type { KafkaClient } from '../../../src/kafka/client.ts'
+import type { Transaction, TransactionalProducer } from '../../../src/kafka/wire/transactional-producer.ts'
 import type { OutputRecord } from '../../../src/record/output.ts'
 import { manualClock } from '../../../src/time/manual-clock.ts'
 import type { ManualClock } from '../../../src/time/manual-clock.ts'
@@ -25,14 +26,13 @@ const { errorCodes } = createRequire(import.meta.url)('kafkajs/src/protocol/erro
   errorCodes: readonly { readonly type: string; readonly retriable: boolean }[]
 }
 
-type Step = 'connect' | 'begin' | 'send' | 'offsets' | 'commit' | 'abort' | 'disconnect'
+type Step = 'claim' | 'begin' | 'send' | 'commit' | 'abort' | 'close'
 
-/** A producer of kafkajs that notes what it is asked, and does at each step what the test says. */
-class FakeProducer {
+/** A producer that notes what it is asked, and does at each step what the test says. */
+class FakeProducer implements TransactionalProducer {
   readonly calls: Step[] = []
-  readonly sent: { sendBatch?: object; sendOffsets?: object } = {}
+  sent: Parameters<Transaction['send']> | null = null
   readonly script: Partial<Record<Step, (() => Promise<void>)[]>> = {}
-  acknowledged = [0, 1].map((partition) => ({ topicName: 'out', partition, errorCode: 0 }))
 
   async #step(step: Step): Promise<void> {
     this.calls.push(step)
@@ -41,28 +41,28 @@ class FakeProducer {
   fail(step: Step, ...errors: Error[]): void {
     this.script[step] = errors.map((error) => () => Promise.reject(error))
   }
-  connect = () => this.#step('connect')
-  disconnect = () => this.#step('disconnect')
-  transaction = async () => {
-    await this.#step('begin')
-    let active = true
-    const end = (step: Step) => async () => {
-      active = false
-      await this.#step(step)
-    }
+  claim = () => this.#step('claim')
+  close = () => this.#step('close')
+  begin = (): Transaction => {
+    this.calls.push('begin')
+    let isEnded = false
+    let isGivenUp = false
     return {
-      isActive: () => active,
-      sendBatch: async (request: object) => {
-        this.sent.sendBatch = request
+      send: async (...sent) => {
+        this.sent = sent
         await this.#step('send')
-        return this.acknowledged
       },
-      sendOffsets: async (request: object) => {
-        this.sent.sendOffsets = request
-        await this.#step('offsets')
+      giveUp: () => {
+        isGivenUp = true
       },
-      commit: end('commit'),
-      abort: end('abort'),
+      commit: async () => {
+        if (isGivenUp) throw new Error('given up')
+        isEnded = true
+        await this.#step('commit')
+      },
+      abort: async () => {
+        if (!isEnded) await this.#step('abort')
+      },
     }
   }
 }
@@ -120,32 +120,32 @@ test('the transactional id is the same on every instance, and no two inputs shar
   expect(transactionalIdOf('a', 'g', { ...input, topic: 't.1' })).toBe('a|g|t.1|3')
 })
 
-test('a claim initialises the producer and sends nothing else', async () => {
+test('a claim fences the others and sends nothing else', async () => {
   await port.claim(input, never)
-  expect(only().calls).toEqual(['connect', 'begin', 'abort'])
+  expect(only().calls).toEqual(['claim'])
 })
 
 test('a claim that fails closes its producer and says what failed', async () => {
-  prepare = (producer) => producer.fail('begin', new Error('no coordinator'))
+  prepare = (producer) => producer.fail('claim', new Error('no coordinator'))
   await expect(port.claim(input, never)).rejects.toMatchObject({
     code: 'KAFKA_UNREACHABLE',
     message: 'claiming in:3: no coordinator',
   })
-  expect(only().calls).toEqual(['connect', 'begin', 'disconnect'])
+  expect(only().calls).toEqual(['claim', 'close'])
 })
 
 test('a transaction timeout above the broker’s maximum is a mistake in the topology', async () => {
-  prepare = (producer) => producer.fail('begin', protocolError('INVALID_TRANSACTION_TIMEOUT'))
+  prepare = (producer) => producer.fail('claim', protocolError('INVALID_TRANSACTION_TIMEOUT'))
   await expect(port.claim(input, never)).rejects.toMatchObject({ code: 'TOPOLOGY_INVALID' })
 })
 
 test('a claim ends with its signal', async () => {
-  prepare = (producer) => (producer.script.connect = [() => new Promise(() => {})])
+  prepare = (producer) => (producer.script.claim = [() => new Promise(() => {})])
   const stop = new AbortController()
   const claiming = port.claim(input, stop.signal)
   stop.abort(new Error('stopped'))
   await expect(claiming).rejects.toThrow('stopped')
-  expect(only().calls).toEqual(['connect', 'disconnect'])
+  expect(only().calls).toEqual(['claim', 'close'])
   await expect(port.claim(input, stop.signal)).rejects.toThrow('stopped')
   expect(producers.length).toBe(1)
 })
@@ -184,51 +184,23 @@ test.each(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])(
   },
 )
 
-test('outputs, then position with metadata, then the commit; and again with the same producer', async () => {
+test('outputs and position with metadata, then the commit; and again with the same producer', async () => {
   const { claim, producer } = await claimed()
   await claim.run(outputs, position)
-  expect(producer.calls.splice(0)).toEqual(['begin', 'send', 'offsets', 'commit'])
-  expect(producer.sent.sendBatch).toMatchObject({ acks: -1, timeout: 5_000, compression: 0 })
-  expect(producer.sent.sendOffsets).toEqual({
-    consumerGroupId: 'g',
-    topics: [{ topic: 'in', partitions: [{ partition: 3, offset: '7', metadata: '{"m":1}' }] }],
-  })
+  expect(producer.calls.splice(0)).toEqual(['begin', 'send', 'commit'])
+  expect(producer.sent).toEqual([
+    outputs,
+    { group: 'g', topic: 'in', partition: 3, offset: 7, metadata: '{"m":1}' },
+    { batchBytesMax: 1_048_588, compression: 'none', timeoutMs: 5_000 },
+  ])
   await claim.run([], { ...position, offset: 8 })
-  expect(producer.calls).toEqual(['begin', 'offsets', 'commit'])
+  expect(producer.calls).toEqual(['begin', 'send', 'commit'])
   expect(producers.length).toBe(1)
 })
 
-test('a position that is refused for now is sent again within the same transaction', async () => {
-  const { claim, producer } = await claimed()
-  producer.fail('offsets', protocolError('CONCURRENT_TRANSACTIONS'), protocolError('GROUP_LOAD_IN_PROGRESS'))
-  const run = claim.run([], position)
-  await clock.advance(100)
-  await run
-  expect(producer.calls).toEqual(['begin', 'offsets', 'offsets', 'offsets', 'commit'])
-})
-
-test('a timeout of the position is not tried again: the request may still be on its way', async () => {
-  const { claim, producer } = await claimed()
-  producer.fail('offsets', Object.assign(new Error('timed out'), { name: 'KafkaJSRequestTimeoutError' }))
-  await expect(claim.run([], position)).rejects.toMatchObject({ code: 'TRANSACTION_NOT_COMMITTED' })
-  expect(producer.calls.slice(0, 3)).toEqual(['begin', 'offsets', 'abort'])
-})
-
-test('outputs that were acknowledged only in part are not committed', async () => {
-  const { claim, producer } = await claimed()
-  producer.acknowledged.pop()
-  await expect(claim.run(outputs, position)).rejects.toMatchObject({
-    code: 'TRANSACTION_NOT_COMMITTED',
-    message: expect.stringContaining('not acknowledged: out:1'),
-  })
-  expect(producer.calls.slice(0, 3)).toEqual(['begin', 'send', 'abort'])
-})
-
 test.each<[Step, Step[]]>([
-  ['begin', ['begin', 'disconnect']],
-  ['send', ['begin', 'send', 'abort', 'disconnect']],
-  ['offsets', ['begin', 'send', 'offsets', 'abort', 'disconnect']],
-  ['commit', ['begin', 'send', 'offsets', 'commit', 'disconnect']],
+  ['send', ['begin', 'send', 'abort', 'close']],
+  ['commit', ['begin', 'send', 'commit', 'close']],
 ])('any failure ends the claim, a clean abort too: %s', async (step, calls) => {
   const { claim, producer } = await claimed()
   const cause = new Error('broken pipe')
@@ -244,7 +216,7 @@ test.each<[Step, Step[]]>([
   expect(producer.calls).toEqual(calls)
 })
 
-test.each<[Step]>([['send'], ['offsets'], ['commit']])('another owner is recognised: %s', async (step) => {
+test.each<[Step]>([['send'], ['commit']])('another owner is recognised: %s', async (step) => {
   const { claim, producer } = await claimed()
   producer.fail(step, protocolError('INVALID_PRODUCER_EPOCH'))
   await expect(claim.run(outputs, position)).rejects.toMatchObject({ code: 'TRANSACTION_FENCED' })
@@ -252,7 +224,7 @@ test.each<[Step]>([['send'], ['offsets'], ['commit']])('another owner is recogni
 
 test.each<[Step, string]>([
   ['send', 'TOPIC_AUTHORIZATION_FAILED'],
-  ['offsets', 'GROUP_AUTHORIZATION_FAILED'],
+  ['send', 'GROUP_AUTHORIZATION_FAILED'],
   ['commit', 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'],
 ])('a missing right stops the service instead of being tried for ever: %s, %s', async (step, type) => {
   const { claim, producer } = await claimed()
@@ -280,7 +252,7 @@ test.each(errorCodes.filter(({ retriable }) => retriable).map(({ type }) => type
 test('a transaction does not outlast its timeout, and does not commit after it', async () => {
   const { claim, producer } = await claimed()
   const answer = Promise.withResolvers<void>()
-  producer.script.offsets = [() => answer.promise]
+  producer.script.send = [() => answer.promise]
   const run = expect(claim.run(outputs, position)).rejects.toMatchObject({
     code: 'TRANSACTION_NOT_COMMITTED',
   })
@@ -300,15 +272,15 @@ test('two transactions at once are a mistake of the caller', async () => {
 
 test('closing twice closes once, never throws, and ends the claim', async () => {
   const { claim, producer } = await claimed()
-  producer.fail('disconnect', new Error('reset'))
+  producer.fail('close', new Error('reset'))
   await Promise.all([claim.close(), claim.close()])
-  expect(producer.calls).toEqual(['disconnect'])
+  expect(producer.calls).toEqual(['close'])
   await expect(claim.run(outputs, position)).rejects.toMatchObject({ code: 'TRANSACTION_NOT_COMMITTED' })
 })
 
 test('a broker that does not answer cannot hold up closing', async () => {
   const { claim, producer } = await claimed()
-  producer.script.disconnect = [() => new Promise(() => {})]
+  producer.script.close = [() => new Promise(() => {})]
   const closing = claim.close()
   await clock.advance(5_000)
   await expect(closing).resolves.toBeUndefined()

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { produceRequest } from '../../../src/commit/record-batch.ts'
+import { encodeRecordBatch, HeaderBytes } from '../../../src/kafka/wire/encode-record-batch.ts'
+import { GrowingBuffer } from '../../../src/kafka/wire/growing-buffer.ts'
 import { headerEntries, headerText, headerValues } from '../../../src/record/headers.ts'
 import type { Headers, HeaderValue } from '../../../src/record/raw-record.ts'
 import { originalHeaders } from '../../../src/service/dead-letters/dead-letter.ts'
@@ -17,9 +18,6 @@ const decodeRecord = require(`${protocol}/recordBatch/record/v0/decoder`) as (
   decoder: object,
   context: object,
 ) => { readonly headers: Headers }
-const encodeRecord = require(`${protocol}/recordBatch/record/v0`) as (record: object) => {
-  readonly buffer: Buffer
-}
 
 /** Headers as kafkajs hands them out when these stand on the wire. */
 function fetched(pairs: readonly Pair[]): Headers {
@@ -49,9 +47,9 @@ function deadLettered(pairs: readonly Pair[]): readonly Pair[] {
     facts,
   )
   const output = { kind: 'dead-letter' as const, topic: 't', partition: 0, key: null, value: null, headers }
-  const [batch] = produceRequest([output], 'none', 1).topicMessages ?? []
-  const message = batch?.messages[0]
-  encodeRecord({ ...message, timestampDelta: 0 })
+  const buffer = new GrowingBuffer(Buffer.alloc(64))
+  const head = { producerId: 1n, producerEpoch: 0, sequence: 0, timestampMs: 0, compression: 'none' } as const
+  void encodeRecordBatch(buffer, [output], head, new HeaderBytes())
   const written = headerEntries(originalHeaders(headers))
   return written.flatMap(([name, values]) => values.map((value) => [name, Buffer.from(value ?? '')] as const))
 }
