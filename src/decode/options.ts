@@ -112,5 +112,7 @@ export const decodeLimits = {
   recordMax: size({ min: 1 }).prefault('1MB').describe('Larger records are dead-lettered (OVERSIZE).'),
   futureMax: duration()
     .prefault('5m')
-    .describe("An event time later than the record's timestamp by more is dead-lettered (TIMESTAMP)."),
+    .describe(
+      "An event time later than the record's timestamp, or than the clock of the machine, by more is dead-lettered (TIMESTAMP).",
+    ),
 }

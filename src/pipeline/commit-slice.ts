@@ -7,6 +7,7 @@ import { publish, type Published } from './publish.ts'
 import type { PreparedSlice } from './slice.ts'
 import type { Owned } from './takeover.ts'
 import { storesMerged } from './takeover-facts.ts'
+import { trimBounds } from './time-bounds.ts'
 import type { Trial } from './trial.ts'
 
 /** R4, R5: scores in hand, one transaction, and only after its acknowledgement anything goes to the store. */
@@ -52,18 +53,20 @@ function nextMetadata(
   // Peers may be behind this partition and still see older events; how far is sometimes not known.
   const readerTime = storesMerged(setup) ? (owned.readerTime ?? -Infinity) : Infinity
   const slowest = Math.min(readerTime, slice.maxTime ?? Infinity)
+  const anchors = advanceAnchors(
+    before.anchors,
+    { offset: slice.next, maxTime: slice.maxTime },
+    slowest - spanMs,
+    spanMs,
+  )
   return {
     ...before,
     stateHash: shared.plan.stateHash,
     offset: slice.next,
     last: last === undefined ? before.last : { offset: last.offset, digest: recordDigest(last) },
     maxTime: slice.maxTime,
-    anchors: advanceAnchors(
-      before.anchors,
-      { offset: slice.next, maxTime: slice.maxTime },
-      slowest - spanMs,
-      spanMs,
-    ),
+    anchors,
+    times: trimBounds(slice.times, anchors[0]?.offset ?? before.base),
     attempt: trial.noteAfter(slice),
     deadLetters: share.counts,
   }

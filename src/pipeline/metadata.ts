@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { Attempt } from './attempt.ts'
 import type { DeadLetterCounts } from './dead-letter-share.ts'
+import type { TimeBounds } from './time-bounds.ts'
 
 /** A place where a rebuild may start: no event before `offset` is later than `maxTime`. */
 export interface Anchor {
@@ -37,6 +38,8 @@ export interface CommitMetadata {
   readonly partitions?: PartitionCounts | null
   /** The window of the dead-letter share; absent before the first slice and in metadata of earlier versions. */
   readonly deadLetters?: DeadLetterCounts
+  /** Which event times were refused for lying in the future; absent in metadata of earlier versions. */
+  readonly times?: TimeBounds
 }
 
 /** Tells a partition that was added later from one that was there from the beginning. */
@@ -51,7 +54,7 @@ const version = 1
 export const metadataMaxBytes = 3072
 
 export function encodeMetadata(m: CommitMetadata): string {
-  const { attempt, partitions, deadLetters } = m
+  const { attempt, partitions, deadLetters, times } = m
   const text = JSON.stringify({
     v: version,
     i: m.incarnation,
@@ -68,6 +71,7 @@ export function encodeMetadata(m: CommitMetadata): string {
     ...(partitions ? { n: [partitions.first, partitions.accepted] } : {}),
     ...(attempt ? { p: [attempt.to, attempt.tries, attempt.alone ? 1 : 0, attempt.convicted] } : {}),
     ...(deadLetters ? { d: [deadLetters.records, deadLetters.dead] } : {}),
+    ...(times ? { u: [times.refusedFrom, times.steps.map((step) => [step.offset, step.until])] } : {}),
   })
   return text.length <= metadataMaxBytes || m.anchors.length === 0
     ? text
@@ -92,6 +96,7 @@ const wireForm = z.object({
   p: z.tuple([offset, offset, z.literal([0, 1]), offset]).optional(),
   n: z.tuple([offset, offset]).optional(),
   d: z.tuple([offset, offset]).optional(),
+  u: z.tuple([time, z.array(z.tuple([offset, z.number()]))]).optional(),
 })
 
 /** Null when the text was not written by this program (another tool moved the offset). */
@@ -119,11 +124,19 @@ export function parseMetadata(text: string): CommitMetadata | null {
     ...(data.p ? { attempt: attemptOf(data.p) } : {}),
     ...(data.n ? { partitions: { first: data.n[0], accepted: data.n[1] } } : {}),
     ...(data.d ? { deadLetters: { records: data.d[0], dead: data.d[1] } } : {}),
+    ...(data.u ? { times: timesOf(data.u) } : {}),
   }
 }
 
 function attemptOf([to, tries, alone, convicted]: readonly [number, number, 0 | 1, number]): Attempt {
   return { to, tries, alone: alone === 1, convicted }
+}
+
+function timesOf([refusedFrom, steps]: readonly [
+  number | null,
+  readonly (readonly [number, number])[],
+]): TimeBounds {
+  return { refusedFrom, steps: steps.map(([from, until]) => ({ offset: from, until })) }
 }
 
 /** Identity of a record's content, 16 hex characters. */

@@ -2,6 +2,7 @@ import { MillraceError } from '../errors.ts'
 import type { LogRange } from '../source/source.ts'
 import type { CommitMetadata, PartitionCounts } from './metadata.ts'
 import type { TakeoverFacts, TakeoverPlan, TakeoverPolicy } from './takeover-types.ts'
+import { boundsFrom } from './time-bounds.ts'
 import { incarnationOf, isOtherTopic, knownCounts, latest } from './topic-life.ts'
 import { parseWatermark } from './watermark.ts'
 
@@ -133,6 +134,7 @@ export function freshMetadata(
     anchors: [{ offset: base, maxTime: null }],
     quarantine: [],
     gapUntil: null,
+    times: boundsFrom(base, facts.nowMs + policy.futureMaxMs),
     partitions: knownCounts(
       sameTopic(facts).map(({ partitions }) => partitions),
       facts.topic.partitions,

@@ -5,6 +5,8 @@ import type { PartitionSetup } from './partition-context.ts'
 import { loadAligned, type Aligned, type SliceSignals } from './alignment.ts'
 import type { Stamp } from './peers.ts'
 import { evict, type Owned } from './takeover.ts'
+import { cacheShare, type Owned } from './takeover.ts'
+import { boundTimes, type TimeBounds } from './time-bounds.ts'
 import { poisonAttempts, poisonMessage, type Run } from './trial.ts'
 import { buildMatrix, type Matrix, type SliceItem } from './matrix.ts'
 
@@ -16,6 +18,8 @@ export interface PreparedSlice {
   readonly next: number
   /** Largest event time below `next`. */
   readonly maxTime: number | null
+  /** Which event times below `next` were refused. */
+  readonly times: TimeBounds
   readonly matrix: Matrix
   readonly decodeMs: number
   readonly featureMs: number
@@ -36,13 +40,16 @@ export async function prepareSlice(
   const startedAt = shared.clock.monotonic()
   await decoder.prepare(records, signal)
   await run.enter(wait)
-  const decoded = decodeAll(setup, owned, records)
+  const read = decodeAll(setup, owned, records)
+  const until = shared.clock.now() + setup.source.limits.futureMaxMs
+  const decoded = boundTimes(owned.times, read, until).items
   const decodedAt = shared.clock.monotonic()
   await run.leave()
   const aligned = await loadAligned(setup, owned, decoded, { signal, wait })
   await run.enter(wait)
   const { count } = aligned
   const applied = applyAll(owned, decoded.slice(0, count), aligned)
+  owned.times = boundTimes(owned.times, read.slice(0, count), until).bounds
   const { items, matrix } = buildMatrix(shared, applied)
   evict(setup, owned)
   const whole = count === records.length
@@ -52,6 +59,7 @@ export async function prepareSlice(
     items,
     next: owned.prepared,
     maxTime: owned.memory.maxTime,
+    times: owned.times,
     matrix,
     decodeMs: decodedAt - startedAt,
     featureMs: shared.clock.monotonic() - decodedAt,

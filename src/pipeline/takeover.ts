@@ -15,6 +15,7 @@ import { awaitedFor, mergedReads, type MergedRead } from './peers.ts'
 import { readFacts, type KnownBefore } from './takeover-facts.ts'
 import { planTakeover } from './takeover-plan.ts'
 import type { TakeoverPlan } from './takeover-types.ts'
+import { unbounded, wasAccepted, type TimeBounds } from './time-bounds.ts'
 import type { TopicLives } from './topic-life.ts'
 
 /** State of one partition in memory, and how it gets into the store. */
@@ -35,6 +36,8 @@ export interface Owned extends Held {
   readonly claim: Claim
   /** Offset after the last slice applied to the memory. */
   prepared: number
+  /** Which event times below `prepared` were refused. */
+  times: TimeBounds
   /** Record timestamp of the oldest record taken but not committed. */
   pendingTimestamp: number | null
   /** Wall clock of the last acknowledged commit. */
@@ -116,6 +119,7 @@ export function own(
   return Object.assign(held, {
     claim,
     prepared: plan.metadata.offset,
+    times: plan.metadata.times ?? unbounded,
     pendingTimestamp: null,
     committedAt: null,
   })
@@ -238,12 +242,13 @@ async function applyState(
   const { decoder, trials } = setup
   await decoder.prepare(records, signal)
   const quarantine = new Set(owned.metadata.quarantine)
+  const times = owned.metadata.times ?? unbounded
   const events: Event[] = []
   await trials.turns.shared(signal, () => {
     for (const record of records) {
       if (quarantine.has(record.offset)) continue
       const decoded = decoder.decode(record)
-      if (!isReject(decoded)) events.push(decoded)
+      if (!isReject(decoded) && wasAccepted(times, decoded)) events.push(decoded)
     }
   })
   await loadParts(loaderOf(setup, owned), events, null, signal)

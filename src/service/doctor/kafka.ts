@@ -167,6 +167,22 @@ export const kafkaJudges = {
     )
   },
 
+  'topics.future-times': (facts) =>
+    worst(
+      sourcesOf(facts).map((topic) => {
+        const name = 'message.timestamp.after.max.ms'
+        const text = setting(facts, topic, name)
+        // Then the broker writes the timestamps.
+        const isAppendTime = setting(facts, topic, 'message.timestamp.type') === 'LogAppendTime'
+        if (text === undefined || isAppendTime || Number(text) <= aheadMaxMs) return ok(topic)
+        return warn(
+          `${topic} takes records with timestamps in the future (${name}=${text})`,
+          alter(topic, `${name}=${aheadMaxMs}`),
+        )
+      }),
+      'records from the future are refused by the brokers',
+    ),
+
   'topics.dead-letter-size': (facts) =>
     worst(
       sourcesOf(facts).map((topic) => {
@@ -207,6 +223,9 @@ export const kafkaJudges = {
     )
   },
 } satisfies Partial<Record<CheckId, Judge>>
+
+/** Kafka's default since 4.0. */
+const aheadMaxMs = 3_600_000
 
 /** As many partitions as the scored source, and room for dead letters: the broker's defaults are another topic's. */
 function creation(facts: Facts, topic: string): string {

@@ -68,9 +68,14 @@ export const checks = [
     why: 'Windows are rebuilt from the log when Redis lost them.',
   },
   {
+    id: 'topics.future-times',
+    needed: 'Sources: `message.timestamp.after.max.ms` of an hour or less (Kafka 3.6 and later).',
+    why: 'A producer whose clock is ahead is told at once. The service makes dead letters of such records, one by one.',
+  },
+  {
     id: 'topics.dead-letter-size',
     needed: 'Dead-letter topics: `max.message.bytes` ≥ that of the source + 4 KB.',
-    why: 'A dead letter is its record and headers. One that does not fit stops the partition.',
+    why: 'A dead letter is its record and headers. Of one that does not fit only a stub is written.',
   },
   {
     id: 'topics.replays',

@@ -174,6 +174,13 @@ test.each<[string, CheckId, Partial<Facts>, string, RegExp | null]>([
     /retention\.bytes=-1/,
   ],
   [
+    'records from the future',
+    'topics.future-times',
+    withSettings('labels', { 'message.timestamp.after.max.ms': '9223372036854775807' }),
+    'warn',
+    /labels --add-config message\.timestamp\.after\.max\.ms=3600000/,
+  ],
+  [
     'small dead letters',
     'topics.dead-letter-size',
     withSettings('dlq.in', { 'max.message.bytes': '1048588' }),

@@ -29,6 +29,7 @@ export function settingsOf(topic: string, change: Record<string, string> = {}): 
       'retention.bytes': '-1',
       'min.insync.replicas': '2',
       'unclean.leader.election.enable': 'false',
+      'message.timestamp.after.max.ms': '3600000',
       'max.message.bytes': topic.startsWith('dlq.') ? '1100000' : '1048588',
       ...change,
     }),
