@@ -6,7 +6,7 @@ export const count: Aggregate = {
   value: 'none',
   where: 'optional',
   divided: false,
-  settings: [],
+  settings: {},
   empty: () => 0,
   aliases: [],
   read: ({ where }, reads) => {

@@ -7,7 +7,7 @@ export const last: Aggregate = {
   value: 'needed',
   where: 'optional',
   divided: true,
-  settings: [],
+  settings: {},
   empty: missing,
   aliases: ['latest', 'newest', 'lastvalue'],
   read: ({ where, value, divideBy }, reads) => {

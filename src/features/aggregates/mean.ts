@@ -7,7 +7,7 @@ export const mean: Aggregate = {
   value: 'needed',
   where: 'optional',
   divided: true,
-  settings: [],
+  settings: {},
   empty: missing,
   aliases: ['avg', 'average'],
   read: ({ where, value, divideBy }, reads) => {

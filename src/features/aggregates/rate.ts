@@ -11,7 +11,7 @@ export const rate: Aggregate = {
   value: 'none',
   where: 'needed',
   divided: false,
-  settings: ['smoothing'],
+  settings: { smoothing: 'optional' },
   empty: ({ smoothing = none }) => smoothing.prior,
   aliases: ['share', 'fraction', 'proportion'],
   phrase: ({ smoothing = none }) =>

@@ -9,7 +9,7 @@ export const secondsSinceLast: Aggregate = {
   value: 'none',
   where: 'optional',
   divided: false,
-  settings: [],
+  settings: {},
   empty: missing,
   aliases: ['recency', 'timesincelast', 'time_since_last', 'age'],
   read: ({ where }, reads) => {

@@ -7,7 +7,7 @@ export const sum: Aggregate = {
   value: 'needed',
   where: 'optional',
   divided: true,
-  settings: [],
+  settings: {},
   empty: missing,
   aliases: ['total', 'add'],
   read: ({ where, value, divideBy }, reads) => {

@@ -1,0 +1,17 @@
+import { missing } from './aggregate.ts'
+import type { Aggregate } from './aggregate.ts'
+
+export const min: Aggregate = {
+  gives: 'smallest `value`',
+  ofNothing: 'missing',
+  value: 'needed',
+  where: 'optional',
+  divided: true,
+  settings: {},
+  empty: missing,
+  aliases: ['minimum', 'least', 'lowest'],
+  read: ({ where, value, divideBy }, reads) => {
+    const slot = reads.extremes(where, value)
+    return ({ mins }) => (mins[slot]! < Infinity ? mins[slot]! / divideBy : NaN)
+  },
+}
