@@ -51,6 +51,13 @@ export interface Aggregate {
   readonly empty: (settings: AggregateSettings) => number | null
   /** What else people call it, in lower case. */
   readonly aliases: readonly string[]
+  /**
+   * How the parts of several partitions become one: added up, the first of each compared, or all events put in one order
+   * of time. What could not be merged would have to be refused over merged entities; there is none.
+   */
+  readonly merged: 'sum' | 'each' | 'log'
+  /** Of docs/features.md: what is written besides `over`, `aggregate` and `window`, and what it gives of the events there. */
+  readonly example: { readonly lines: readonly string[]; readonly gives: number }
   /** Its settings in the line of `describe`; begins with a space if it is not empty. */
   readonly phrase?: (settings: AggregateSettings) => string
   readonly read: (feature: AggregateSpec, reads: Reads) => Finish

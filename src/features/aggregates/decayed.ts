@@ -16,6 +16,8 @@ export const ewma: Aggregate = {
   settings: { halfLife: 'needed' },
   empty: missing,
   aliases: ['ema', 'ewm', 'decayedmean', 'weightedmean', 'expmovingavg'],
+  merged: 'log',
+  example: { lines: ['value: amountCents', 'halfLife: 10m'], gives: 22.0339 },
   phrase,
   read: ({ where, value, divideBy, settings: { halfLifeMs } }, reads) => {
     const slot = reads.log(where, value)
@@ -40,6 +42,8 @@ export const decayedSum: Aggregate = {
   settings: { halfLife: 'needed' },
   empty: missing,
   aliases: ['decayed_sum', 'decay', 'expsum'],
+  merged: 'log',
+  example: { lines: ['value: amountCents', 'halfLife: 10m'], gives: 40.625 },
   phrase,
   read: ({ where, value, divideBy, delayMs, settings: { halfLifeMs } }, reads) => {
     const slot = reads.log(where, value)
@@ -61,6 +65,8 @@ export const decayedCount: Aggregate = {
   settings: { halfLife: 'needed' },
   empty: () => 0,
   aliases: ['decayed_count', 'expcount', 'heat'],
+  merged: 'log',
+  example: { lines: ['halfLife: 10m'], gives: 1.84375 },
   phrase,
   read: ({ where, delayMs, settings: { halfLifeMs } }, reads) => {
     const slot = reads.log(where, null)

@@ -18,6 +18,8 @@ export const distinct: Aggregate = {
     'cardinality',
     'hll',
   ],
+  merged: 'log',
+  example: { lines: ['value: amountCents'], gives: 4 },
   read: ({ where, value }, reads) => {
     const slot = reads.log(where, value)
     return ({ windows }) => {

@@ -10,6 +10,8 @@ export const first: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['earliest', 'oldest', 'firstvalue'],
+  merged: 'each',
+  example: { lines: ['value: amountCents'], gives: 20 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.oldest(where, value)
     return ({ oldestTimes, oldestValues }) =>

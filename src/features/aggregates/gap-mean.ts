@@ -12,6 +12,8 @@ export const gapMean: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['interarrival', 'inter_arrival', 'interval', 'meangap', 'period'],
+  merged: 'each',
+  example: { lines: [], gives: 750 },
   read: ({ where }, reads) => {
     const [events, newest, oldest] = [
       reads.tally(where, null),

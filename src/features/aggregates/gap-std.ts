@@ -13,6 +13,8 @@ export const gapStd: Aggregate = {
   settings: { estimate: 'optional' },
   empty: missing,
   aliases: ['jitter', 'interarrivalstd', 'gapdeviation'],
+  merged: 'log',
+  example: { lines: [], gives: 300 },
   phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
   read: ({ where, settings: { estimate } }, reads) => {
     const slot = reads.log(where, null)

@@ -10,6 +10,8 @@ export const last: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['latest', 'newest', 'lastvalue'],
+  merged: 'each',
+  example: { lines: ['value: amountCents'], gives: 30 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.newest(where, value)
     return ({ latestTimes, latestValues }) =>

@@ -10,6 +10,8 @@ export const max: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['maximum', 'greatest', 'highest', 'peak'],
+  merged: 'each',
+  example: { lines: ['value: amountCents'], gives: 40 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.extremes(where, value)
     return ({ maxs }) => (maxs[slot]! > -Infinity ? maxs[slot]! / divideBy : NaN)

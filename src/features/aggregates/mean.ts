@@ -10,6 +10,8 @@ export const mean: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['avg', 'average'],
+  merged: 'sum',
+  example: { lines: ['value: amountCents'], gives: 22 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.tally(where, value)
     return ({ counts, sums }) => (counts[slot]! > 0 ? sums[slot]! / divideBy / counts[slot]! : NaN)

@@ -10,6 +10,8 @@ export const min: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['minimum', 'least', 'lowest'],
+  merged: 'each',
+  example: { lines: ['value: amountCents'], gives: 10 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.extremes(where, value)
     return ({ mins }) => (mins[slot]! < Infinity ? mins[slot]! / divideBy : NaN)

@@ -11,6 +11,8 @@ export const mode: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['mostfrequent', 'most_frequent', 'top', 'top1'],
+  merged: 'log',
+  example: { lines: ['value: amountCents'], gives: 10 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.log(where, value)
     return ({ windows }) => modeOf(windows[slot]!).value / divideBy
@@ -26,6 +28,8 @@ export const modeShare: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['mode_share', 'topshare', 'top_share', 'concentration'],
+  merged: 'log',
+  example: { lines: ['value: amountCents'], gives: 0.4 },
   read: ({ where, value }, reads) => {
     const slot = reads.log(where, value)
     return ({ windows }) => {

@@ -10,6 +10,8 @@ export const nthLast: Aggregate = {
   settings: { n: 'needed' },
   empty: missing,
   aliases: ['nth', 'lag', 'lastn', 'last_n', 'previous', 'shift'],
+  merged: 'log',
+  example: { lines: ['value: amountCents', 'n: 2'], gives: 10 },
   phrase: ({ n }) => ` at place ${n} from the newest`,
   read: ({ where, value, divideBy, settings: { n } }, reads) => {
     const slot = reads.log(where, value)

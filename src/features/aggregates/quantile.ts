@@ -12,6 +12,8 @@ export const quantile: Aggregate = {
   settings: { q: 'needed' },
   empty: missing,
   aliases: ['percentile', 'percentile_cont', 'approx_percentile', 'approx_quantile'],
+  merged: 'log',
+  example: { lines: ['value: amountCents', 'q: 0.9'], gives: 36 },
   phrase: ({ q }) => ` at ${q}`,
   read: ({ where, value, divideBy, settings: { q } }, reads) => {
     const slot = reads.log(where, value)
@@ -28,6 +30,8 @@ export const median: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['middle', 'med'],
+  merged: 'log',
+  example: { lines: ['value: amountCents'], gives: 20 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.log(where, value)
     return ({ windows }) => quantileOf(windows[slot]!, 0.5) / divideBy

@@ -10,6 +10,8 @@ export const range: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['spread', 'minmax'],
+  merged: 'each',
+  example: { lines: ['value: amountCents'], gives: 30 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.extremes(where, value)
     return ({ mins, maxs }) => (mins[slot]! < Infinity ? (maxs[slot]! - mins[slot]!) / divideBy : NaN)

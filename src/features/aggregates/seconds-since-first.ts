@@ -12,6 +12,8 @@ export const secondsSinceFirst: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['firstseen', 'first_seen', 'timesincefirst', 'time_since_first', 'tenure'],
+  merged: 'each',
+  example: { lines: [], gives: 3000 },
   read: ({ where }, reads) => {
     const slot = reads.oldest(where, null)
     return ({ oldestTimes }, { time }) =>

@@ -12,6 +12,8 @@ export const secondsSinceLast: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['recency', 'timesincelast', 'time_since_last', 'age'],
+  merged: 'each',
+  example: { lines: ['current: false'], gives: 600 },
   read: ({ where }, reads) => {
     const slot = reads.newest(where, null)
     return ({ latestTimes }, { time }) =>

@@ -11,6 +11,8 @@ export const std: Aggregate = {
   settings: { estimate: 'optional' },
   empty: missing,
   aliases: ['stddev', 'stdev', 'stddev_samp', 'stddev_pop', 'sigma', 'deviation'],
+  merged: 'log',
+  example: { lines: ['value: amountCents'], gives: 13.0384 },
   phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
   read: ({ where, value, divideBy, settings: { estimate } }, reads) => {
     const slot = reads.log(where, value)

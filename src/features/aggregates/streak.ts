@@ -10,6 +10,8 @@ export const streak: Aggregate = {
   settings: {},
   empty: () => 0,
   aliases: ['run', 'runlength', 'consecutive', 'in_a_row'],
+  merged: 'log',
+  example: { lines: ['where: amountCents >= 20'], gives: 1 },
   read: ({ where }, reads) => {
     const slot = reads.flags(where!)
     return ({ windows }) => {
@@ -31,6 +33,8 @@ export const countSince: Aggregate = {
   settings: {},
   empty: missing,
   aliases: ['count_since', 'eventssince', 'since'],
+  merged: 'log',
+  example: { lines: ['where: amountCents >= 40'], gives: 3 },
   read: ({ where }, reads) => {
     const slot = reads.flags(where!)
     return ({ windows }) => {

@@ -12,6 +12,8 @@ export const trend: Aggregate = {
   settings: { per: 'optional' },
   empty: missing,
   aliases: ['slope', 'regr_slope', 'linreg', 'regression', 'gradient'],
+  merged: 'log',
+  example: { lines: ['value: amountCents', 'per: 1h'], gives: -9.0698 },
   phrase: ({ perMs }) => ` per ${formatDuration(perMs!)}`,
   read: ({ where, value, divideBy, settings: { perMs } }, reads) => {
     const slot = reads.log(where, value)

@@ -12,6 +12,8 @@ export const variance: Aggregate = {
   settings: { estimate: 'optional' },
   empty: missing,
   aliases: ['var', 'var_samp', 'var_pop'],
+  merged: 'log',
+  example: { lines: ['value: amountCents'], gives: 170 },
   phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
   read: ({ where, value, divideBy, settings: { estimate } }, reads) => {
     const slot = reads.log(where, value)

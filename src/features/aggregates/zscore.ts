@@ -14,6 +14,8 @@ export const zscore: Aggregate = {
   source: 'scored',
   empty: missing,
   aliases: ['z', 'z_score', 'zvalue', 'standardized', 'normalized'],
+  merged: 'log',
+  example: { lines: ['value: amountCents'], gives: 0.7071 },
   phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
   read: ({ where, value, settings: { estimate } }, reads) => {
     const slot = reads.log(where, value)
