@@ -72,10 +72,13 @@ export function clear(registers: Registers): void {
   registers.counts.fill(0)
   registers.sums.fill(0)
   registers.latestTimes.fill(-Infinity)
-  registers.mins.fill(Infinity)
-  registers.maxs.fill(-Infinity)
-  registers.oldestTimes.fill(Infinity)
-  for (const window of registers.windows) {
+  if (registers.oldestTimes.length > 0) registers.oldestTimes.fill(Infinity)
+  if (registers.mins.length > 0) {
+    registers.mins.fill(Infinity)
+    registers.maxs.fill(-Infinity)
+  }
+  for (let i = 0; i < registers.windows.length; i++) {
+    const window = registers.windows[i]!
     window.log.length = 0
     window.start = 0
   }

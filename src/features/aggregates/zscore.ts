@@ -15,7 +15,7 @@ export const zscore: Aggregate = {
   empty: missing,
   aliases: ['z', 'z_score', 'zvalue', 'standardized', 'normalized'],
   merged: 'log',
-  example: { lines: ['value: amountCents'], gives: 0.7071 },
+  example: { lines: ['value: amountCents', 'estimate: population'], gives: 0.8165 },
   phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
   read: ({ where, value, settings: { estimate } }, reads) => {
     const slot = reads.log(where, value)
