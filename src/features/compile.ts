@@ -97,7 +97,7 @@ function compileRow(
     for (let i = 0; i < values.length; i++)
       numbers[i] = finiteOrNaN(values[i]!.expression.evaluate(event, failures))
     for (let i = 0; i < finishes.length; i++) {
-      const number = finishes[i]!(registers, event)
+      const number = finishes[i]!(registers, event, failures)
       numbers[windowedColumns[i]!] = Number.isNaN(number) ? defaults[i]! : number
     }
     runRatios(ratios, numbers)
@@ -126,12 +126,18 @@ function checkFeatures(spec: FeaturesSpec): void {
         `feature ${name}: window must be at least 1 ms and delay not negative, in whole ms`,
       )
     }
-    const { value, where } = aggregateOf(feature.aggregate)
+    const { value, where, source } = aggregateOf(feature.aggregate)
     if (value === 'needed' && feature.value === null) {
       throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: ${feature.aggregate} needs a value`)
     }
     if (where === 'needed' && feature.where === null) {
       throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: ${feature.aggregate} needs a condition`)
+    }
+    if (source === 'scored' && feature.from !== spec.scored) {
+      throw new MillraceError(
+        'TOPOLOGY_INVALID',
+        `feature ${name}: ${feature.aggregate} needs the scored source`,
+      )
     }
     if (feature.divideBy === 0 || !Number.isFinite(feature.divideBy)) {
       throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: divideBy must be a number other than 0`)

@@ -13,7 +13,8 @@ import {
   text,
 } from '../expression/written.ts'
 import { aggregateHint } from './aggregates/hints.ts'
-import { aggregateNames, aggregateOf, aggregatesOfValues } from './aggregates/table.ts'
+import { aggregateNames, aggregateOf, aggregatesOfValues, aggregatesWith } from './aggregates/table.ts'
+import type { SettingKey } from './aggregates/aggregate.ts'
 
 const name = text({ lengthMax: 200 })
 
@@ -37,11 +38,21 @@ const oneWindow = duration({ min: 1 })
 const windows = z.union([oneWindow, listOf(oneWindow, 'a duration or a list of durations')])
 const missingDefault = z.union([z.null(), number()])
 
+const without = aggregateNames.filter((name) => aggregateOf(name).current === false).join(' and ')
+const countLike = aggregateNames
+  .filter((name) => name !== 'rate' && aggregateOf(name).empty({}) === 0)
+  .join(', ')
+
+/** "For std and variance: …" */
+function settingText(key: SettingKey, text: string): string {
+  return `For ${aggregatesWith(key).join(', ')}: ${text}`
+}
+
 const aggregateOptions = object({
   over: name.describe('Entity whose events are aggregated.'),
   from: name.optional().describe('Source whose events are aggregated. Default: the scored source.'),
   aggregate: oneOf(aggregateNames, aggregateHint).describe(
-    `What is made of the events: ${aggregateNames.map((one) => `${one}: ${aggregateOf(one).gives}`).join('; ')}.`,
+    'What is made of the events in the window; docs/features.md has a section for each.',
   ),
   value: expression()
     .optional()
@@ -61,17 +72,36 @@ const aggregateOptions = object({
   edges: oneOf(['(]', '[)', '[]', '()'])
     .prefault('(]')
     .describe('Which ends belong to the window: "(]" is left open, right closed.'),
-  current: flag().prefault(true).describe('Whether the event is in its own window.'),
+  current: flag()
+    .optional()
+    .describe(
+      `Whether the event is in its own window. Default: true${without === '' ? '' : `, of ${without} false`}.`,
+    ),
   smoothing: object({
     weight: number({ min: 0 }).describe('Weight of the prior, in events.'),
     prior: number({ min: 0, max: 1 }).describe('Rate assumed without events.'),
   })
     .optional()
-    .describe('For rate: (hits + weight · prior) / (count + weight).'),
+    .describe(settingText('smoothing', '(hits + weight · prior) / (count + weight).')),
+  estimate: oneOf(['sample', 'population'])
+    .optional()
+    .describe(settingText('estimate', 'squares are divided by n − 1 (sample, the default) or by n.')),
+  q: number({ min: 0, max: 1 })
+    .optional()
+    .describe(settingText('q', 'share of the events below, 0.5 for the median.')),
+  halfLife: duration({ min: 1 })
+    .optional()
+    .describe(settingText('halfLife', 'age at which an event counts half.')),
+  per: duration({ min: 1 })
+    .optional()
+    .describe(settingText('per', 'time in which the value rises by the result. Default: 1s.')),
+  n: integer({ min: 1, max: 1_000_000 })
+    .optional()
+    .describe(settingText('n', 'place counted from the newest event, which is 1.')),
   default: missingDefault
     .optional()
     .describe(
-      'Value for an empty window; null: missing. Default: 0 for count, the prior (else 0) for rate, null otherwise.',
+      `Value where the window gives none; null: missing. Default: 0 for ${countLike}, the prior (else 0) for rate, null otherwise.`,
     ),
 })
 

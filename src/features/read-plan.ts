@@ -2,10 +2,12 @@ import type { Finish, Reads } from './aggregates/aggregate.ts'
 import { aggregateOf } from './aggregates/table.ts'
 import { columnOf, predicateBit } from './layout.ts'
 import type { LayoutPlan } from './layout.ts'
-import type { Cut, Latest, Reader, Registers, Tally } from './scan.ts'
+import type { Cut, Reader, Registers, Span, Tally } from './scan.ts'
 import type { AggregateSpec, EventExpression, EventPredicate } from './spec.ts'
 import { reachOf } from './window.ts'
 import type { Reach } from './window.ts'
+import { WindowLog } from './window-log.ts'
+import type { Collection, LogWindow } from './window-log.ts'
 
 /** What a row reads, with everything two features have in common read once. */
 export interface ReadPlan {
@@ -21,6 +23,8 @@ interface Query extends Reach {
   readonly layout: LayoutPlan
   readonly bit: number
   readonly column: number
+  /** The bit is what is looked for, not a condition. */
+  readonly isFlag: boolean
 }
 
 /** Distinct queries; the position of one is its slot in the registers. */
@@ -29,8 +33,7 @@ class Slots {
   private readonly byText = new Map<string, number>()
 
   slotOf(query: Query): number {
-    const { layout, reachMs, lagMs, withoutCurrent, bit, column } = query
-    const text = [layout.index, reachMs, lagMs, withoutCurrent, bit, column].join()
+    const text = [nestOf(query), query.reachMs].join()
     let slot = this.byText.get(text)
     if (slot === undefined) {
       slot = this.queries.push(query) - 1
@@ -38,67 +41,116 @@ class Slots {
     }
     return slot
   }
+
+  /** Queries of a layout that differ only in how far back they reach: one walk answers all of them. */
+  nestsIn(layout: LayoutPlan): (readonly [slot: number, query: Query])[][] {
+    const own = [...this.queries.entries()].filter(([, query]) => query.layout === layout)
+    return [...Map.groupBy(own, ([, query]) => nestOf(query)).values()].map((nest) =>
+      nest.toSorted(([, a], [, b]) => a.reachMs - b.reachMs),
+    )
+  }
+}
+
+function nestOf({ layout, lagMs, withoutCurrent, bit, column, isFlag }: Query): string {
+  return [layout.index, lagMs, withoutCurrent, bit, column, isFlag].join()
+}
+
+/** What all features want read. */
+class Wanted {
+  readonly tallies = new Slots()
+  readonly extremes = new Slots()
+  readonly newest = new Slots()
+  readonly oldest = new Slots()
+  readonly logs = new Slots()
+
+  get queries(): readonly Query[] {
+    const { tallies, extremes, newest, oldest, logs } = this
+    return [tallies, extremes, newest, oldest, logs].flatMap(({ queries }) => queries)
+  }
 }
 
 export function planReads(layouts: readonly LayoutPlan[], features: readonly AggregateSpec[]): ReadPlan {
   const layoutOf = new Map(
     layouts.flatMap((layout) => layout.features.map((feature) => [feature, layout] as const)),
   )
-  const tallied = new Slots()
-  const latest = new Slots()
-  const finishes = features.map((feature) => {
-    const reads = readsOf(feature, layoutOf.get(feature)!, tallied, latest)
-    return aggregateOf(feature.aggregate).read(feature, reads)
-  })
+  const wanted = new Wanted()
+  const finishes = features.map((feature) =>
+    aggregateOf(feature.aggregate).read(feature, readsOf(feature, layoutOf.get(feature)!, wanted)),
+  )
+  const windows = planWindows(wanted.logs.queries)
+  const columnFor = ({ queries }: Slots): Float64Array => new Float64Array(queries.length)
   return {
-    readers: layouts.map((layout) => planReader(layout, tallied, latest)),
+    readers: layouts.map((layout) => planReader(layout, wanted, windows)),
     finishes,
     registers: {
-      counts: new Float64Array(tallied.queries.length),
-      sums: new Float64Array(tallied.queries.length),
-      latestTimes: new Float64Array(latest.queries.length),
-      latestValues: new Float64Array(latest.queries.length),
+      counts: columnFor(wanted.tallies),
+      sums: columnFor(wanted.tallies),
+      mins: columnFor(wanted.extremes),
+      maxs: columnFor(wanted.extremes),
+      latestTimes: columnFor(wanted.newest),
+      latestValues: columnFor(wanted.newest),
+      oldestTimes: columnFor(wanted.oldest),
+      oldestValues: columnFor(wanted.oldest),
+      windows,
     },
   }
 }
 
 /** What an aggregate may ask for, in the window of its feature. */
-function readsOf(feature: AggregateSpec, layout: LayoutPlan, tallied: Slots, latest: Slots): Reads {
+function readsOf(feature: AggregateSpec, layout: LayoutPlan, wanted: Wanted): Reads {
   const reach = reachOf(feature)
-  const query = (where: EventPredicate | null, value: EventExpression | null): Query => ({
+  const query = (where: EventPredicate | null, value: EventExpression | null, isFlag = false): Query => ({
     layout,
     ...reach,
     bit: predicateBit(layout, where),
     column: value === null ? -1 : columnOf(layout, value),
+    isFlag,
   })
   return {
-    tally: (where, value) => tallied.slotOf(query(where, value)),
-    newest: (where, value) => latest.slotOf(query(where, value)),
+    tally: (where, value) => wanted.tallies.slotOf(query(where, value)),
+    extremes: (where, value) => wanted.extremes.slotOf(query(where, value)),
+    newest: (where, value) => wanted.newest.slotOf(query(where, value)),
+    oldest: (where, value) => wanted.oldest.slotOf(query(where, value)),
+    log: (where, value) => wanted.logs.slotOf(query(where, value)),
+    flags: (where) => wanted.logs.slotOf(query(where, null, true)),
   }
 }
 
-function planReader(layout: LayoutPlan, tallied: Slots, latest: Slots): Reader {
-  const ofLayout = (query: Query): boolean => query.layout === layout
-  const cuts = planCuts([...tallied.queries, ...latest.queries].filter(ofLayout))
+/** Nested windows are ends of one log. */
+function planWindows(queries: readonly Query[]): LogWindow[] {
+  const logs = new Map<string, WindowLog>()
+  return queries.map((query) => {
+    const log = logs.get(nestOf(query)) ?? new WindowLog()
+    logs.set(nestOf(query), log)
+    return { log, start: 0 }
+  })
+}
+
+function planReader(layout: LayoutPlan, wanted: Wanted, windows: readonly LogWindow[]): Reader {
+  const cuts = planCuts(wanted.queries.filter((query) => query.layout === layout))
   const cutAt = (distanceMs: number, withoutCurrent: boolean): number =>
     cuts.findIndex((cut) => cut.distanceMs === distanceMs && cut.withoutCurrent === withoutCurrent)
-
-  const tallies = new Map<string, Tally & { downTo: { cut: number; slot: number }[] }>()
-  for (const [slot, query] of tallied.queries.entries()) {
-    if (!ofLayout(query)) continue
-    const { reachMs, lagMs, withoutCurrent, bit, column } = query
-    const upTo = cutAt(lagMs, withoutCurrent)
-    const key = [upTo, bit, column].join()
-    const tally = tallies.get(key) ?? { upTo, bit, column, downTo: [] }
-    tally.downTo.push({ cut: cutAt(reachMs, false), slot })
-    tallies.set(key, tally)
-  }
-  for (const tally of tallies.values()) tally.downTo.sort((a, b) => a.cut - b.cut)
-
-  const latests = [...latest.queries.entries()].flatMap(([slot, query]): Latest[] => {
-    if (!ofLayout(query)) return []
-    const { reachMs, lagMs, withoutCurrent, bit, column } = query
-    return [{ upTo: cutAt(lagMs, withoutCurrent), downTo: cutAt(reachMs, false), slot, bit, column }]
+  const upTo = ({ lagMs, withoutCurrent }: Query): number => cutAt(lagMs, withoutCurrent)
+  const downTo = ({ reachMs }: Query): number => cutAt(reachMs, false)
+  const spans = (slots: Slots): Span[] =>
+    slots.nestsIn(layout).flatMap((nest) =>
+      nest.map(([slot, query]) => {
+        const { bit, column } = query
+        return { upTo: upTo(query), downTo: downTo(query), slot, bit, column }
+      }),
+    )
+  const tallies = (slots: Slots): Tally[] =>
+    slots.nestsIn(layout).map((nest) => {
+      const [, query] = nest[0]!
+      const { bit, column } = query
+      const ends = nest.map(([slot, one]) => ({ cut: downTo(one), slot }))
+      return { upTo: upTo(query), downTo: ends, bit, column }
+    })
+  const collections = wanted.logs.nestsIn(layout).map((nest): Collection => {
+    const [slot, query] = nest[0]!
+    const { bit, column, isFlag } = query
+    const ends = nest.map(([index, one]) => ({ cut: downTo(one), window: windows[index]! }))
+    return { log: windows[slot]!.log, upTo: upTo(query), downTo: ends, bit, column, isFlag }
   })
   return {
     horizonMs: layout.horizonMs,
@@ -106,8 +158,11 @@ function planReader(layout: LayoutPlan, tallied: Slots, latest: Slots): Reader {
     capByTime: layout.capByTime,
     cuts,
     at: new Int32Array(cuts.length),
-    tallies: [...tallies.values()],
-    latests,
+    tallies: tallies(wanted.tallies),
+    extremes: tallies(wanted.extremes),
+    latests: spans(wanted.newest),
+    oldests: spans(wanted.oldest),
+    collections,
   }
 }
 

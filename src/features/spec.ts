@@ -75,6 +75,16 @@ export interface AggregateSpec extends WindowSpec {
 export interface AggregateSettings {
   /** Of a rate: (hits + weight · prior) / (count + weight). */
   readonly smoothing?: { readonly weight: number; readonly prior: number }
+  /** Whether deviations are those of a sample (÷ n − 1, the default) or of all there is (÷ n). */
+  readonly estimate?: 'sample' | 'population'
+  /** Share of the values below a quantile, 0 to 1. */
+  readonly q?: number
+  /** Age at which an event counts half. */
+  readonly halfLifeMs?: number
+  /** What a slope is given for. */
+  readonly perMs?: number
+  /** Place counted from the newest event, which is 1. */
+  readonly n?: number
 }
 
 /** Computed from two other features or values of the same row; keeps no state. */

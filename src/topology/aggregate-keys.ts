@@ -1,14 +1,10 @@
 /** Which keys go with which aggregate, read from the table. */
-import type { Aggregate } from '../features/aggregates/aggregate.ts'
-import { aggregateNames, aggregateOf, aggregatesOfValues } from '../features/aggregates/table.ts'
-import type { AggregateName } from '../features/aggregates/table.ts'
+import { settingKeys } from '../features/aggregates/aggregate.ts'
+import { aggregateOf, aggregatesOfValues, aggregatesWith } from '../features/aggregates/table.ts'
 import type { AggregateOptions } from '../features/options.ts'
 import type { AggregateSettings } from '../features/spec.ts'
 import type { TopologyDocument } from './document.ts'
 import type { Path } from './problem.ts'
-
-/** Keys that only some aggregates take, as they are written. */
-const settingKeys = ['smoothing'] as const satisfies readonly (keyof AggregateOptions)[]
 
 type Wrong = readonly [key: string, message: string, suggestion: string]
 
@@ -17,11 +13,13 @@ export function checkAggregateKeys(
   document: TopologyDocument,
   path: Path,
   options: AggregateOptions,
+  scored: string,
 ): boolean {
   const wrong = [
     ...wrongValue(options),
     ...wrongCondition(options),
-    ...wrongSettings(options, aggregateOf(options.aggregate)),
+    ...wrongSettings(options),
+    ...wrongSource(options, scored),
   ]
   for (const [key, message, suggestion] of wrong) document.add([...path, key], message, suggestion)
   return wrong.length === 0
@@ -49,29 +47,54 @@ function wrongValue({ aggregate, value, divideBy }: AggregateOptions): Wrong[] {
 
 function wrongCondition({ aggregate, where }: AggregateOptions): Wrong[] {
   if (aggregateOf(aggregate).where !== 'needed' || where !== undefined) return []
-  return [
-    ['aggregate', `${aggregate} needs a condition.`, 'Add where: and the condition whose share is wanted.'],
-  ]
+  return [['aggregate', `${aggregate} needs a condition.`, 'Add where: and the condition that is meant.']]
 }
 
-function wrongSettings(options: AggregateOptions, { settings }: Aggregate): Wrong[] {
+function wrongSettings(options: AggregateOptions): Wrong[] {
+  const { aggregate } = options
+  const { settings } = aggregateOf(aggregate)
   return settingKeys.flatMap((key): Wrong[] => {
-    if (settings.includes(key) || options[key] === undefined) return []
-    const takers = aggregateNames.filter((name) => aggregateOf(name).settings.includes(key))
-    return [
-      [
-        key,
-        `${options.aggregate} takes no ${key}.`,
-        `Remove it, or write aggregate: ${takers.join(' or ')}.`,
-      ],
-    ]
+    const isWritten = options[key] !== undefined
+    if (settings[key] === 'needed' && !isWritten)
+      return [['aggregate', `${aggregate} needs ${key}.`, `Add ${key}: ${examples[key]}.`]]
+    if (settings[key] !== undefined || !isWritten) return []
+    const takers = aggregatesWith(key).join(' or ')
+    return [[key, `${aggregate} takes no ${key}.`, `Remove it, or write aggregate: ${takers}.`]]
   })
 }
 
-/** The settings an aggregate takes, as checked. */
-export function settingsOf(
-  options: AggregateOptions & { readonly aggregate: AggregateName },
-): AggregateSettings {
-  const { smoothing } = options
-  return smoothing === undefined ? {} : { smoothing }
+const examples: Readonly<Record<(typeof settingKeys)[number], string>> = {
+  smoothing: '{weight: 10, prior: 0.01}',
+  estimate: 'population',
+  q: '0.95, the share of events below',
+  halfLife: '1h',
+  per: '1h',
+  n: '2, where 1 is the newest event',
 }
+
+function wrongSource({ aggregate, from }: AggregateOptions, scored: string): Wrong[] {
+  if (aggregateOf(aggregate).source !== 'scored' || from === undefined || from === scored) return []
+  return [
+    [
+      'from',
+      `${aggregate} compares the scored event with events like it, and ${from} has others.`,
+      `Use mean or std over ${from}, and {ratio: {of: …, to: …}}.`,
+    ],
+  ]
+}
+
+/** The settings an aggregate takes, with what they are where they are not written. */
+export function settingsOf(options: AggregateOptions): AggregateSettings {
+  const { settings } = aggregateOf(options.aggregate)
+  const { smoothing, estimate = 'sample', q, halfLife, per = msPerSecond, n } = options
+  return {
+    ...(settings.smoothing !== undefined && smoothing !== undefined && { smoothing }),
+    ...(settings.estimate !== undefined && { estimate }),
+    ...(settings.q !== undefined && q !== undefined && { q }),
+    ...(settings.halfLife !== undefined && halfLife !== undefined && { halfLifeMs: halfLife }),
+    ...(settings.per !== undefined && { perMs: per }),
+    ...(settings.n !== undefined && n !== undefined && { n }),
+  }
+}
+
+const msPerSecond = 1000

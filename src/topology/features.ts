@@ -200,7 +200,7 @@ function compileAggregate(
 ): FeatureSpec[] {
   const { document, scored } = inputs
   const from = options.from ?? scored
-  const fits = checkAggregateKeys(document, path, options)
+  const fits = checkAggregateKeys(document, path, options, scored)
   const known = checkOver(inputs, path, options, from)
   const scope = scopes.get(from)
   if (scope === undefined || window === null || !known) return []
@@ -218,7 +218,7 @@ function compileAggregate(
     windowMs: window.windowMs,
     delayMs: options.delay,
     edges: options.edges,
-    current: options.current,
+    current: options.current ?? aggregateOf(options.aggregate).current ?? true,
   }
   const settings = settingsOf(options)
   return [

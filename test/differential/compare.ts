@@ -1,6 +1,7 @@
 import type { FeaturesSpec } from '../../src/features/spec.ts'
 import type { Prediction } from '../../src/record/prediction.ts'
 import type { Plan } from '../../src/topology/plan.ts'
+import { agrees } from '../support/rounding.ts'
 import {
   indexed,
   isWindowed,
@@ -122,7 +123,7 @@ class Comparison implements Verdict {
     const published: Numbers = { ...values, ...features }
     for (const [name, number] of numbers) {
       this.#count('live numbers')
-      if (published[name] === number) continue
+      if (agrees(spec, name, (column) => published[column] ?? null, number)) continue
       this.problems.push(
         `live: ${place}: ${name} must be ${number} at its stamp, published is ${published[name]}`,
       )
@@ -182,6 +183,8 @@ class Comparison implements Verdict {
     this.#count('replayed rows')
     const alone = rowOf(uncapped, at, records, nothing).numbers
     for (const [index, name] of plan.features.names.entries()) {
+      const numberOf = (column: string): number | null =>
+        presentOrNull(row.numbers[plan.features.names.indexOf(column)]!)
       const found = presentOrNull(row.numbers[index]!)
       if (this.#kinds.get(name) === 'now') {
         if (isCount(topology.spec, name) && !(found! >= alone.get(name)! && found! <= numbers.get(name)!)) {
@@ -190,7 +193,7 @@ class Comparison implements Verdict {
         continue
       }
       this.#count('replayed numbers')
-      if (found === numbers.get(name)) continue
+      if (agrees(topology.spec, name, numberOf, numbers.get(name)!)) continue
       const windows = windowsOf(topology.spec, name)
       const isBeyond = windows.some((feature) =>
         windowOf(topology.spec, feature, at, records).some(({ promised }) => !promised),

@@ -7,6 +7,7 @@ import type {
   FeaturesSpec,
   WindowEdges,
 } from '../../src/features/spec.ts'
+import { aggregateNames, aggregateOf } from '../../src/features/aggregates/table.ts'
 import type { LatePolicy } from '../../src/features/lateness.ts'
 import { amount, field, flag } from '../support/feature-specs.ts'
 import type { Dice } from '../simulation/dice.ts'
@@ -135,29 +136,32 @@ function drawWindowed(
     current: dice.chance(0.6),
     default: dice.pick([null, 0, 7]),
   }
-  const kinds = ['count', 'count', 'sum', 'mean', 'last', 'secondsSinceLast', 'rate'] as const
-  const aggregate = dice.pick(kinds)
-  if (aggregate === 'rate') {
-    const smoothing = { weight: dice.pick([0, 2]), prior: 0.25 }
-    return {
-      kind: 'aggregate',
-      ...window,
-      aggregate,
-      value: null,
-      where: dice.pick(wheres),
-      divideBy: 1,
-      settings: { smoothing },
-    }
+  const aggregate = dice.pick(['count', 'count', 'sum', 'last', ...aggregateNames] as const)
+  const { value, where, divided, settings, source: needed } = aggregateOf(aggregate)
+  const all = {
+    smoothing: { weight: dice.pick([0, 2]), prior: 0.25 },
+    estimate: dice.pick(['sample', 'population'] as const),
+    q: dice.pick([0, 0.25, 0.9]),
+    halfLifeMs: unitMs * dice.pick([1, 4]),
+    perMs: unitMs,
+    n: dice.pick([1, 2, 4]),
   }
-  const reads = aggregate === 'sum' || aggregate === 'mean' || aggregate === 'last'
   return {
     kind: 'aggregate',
     ...window,
+    ...(needed === 'scored' ? { from: scored, delayMs: 0 } : {}),
     aggregate,
-    value: reads ? dice.pick(values) : null,
-    where: dice.chance(0.4) ? dice.pick(wheres) : null,
-    divideBy: reads ? dice.pick([1, 4]) : 1,
-    settings: {},
+    value: value === 'needed' ? dice.pick(values) : null,
+    where: where === 'needed' || dice.chance(0.4) ? dice.pick(wheres) : null,
+    divideBy: divided ? dice.pick([1, 4]) : 1,
+    settings: {
+      ...(settings.smoothing && { smoothing: all.smoothing }),
+      ...(settings.estimate && { estimate: all.estimate }),
+      ...(settings.q && { q: all.q }),
+      ...(settings.halfLife && { halfLifeMs: all.halfLifeMs }),
+      ...(settings.per && { perMs: all.perMs }),
+      ...(settings.n && { n: all.n }),
+    },
   }
 }
 

@@ -78,7 +78,16 @@ function writtenFeature(feature: FeatureSpec): object {
     ...(where === null ? {} : { where: where.text }),
   }
   const { aggregate, value, divideBy, settings } = feature
-  return { aggregate, ...common, ...settings, ...(value === null ? {} : { value: value.text, divideBy }) }
+  const { halfLifeMs, perMs, ...others } = settings
+  return {
+    aggregate,
+    ...common,
+    ...others,
+    ...(halfLifeMs === undefined ? {} : { halfLife: `${halfLifeMs}ms` }),
+    ...(perMs === undefined ? {} : { per: `${perMs}ms` }),
+    ...(value === null ? {} : { value: value.text }),
+    ...(divideBy === 1 ? {} : { divideBy }),
+  }
 }
 
 /** Of the events of all sources. */

@@ -4,6 +4,7 @@
  */
 import type { Event } from '../../src/record/event.ts'
 import type { AggregateSpec, FeaturesSpec } from '../../src/features/spec.ts'
+import { aggregateByDefinition, present } from './aggregate-oracle.ts'
 
 /** An event as it lies in a log; topic, partition and offset are those of `event.raw`. */
 export interface LoggedEvent {
@@ -54,14 +55,10 @@ export function oracleRow(question: OracleQuestion): OracleRow {
     }
     const seen = look(question, feature)
     if (seen.capped) capped = true
-    return aggregate(feature, seen.events, at.event.time)
+    return aggregateByDefinition(feature, seen.events, at.event)
   }
   for (const { name } of [...spec.values, ...spec.features]) numbers.set(name, compute(name))
   return { numbers, capped }
-}
-
-function present(value: number | null): number | null {
-  return value === null || !Number.isFinite(value) ? null : value
 }
 
 function inputOf({ event }: LoggedEvent): string {
@@ -163,34 +160,4 @@ function horizon(spec: FeaturesSpec, of: AggregateSpec): number {
     furthest = Math.max(furthest, feature.windowMs + feature.delayMs + (closed ? 1 : 0))
   }
   return furthest
-}
-
-function aggregate(feature: AggregateSpec, window: readonly Event[], timeMs: number): number | null {
-  const matching = window.filter((event) => feature.where === null || feature.where.test(event))
-  const valued = matching
-    .map((event) => present(feature.value?.evaluate(event) ?? null))
-    .filter((value) => value !== null)
-  switch (feature.aggregate) {
-    case 'count':
-      return matching.length === 0 ? feature.default : matching.length
-    case 'sum':
-      return valued.length === 0 ? feature.default : total(valued) / feature.divideBy
-    case 'mean':
-      return valued.length === 0 ? feature.default : total(valued) / valued.length / feature.divideBy
-    case 'last':
-      return valued.length === 0 ? feature.default : valued.at(-1)! / feature.divideBy
-    case 'secondsSinceLast':
-      return matching.length === 0 ? feature.default : (timeMs - matching.at(-1)!.time) / 1000
-    case 'rate':
-      return window.length === 0 ? feature.default : rate(feature, matching.length, window.length)
-  }
-}
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0)
-}
-
-function rate({ settings }: AggregateSpec, hits: number, events: number): number {
-  const { weight, prior } = settings.smoothing!
-  return (hits + weight * prior) / (events + weight)
 }

@@ -53,6 +53,16 @@ export function rateFeature(parts: Partial<AggregateSpec> & { name: string }): A
   })
 }
 
+/** Settings for whatever an aggregate takes; it ignores the others. */
+export const someSettings: AggregateSpec['settings'] = {
+  smoothing: { weight: 5, prior: 0.25 },
+  estimate: 'sample',
+  q: 0.9,
+  halfLifeMs: 10,
+  perMs: 1_000,
+  n: 2,
+}
+
 export const entities: FeaturesSpec['entities'] = [
   { name: 'customer', keys: ['customer'], merge: false },
   { name: 'terminal', keys: ['terminal'], merge: true },

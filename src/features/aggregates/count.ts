@@ -6,9 +6,11 @@ export const count: Aggregate = {
   value: 'none',
   where: 'optional',
   divided: false,
-  settings: [],
+  settings: {},
   empty: () => 0,
   aliases: [],
+  merged: 'sum',
+  example: { lines: [], gives: 5 },
   read: ({ where }, reads) => {
     const slot = reads.tally(where, null)
     return ({ counts }) => (counts[slot]! > 0 ? counts[slot]! : NaN)

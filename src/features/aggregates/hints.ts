@@ -7,61 +7,44 @@ interface Unsupported {
 }
 
 const unsupported: readonly Unsupported[] = [
+  { words: ['iqr', 'mad'], instead: 'Use quantile with q: 0.75 and with q: 0.25.' },
+  { words: ['skew', 'kurtosis'], instead: 'Use std, and quantile for the tails.' },
+  { words: ['cv'], instead: 'Use the ratio of std and mean: {ratio: {of: …, to: …}}.' },
+  { words: ['argmin', 'argmax'], instead: 'Use min or max, or secondsSinceLast with where.' },
   {
-    words: ['median', 'percentile', 'quantile', 'p50', 'p90', 'p95', 'p99', 'percentile_cont', 'iqr', 'mad'],
-    instead: 'Use mean, or rate with where: the share of events above a threshold.',
+    words: ['lead', 'next'],
+    instead: 'No event sees what comes after it. Use nthLast for what came before.',
   },
+  { words: ['diff', 'delta'], instead: 'Use zscore or trend, or send the value and nthLast to the model.' },
   {
-    words: [
-      'distinct',
-      'nunique',
-      'unique',
-      'countdistinct',
-      'count_distinct',
-      'approx_count_distinct',
-      'cardinality',
-    ],
-    instead: 'Use rate or count with where for the values that matter, or send the number with the event.',
-  },
-  {
-    words: ['std', 'stddev', 'stdev', 'variance', 'var', 'zscore', 'skew', 'kurtosis', 'cv'],
-    instead: 'Use two means, of x and of x * x: the variance is the second less the square of the first.',
-  },
-  {
-    words: ['min', 'max', 'range', 'argmin', 'argmax'],
-    instead: 'Use last or mean, or count with where: events beyond a threshold.',
-  },
-  {
-    words: ['first', 'earliest', 'nth', 'lag', 'lead', 'diff', 'delta'],
-    instead: 'Use last (with current: false, the value before).',
-  },
-  {
-    words: ['ewma', 'ema', 'ewm', 'decay', 'slope', 'trend'],
-    instead: 'Use mean over several windows and the ratio of two of them.',
-  },
-  {
-    words: ['mode', 'topk', 'top', 'histogram', 'entropy', 'collect', 'list', 'array_agg', 'set'],
-    instead: 'Use rate with where, once for each value that matters.',
+    words: ['topk', 'histogram', 'entropy', 'collect', 'list', 'array_agg', 'set'],
+    instead: 'Use mode and modeShare, or rate with where, once for each value that matters.',
   },
   { words: ['correlation', 'corr', 'covariance', 'cov'], instead: 'Use means of x, of y and of x * y.' },
-  { words: ['any', 'all', 'exists', 'every'], instead: 'Use count with where, and compare it in a rule.' },
+  {
+    words: ['any', 'all', 'exists', 'every', 'seen', 'seenbefore'],
+    instead: 'Use count with where, and compare it in a rule.',
+  },
 ]
 
-/** "median is not supported yet. Use …"; null for a word that nobody would look for. */
+/** "skew is not supported yet. Use …"; null for a word that nobody would look for. */
 export function aggregateHint(written: string): string | null {
   const word = written.toLowerCase()
-  const name = aggregateNames.find((known) => aggregateOf(known).aliases.includes(word))
-  if (name !== undefined) return `${written} is not its name here. Write ${name}.`
-  const instead = unsupported.find(({ words }) => isAmong(words, word))?.instead
+  const percent = /^p(\d{1,2})$/.exec(word)?.[1]
+  if (percent !== undefined) return notItsName(written, `quantile with q: ${Number(percent) / 100}`)
+  const name = aggregateNames.find(
+    (known) => known.toLowerCase() === word || aggregateOf(known).aliases.includes(word),
+  )
+  if (name !== undefined) return notItsName(written, name)
+  const instead = unsupported.find(({ words }) => words.includes(word))?.instead
   return instead === undefined ? null : `${written} is not supported yet. ${instead}`
+}
+
+function notItsName(written: string, name: string): string {
+  return `${written} is not its name here. Write ${name}.`
 }
 
 /** Whether somebody who calls such a function in an expression looks for an aggregate. */
 export function isAggregateWord(written: string): boolean {
-  const isName = aggregateNames.some((name) => name.toLowerCase() === written.toLowerCase())
-  return isName || aggregateHint(written) !== null
-}
-
-function isAmong(words: readonly string[], word: string): boolean {
-  return words.includes(word) || (words.includes('p95') && /^p\d{1,2}$/.test(word))
+  return aggregateHint(written) !== null
 }

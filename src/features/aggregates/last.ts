@@ -7,9 +7,11 @@ export const last: Aggregate = {
   value: 'needed',
   where: 'optional',
   divided: true,
-  settings: [],
+  settings: {},
   empty: missing,
   aliases: ['latest', 'newest', 'lastvalue'],
+  merged: 'each',
+  example: { lines: ['value: amountCents'], gives: 30 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.newest(where, value)
     return ({ latestTimes, latestValues }) =>

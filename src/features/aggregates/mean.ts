@@ -7,9 +7,11 @@ export const mean: Aggregate = {
   value: 'needed',
   where: 'optional',
   divided: true,
-  settings: [],
+  settings: {},
   empty: missing,
   aliases: ['avg', 'average'],
+  merged: 'sum',
+  example: { lines: ['value: amountCents'], gives: 22 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.tally(where, value)
     return ({ counts, sums }) => (counts[slot]! > 0 ? sums[slot]! / divideBy / counts[slot]! : NaN)

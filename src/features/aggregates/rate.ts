@@ -11,9 +11,11 @@ export const rate: Aggregate = {
   value: 'none',
   where: 'needed',
   divided: false,
-  settings: ['smoothing'],
+  settings: { smoothing: 'optional' },
   empty: ({ smoothing = none }) => smoothing.prior,
   aliases: ['share', 'fraction', 'proportion'],
+  merged: 'sum',
+  example: { lines: ['where: amountCents >= 20'], gives: 0.6 },
   phrase: ({ smoothing = none }) =>
     smoothing.weight > 0 ? ` smoothed by ${smoothing.weight} at ${smoothing.prior}` : '',
   read: ({ where, settings: { smoothing = none } }, reads) => {

@@ -9,9 +9,11 @@ export const secondsSinceLast: Aggregate = {
   value: 'none',
   where: 'optional',
   divided: false,
-  settings: [],
+  settings: {},
   empty: missing,
   aliases: ['recency', 'timesincelast', 'time_since_last', 'age'],
+  merged: 'each',
+  example: { lines: ['current: false'], gives: 600 },
   read: ({ where }, reads) => {
     const slot = reads.newest(where, null)
     return ({ latestTimes }, { time }) =>

@@ -7,9 +7,11 @@ export const sum: Aggregate = {
   value: 'needed',
   where: 'optional',
   divided: true,
-  settings: [],
+  settings: {},
   empty: missing,
   aliases: ['total', 'add'],
+  merged: 'sum',
+  example: { lines: ['value: amountCents'], gives: 110 },
   read: ({ where, value, divideBy }, reads) => {
     const slot = reads.tally(where, value)
     return ({ counts, sums }) => (counts[slot]! > 0 ? sums[slot]! / divideBy : NaN)

@@ -1,17 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { aggregateNames, aggregateOf } from '../../../src/features/aggregates/table.ts'
 import type { FeatureSpec, FeaturesSpec, WindowEdges } from '../../../src/features/spec.ts'
-import {
-  aggregateFeature,
-  amount,
-  entities,
-  featuresSpec,
-  field,
-  flag,
-  rateFeature,
-} from '../../support/feature-specs.ts'
+import { aggregateFeature, amount, entities, featuresSpec, field, flag } from '../../support/feature-specs.ts'
 import { FeatureStreams } from '../../support/feature-streams.ts'
 import type { Scenario, ScenarioRow, Step } from '../../support/feature-streams.ts'
+import { agrees } from '../../support/rounding.ts'
 
 const inputs = ['transactions', 'transactions', 'labels', 'labels']
 
@@ -21,8 +15,7 @@ const predicates = [null, flag('night'), flag('fraud')]
 const edges = fc.constantFrom<WindowEdges>('(]', '[)', '[]', '()')
 
 const windowed = fc.record({
-  rate: fc.boolean(),
-  aggregate: fc.constantFrom('count', 'sum', 'mean', 'last', 'secondsSinceLast'),
+  aggregate: fc.constantFrom(...aggregateNames),
   over: fc.constantFrom(...entities.map((entity) => entity.name)),
   from: fc.constantFrom('transactions', 'transactions', 'labels'),
   expression: fc.constantFrom(...expressions),
@@ -38,7 +31,14 @@ const windowed = fc.record({
   current: fc.boolean(),
   divideBy: fc.constantFrom(1, 100),
   default: fc.constantFrom(0, null, -1),
-  weight: fc.constantFrom(0, 5),
+  settings: fc.record({
+    smoothing: fc.record({ weight: fc.constantFrom(0, 5), prior: fc.constant(0.25) }),
+    estimate: fc.constantFrom('sample', 'population'),
+    q: fc.constantFrom(0, 0.1, 0.5, 0.75, 1),
+    halfLifeMs: fc.constantFrom(1, 7, 100),
+    perMs: fc.constantFrom(1, 1_000),
+    n: fc.constantFrom(1, 2, 5),
+  }),
 })
 
 const spec: fc.Arbitrary<FeaturesSpec> = fc
@@ -48,20 +48,17 @@ const spec: fc.Arbitrary<FeaturesSpec> = fc
     eventsPerEntityMax: fc.constantFrom(1, 2, 3, 5, 10_000, 10_000),
   })
   .map(({ drawn, ratioDefault, eventsPerEntityMax }) => {
-    const features = drawn.flatMap(
-      ({ rate, weight, expression, aggregate, windows, ...rest }, i): FeatureSpec[] =>
-        windows.map((windowMs, w) => {
-          const one = { ...rest, windowMs, name: `feature${i}.${w}` }
-          if (rate) {
-            return rateFeature({
-              ...one,
-              where: one.where ?? flag('night'),
-              settings: { smoothing: { weight, prior: 0.25 } },
-            })
-          }
-          const value = aggregate === 'count' || aggregate === 'secondsSinceLast' ? null : expression
-          return aggregateFeature({ ...one, aggregate, value })
-        }),
+    const features = drawn.flatMap(({ expression, aggregate, windows, ...rest }, i): FeatureSpec[] =>
+      windows.map((windowMs, w) => {
+        const one = { ...rest, aggregate, windowMs, name: `feature${i}.${w}` }
+        const { value, where, source } = aggregateOf(aggregate)
+        return aggregateFeature({
+          ...one,
+          from: source === 'scored' ? 'transactions' : one.from,
+          value: value === 'none' ? null : expression,
+          where: where === 'needed' ? (one.where ?? flag('night')) : one.where,
+        })
+      }),
     )
     const first: FeatureSpec = {
       kind: 'ratio',
@@ -145,25 +142,12 @@ const scenario: fc.Arbitrary<Scenario> = fc.record({
   late: fc.constantFrom('score', 'drop-state', 'dead-letter'),
 })
 
-/** Sums and what is divided from them may differ by rounding; everything else is exact. */
-function isRounded(spec: FeaturesSpec, name: string): boolean {
-  const feature = spec.features.find((candidate) => candidate.name === name)
-  if (feature === undefined) return false
-  if (feature.kind === 'ratio') return isRounded(spec, feature.of) || isRounded(spec, feature.to)
-  return feature.aggregate === 'mean' || (feature.aggregate === 'sum' && feature.value?.integer !== true)
-}
-
-function expectSame(spec: FeaturesSpec, row: ScenarioRow): void {
-  for (const [name, expected] of row.expected) {
-    const actual = row.actual.get(name)!
-    const close =
-      expected !== null && actual !== null && Math.abs(actual - expected) <= 1e-9 * Math.abs(expected)
-    if (actual === expected || (isRounded(spec, name) && close)) continue
-    expect({ name, offset: row.logged.event.raw.offset, number: actual }).toEqual({
-      name,
-      offset: row.logged.event.raw.offset,
-      number: expected,
-    })
+function expectSame(spec: FeaturesSpec, { logged, actual, expected, ...row }: ScenarioRow): void {
+  const found = (name: string): number | null => actual.get(name)!
+  for (const [name, number] of expected) {
+    if (agrees(spec, name, found, number)) continue
+    const { offset } = logged.event.raw
+    expect({ name, offset, number: found(name) }).toEqual({ name, offset, number })
   }
   expect(row.actualCapped).toBe(row.expectedCapped)
 }

@@ -225,13 +225,12 @@ test('an error is told with the place of the expression in the file', () => {
 })
 
 test.each([
-  ['median', 'median is not supported yet. Use mean, or rate'],
-  ['p95', 'p95 is not supported yet. Use mean'],
-  ['distinct', 'distinct is not supported yet'],
-  ['stddev', 'stddev is not supported yet. Use two means'],
-  ['max', 'max is not supported yet'],
-  ['first', 'first is not supported yet'],
-  ['ewma', 'ewma is not supported yet'],
+  ['p95', 'p95 is not its name here. Write quantile with q: 0.95.'],
+  ['nunique', 'nunique is not its name here. Write distinct.'],
+  ['stddev', 'stddev is not its name here. Write std.'],
+  ['slope', 'slope is not its name here. Write trend.'],
+  ['topk', 'topk is not supported yet. Use mode and modeShare'],
+  ['skew', 'skew is not supported yet. Use std'],
   ['avg', 'avg is not its name here. Write mean.'],
   ['cuont', 'Did you mean count?'],
 ])('aggregate: %s is answered with what to use', (written, answer) => {

@@ -1,0 +1,35 @@
+import { missing } from './aggregate.ts'
+import type { Aggregate } from './aggregate.ts'
+import { varianceOf } from './moments.ts'
+
+const msPerSecond = 1000
+
+export const gapStd: Aggregate = {
+  gives: 'standard deviation of the seconds between one event and the next',
+  ofNothing: 'missing; of a sample below three events',
+  value: 'none',
+  where: 'optional',
+  divided: false,
+  settings: { estimate: 'optional' },
+  empty: missing,
+  aliases: ['jitter', 'interarrivalstd', 'gapdeviation'],
+  merged: 'log',
+  example: { lines: [], gives: 300 },
+  phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
+  read: ({ where, settings: { estimate } }, reads) => {
+    const slot = reads.log(where, null)
+    return ({ windows }) => {
+      const { log, start } = windows[slot]!
+      const { times, length } = log
+      const count = length - start - 1
+      if (count < 1) return NaN
+      const offset = (times[length - 1]! - times[start]!) / count
+      let squares = 0
+      for (let i = start + 1; i < length; i++) {
+        const deviation = times[i]! - times[i - 1]! - offset
+        squares += deviation * deviation
+      }
+      return Math.sqrt(varianceOf({ count, origin: 0, offset, squares }, estimate)) / msPerSecond
+    }
+  },
+}

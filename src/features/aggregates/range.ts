@@ -1,0 +1,19 @@
+import { missing } from './aggregate.ts'
+import type { Aggregate } from './aggregate.ts'
+
+export const range: Aggregate = {
+  gives: 'largest less smallest `value`',
+  ofNothing: 'missing',
+  value: 'needed',
+  where: 'optional',
+  divided: true,
+  settings: {},
+  empty: missing,
+  aliases: ['spread', 'minmax'],
+  merged: 'each',
+  example: { lines: ['value: amountCents'], gives: 30 },
+  read: ({ where, value, divideBy }, reads) => {
+    const slot = reads.extremes(where, value)
+    return ({ mins, maxs }) => (mins[slot]! < Infinity ? (maxs[slot]! - mins[slot]!) / divideBy : NaN)
+  },
+}
