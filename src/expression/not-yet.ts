@@ -21,6 +21,8 @@ const aggregateTerms: readonly Term[] = [
       'count_distinct',
       'approx_count_distinct',
       'cardinality',
+      'uniq',
+      'hll',
     ],
     instead: 'Use rate or count with where for the values that matter, or send the number with the event.',
   },
@@ -33,7 +35,7 @@ const aggregateTerms: readonly Term[] = [
     instead: 'Use last or mean, or count with where: events beyond a threshold.',
   },
   {
-    names: ['first', 'earliest', 'nth', 'lag', 'lead', 'diff', 'delta'],
+    names: ['first', 'first_value', 'earliest', 'nth', 'lag', 'lead', 'diff', 'delta'],
     instead: 'Use last (with current: false, the value before).',
   },
   {
@@ -47,8 +49,13 @@ const aggregateTerms: readonly Term[] = [
   { names: ['correlation', 'corr', 'covariance', 'cov'], instead: 'Use means of x, of y and of x * y.' },
   { names: ['any', 'all', 'exists', 'every'], instead: 'Use count with where, and compare it in a rule.' },
   { names: ['avg', 'average'], instead: 'Write mean.', known: true },
+  {
+    names: ['count_if', 'countif', 'sum_if', 'sumif'],
+    instead: 'Write count or sum, and the condition under where.',
+    known: true,
+  },
   { names: ['total', 'add'], instead: 'Write sum.', known: true },
-  { names: ['latest', 'newest', 'lastvalue'], instead: 'Write last.', known: true },
+  { names: ['latest', 'newest', 'lastvalue', 'last_value'], instead: 'Write last.', known: true },
   { names: ['share', 'fraction', 'proportion'], instead: 'Write rate.', known: true },
   {
     names: ['recency', 'timesincelast', 'time_since_last', 'age'],
