@@ -151,5 +151,6 @@ function parquetTable(columns: readonly Column[], write: Write): TableWriter {
 function parquetCell(type: BasicType, cell: Cell): string | number | bigint | null {
   if (cell === null) return null
   if (type === 'STRING') return String(cell)
-  return type === 'INT64' ? BigInt(cell) : cell
+  // A label beyond 2^53 comes as its digits.
+  return type === 'INT64' ? BigInt(cell) : Number(cell)
 }

@@ -37,6 +37,19 @@ const avroCodec = object({
   }).describe('Avro in the framing of a schema registry.'),
 })
 
+/** Other ways to encode records, by which people look for them. */
+function foreignCodec(written: unknown): string | undefined {
+  const names = typeof written === 'string' ? [written] : Object.keys((written as object | null) ?? {})
+  const name = names.find((each) => each !== 'json' && each !== 'avro')
+  const ways = 'Write codec: {json: SCHEMA} or codec: {avro: {subject: …, reader: …}}.'
+  if (name === undefined)
+    return typeof written === 'string' ? `${written} needs a schema. ${ways}` : undefined
+  return foreign.test(name) ? `${/^proto/i.test(name) ? 'Protobuf' : name} is not read. ${ways}` : undefined
+}
+
+const foreign =
+  /^(proto(buf|3)?|csv|tsv|xml|thrift|msgpack|messagepack|cbor|bson|parquet|text|string|bytes)$/i
+
 const start = z
   .union([
     oneOf(['earliest', 'latest']),
@@ -53,7 +66,9 @@ export const sourceOptions = object({
     'score: every record gives one prediction or one dead letter. state: records change state and predict nothing.',
   ),
   topic: topicName.describe('Topic to read. It must not be compacted: state is rebuilt from it.'),
-  codec: z.union([jsonCodec, avroCodec]).describe('How records are encoded: `json: SCHEMA` or `avro: {…}`.'),
+  codec: z
+    .union([jsonCodec, avroCodec], { error: ({ input }) => foreignCodec(input) })
+    .describe('How records are encoded: `json: SCHEMA` or `avro: {…}`.'),
   id: fieldName.describe('Field that identifies the event; `after.id` names one inside another.'),
   key: fieldName.describe(
     'Field that equals the record key, or the way to it (`after.id`); a record where it differs is dead-lettered (VALIDATION).',

@@ -1,4 +1,5 @@
 import { Fault } from './fault.ts'
+import { withoutBom } from './foreign-bytes.ts'
 
 /** Confluent framing: a zero byte, the writer schema's id (int32, big endian), then Avro bytes or JSON. */
 export const frameHeaderBytes = 5
@@ -10,15 +11,18 @@ export function readSchemaId(value: Buffer): number | Fault {
   }
   if (value[0] !== 0) {
     const found = `expected magic byte 0 before the schema id, found ${value[0]}`
-    return new Fault(
-      'DECODE',
-      looksLikeJson(value) ? `${found}; it looks like JSON: write codec: {json: …}` : found,
-    )
+    return new Fault('DECODE', found + likeness(value))
   }
   const id = value.readInt32BE(1)
   return id >= 0 ? id : new Fault('DECODE', `expected a schema id of at least 0, found ${id}`)
 }
 
+function likeness(value: Buffer): string {
+  const inner = withoutBom(value)
+  if (looksLikeJson(inner)) return '; it looks like JSON: write codec: {json: …}'
+  return inner === value ? '' : '; a byte order mark stands in front of the frame: write the bytes without it'
+}
+
 function looksLikeJson(value: Buffer): boolean {
-  return value[0] === 0x7b && value.at(-1) === 0x7d // { and }
+  return /^\s*\{[^]*\}\s*$/.test(value.toString('latin1'))
 }

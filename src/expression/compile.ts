@@ -15,6 +15,7 @@ import { explainMismatch, explainNoField, problemOf } from './explain.ts'
 import type { ExpressionProblem } from './explain.ts'
 import { Failure } from './failure.ts'
 import { numberFunctions } from './language.ts'
+import { withPlainNames } from './plain-names.ts'
 import { fieldTypeOf, variableOf } from './resolve.ts'
 import type { ExpressionScope } from './scope.ts'
 import { kindOf } from './values.ts'
@@ -32,7 +33,7 @@ export interface Expression<Context> {
   readonly ok: true
   /** As written, without white space around it. */
   readonly text: string
-  /** The same for all ways of writing it that differ in white space, comments, quotes and needless brackets. */
+  /** The same for all ways of writing it that differ in white space, comments, quotes, needless brackets and `event.`. */
   readonly canonical: string
   /** Only whole numbers come out, as long as they stay below 2^53. */
   readonly integer: boolean
@@ -79,7 +80,7 @@ export function compileExpression<Context>(
   return {
     ok: true,
     text,
-    canonical: canonicalText(parsed.ast),
+    canonical: canonicalText(withPlainNames(parsed.ast, scope)),
     integer: isWhole(ast, scope),
     references: referencesIn(ast, scope),
     warnings: warningsOf(ast, text, scope).map((warning) => ({ ...warning, offset: shift + warning.offset })),

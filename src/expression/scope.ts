@@ -19,6 +19,8 @@ export interface FieldType {
   readonly items?: FieldType
   /** Of type any: those it may have, where the schema lists them. */
   readonly kinds?: readonly VariableType[]
+  /** All that it may be (`enum`, `const`), null aside. */
+  readonly values?: readonly unknown[]
 }
 
 export interface Variable<Context> extends FieldType {

@@ -7,6 +7,7 @@ import { withoutTexts } from './explain.ts'
 import type { Explained } from './explain.ts'
 import { fieldTypeOf } from './resolve.ts'
 import type { ExpressionScope } from './scope.ts'
+import { equal } from './values.ts'
 
 export interface ExpressionWarning extends Explained {
   /** Characters from the start of the text as given. */
@@ -65,6 +66,7 @@ export function warningsOf<Context>(
   const warnings: ExpressionWarning[] = []
   visit(root, (node) => {
     const found =
+      zeroDivision(node, text) ??
       wholeDivision(node, text) ??
       lostDigits(node, text) ??
       neverFound(node, scope) ??
@@ -73,6 +75,17 @@ export function warningsOf<Context>(
     if (found !== null) warnings.push({ offset: node.start, ...found })
   })
   return [...warnings, ...spelledSubtractions(text, scope)]
+}
+
+/** `amount / 0` is never a number. */
+function zeroDivision(node: ASTNode, text: string): Explained | null {
+  if (node.op !== '/' && node.op !== '%') return null
+  const literal = literalOf(node.args[1])?.value
+  if (literal !== 0 && literal !== 0n) return null
+  return {
+    message: `${text.slice(node.start, node.end)} divides by zero, which gives no number`,
+    suggestion: 'Correct it, or remove it.',
+  }
 }
 
 /** CEL divides two ints without a rest; numbers of events are doubles, so only literals, sizes and int() are ints. */
@@ -115,6 +128,8 @@ function kindsOf<Context>(node: ASTNode, scope: ExpressionScope<Context>): reado
 
 /** `country in ["DE", 5]`, `code == true`: what is of another kind is never found. */
 function neverFound<Context>(node: ASTNode, scope: ExpressionScope<Context>): Explained | null {
+  const holder = node.op === 'in' ? fieldTypeOf(node.args[1], scope)?.items?.values : undefined
+  if (holder !== undefined) return notAmong(literalOf((node.args as [ASTNode])[0]), holder)
   const literals =
     node.op === '=='
       ? [node.args[1]]
@@ -123,17 +138,38 @@ function neverFound<Context>(node: ASTNode, scope: ExpressionScope<Context>): Ex
         : []
   const kinds = literals.length === 0 ? null : kindsOf((node.args as [ASTNode])[0], scope)
   if (kinds === null) return null
+  const values = fieldTypeOf((node.args as [ASTNode])[0], scope)?.values
   for (const item of literals) {
     const literal = literalOf(item)
     const kind = literal === null ? undefined : literalKinds[typeof literal.value]
-    if (kind === undefined || kinds.includes(kind)) continue
-    const shown = typeof literal!.value === 'string' ? JSON.stringify(literal!.value) : String(literal!.value)
+    if (kind === undefined) continue
+    if (kinds.includes(kind)) {
+      const unknown = values === undefined ? null : notAmong(literal, values)
+      if (unknown !== null) return unknown
+      continue
+    }
     return {
-      message: `${shown} is never found: what is looked for is ${kinds.join(' or ')}`,
+      message: `${shown(literal!.value)} is never found: what is looked for is ${kinds.join(' or ')}`,
       suggestion: 'Remove it, or write it as that.',
     }
   }
   return null
+}
+
+const valuesShownMax = 12
+
+/** A literal that is none of the values that the schema allows. */
+function notAmong(literal: { readonly value: unknown } | null, values: readonly unknown[]): Explained | null {
+  if (literal === null || values.some((value) => equal(value, literal.value))) return null
+  const known = values.slice(0, valuesShownMax).map(shown)
+  return {
+    message: `${shown(literal.value)} is never found: it is none of the values there are`,
+    suggestion: `Known: ${[...known, ...(values.length > valuesShownMax ? ['…'] : [])].join(', ')}.`,
+  }
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 /** `type(x) == int`: numbers of events are doubles. */

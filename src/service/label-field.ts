@@ -2,8 +2,8 @@
 import type { SourcePlan } from '../decode/plan.ts'
 import { MillraceError } from '../errors.ts'
 import { didYouMean } from '../expression/nearest.ts'
-import { fieldsOfAvroSchema, fieldsOfJsonSchema, type FieldTypes } from '../topology/event-types.ts'
 import type { Plan } from '../topology/plan.ts'
+import { findField, isUnknown } from '../topology/source-fields.ts'
 
 /** A field of a source; `field` may go on into objects, with dots. */
 export interface LabelField {
@@ -31,30 +31,25 @@ export function labelSourceOf(plan: Plan, { source: name, field }: LabelField): 
     const names = sources.map((candidate) => candidate.name)
     throw refuse(`the topology has no source ${name}. ${didYouMean(name, names)}`)
   }
-  const fields = fieldsOf(source)
-  const [first = ''] = field.split('.')
-  const top = fields.has(field) ? field : first
-  const type = fields.get(top)?.type
-  if (type === undefined) {
-    throw refuse(`the schema of ${name} has no field ${top}. ${didYouMean(top, fields.keys())}`)
+  const found = findField(source.codec, field)
+  if (isUnknown(found))
+    throw refuse(`${found.problem.replace('the schema ', `the schema of ${name} `)} ${found.suggestion}`)
+  if (lists.has(found.type)) {
+    throw refuse(`${field} is a list; a label is a number, true or false, or text. Name another field.`)
   }
-  if (type === 'texts' || type === 'numbers') {
-    throw refuse(`${top} is a list; a label is a number, true or false, or text. Name another field.`)
+  if (found.type === 'object') {
+    const inside = [...(found.members?.keys() ?? [])].map((member) => `${name}.${field}.${member}`)
+    throw refuse(`${field} is an object. Name one of its fields: ${inside.slice(0, 12).join(', ')}.`)
   }
-  if (top !== field && type !== 'any')
-    throw refuse(`${top} is ${type}, so it has no fields. Write ${name}.${top}.`)
   return source
 }
 
+const lists: ReadonlySet<string> = new Set(['texts', 'numbers', 'list'])
+
 /** Whether labels are text, as the schema says: a field that may be anything is written as text. */
 export function isTextLabel(plan: Plan, label: LabelField): boolean {
-  const type = fieldsOf(labelSourceOf(plan, label)).get(label.field)?.type ?? 'any'
-  return type === 'text' || type === 'any'
-}
-
-function fieldsOf({ codec }: SourcePlan): FieldTypes {
-  const fields = codec.kind === 'json' ? fieldsOfJsonSchema(codec.schema) : fieldsOfAvroSchema(codec.reader)
-  return fields ?? new Map()
+  const found = findField(labelSourceOf(plan, label).codec, label.field)
+  return isUnknown(found) || found.type === 'text' || found.type === 'any'
 }
 
 /** The label in an event's fields; null: none. Throws USAGE when it is no number, truth or text. */

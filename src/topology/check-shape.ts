@@ -145,12 +145,17 @@ function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
 
 type Issue = z.core.$ZodIssue
 
+/** Of a union that has no words of its own. */
+const unionMessage = 'Invalid input'
+
 function report(document: TopologyDocument, issues: readonly Issue[], base: Path): void {
   const meant = suggested(issues)
   for (const issue of issues) {
     const path = [...base, ...(issue.path as Path)]
     if (isMissing(issue) && meant.has(issue.path.join('\n'))) continue
-    if (issue.code === 'invalid_union') report(document, likeliest(issue.errors), path)
+    if (issue.code === 'invalid_union' && issue.message !== unionMessage)
+      add(document, path, issue.message, false)
+    else if (issue.code === 'invalid_union') report(document, likeliest(issue.errors), path)
     else if (issue.code === 'unrecognized_keys') {
       const messages = issue.message.split('\n')
       issue.keys.forEach((key, i) => add(document, [...path, key], messages[i]!, true))

@@ -33,6 +33,12 @@ function membersOf(
 function jsonType(property: unknown, root: object, depth: number): FieldType {
   if (depth > depthMax) return anyField
   const schema = resolved(property, root, 0)
+  const type = typeOfSchema(schema, root, depth)
+  const values = valuesOf(schema)
+  return values === null ? type : { ...type, values }
+}
+
+function typeOfSchema(schema: Readonly<Record<string, unknown>>, root: object, depth: number): FieldType {
   const variants = listed(schema['anyOf'] ?? schema['oneOf'])
   const written = typesOf(schema).filter((type) => type !== 'null')
   if (written.length === 0 && variants.length > 0)
@@ -104,10 +110,13 @@ function common(variants: readonly FieldType[]): FieldType {
   const [first, ...rest] = variants
   if (first === undefined) return anyField
   const { type } = first
+  if (rest.length === 0) return first
   if (rest.some((other) => other.type !== type)) return { ...anyField, kinds: variants.flatMap(kindsIn) }
   if (type === 'number') return { type, integer: variants.every(({ integer }) => integer) }
-  if (type !== 'object')
-    return rest.every(({ items }) => items?.type === first.items?.type) ? first : anyField
+  if (type !== 'object') {
+    const { values: _, ...open } = first
+    return rest.every(({ items }) => items?.type === first.items?.type) ? open : anyField
+  }
   const members = new Map<string, FieldType[]>()
   for (const variant of variants) {
     for (const [name, member] of variant.members ?? [])
@@ -125,16 +134,21 @@ function kindsIn({ type, kinds }: FieldType): readonly VariableType[] {
   return type === 'any' ? (kinds ?? ['any']) : [type]
 }
 
+/** Null: the schema lists none. */
+function valuesOf(schema: Readonly<Record<string, unknown>>): readonly unknown[] | null {
+  const listed = 'const' in schema ? [schema['const']] : schema['enum']
+  return Array.isArray(listed) ? listed.filter((value) => value !== null) : null
+}
+
 /** `enum`, `const`, `properties` and `items` without `type`. */
 function fromValues(schema: Readonly<Record<string, unknown>>, root: object, depth: number): FieldType {
   if (group(schema['properties']) !== null) return objectType(schema, root, depth)
-  const values = Array.isArray(schema['enum']) ? schema['enum'] : 'const' in schema ? [schema['const']] : []
-  const kinds = new Set(values.filter((value) => value !== null).map((value) => typeof value))
+  const values = valuesOf(schema) ?? []
+  const kinds = new Set(values.map((value) => typeof value))
   if (kinds.size !== 1) return anyField
   if (kinds.has('string')) return text
   if (kinds.has('boolean')) return condition
-  const isWhole = (value: unknown): boolean => value === null || Number.isInteger(value)
-  return kinds.has('number') ? { type: 'number', integer: values.every(isWhole) } : anyField
+  return kinds.has('number') ? { type: 'number', integer: values.every(Number.isInteger) } : anyField
 }
 
 function typesOf(schema: Readonly<Record<string, unknown>>): readonly unknown[] {
@@ -193,8 +207,9 @@ function avroType(written: unknown, named: Map<string, unknown>, depth: number):
     case 'double':
       return { type: 'number', integer: false }
     case 'string':
-    case 'enum':
       return text
+    case 'enum':
+      return Array.isArray(detailed?.['symbols']) ? { ...text, values: detailed['symbols'] } : text
     case 'boolean':
       return condition
     case 'array':

@@ -10,8 +10,9 @@ import { isAggregateWord } from '../features/aggregates/hints.ts'
 import { writtenScore } from '../decide/written-score.ts'
 import type { EventExpression, EventPredicate } from '../features/spec.ts'
 import type { Event } from '../record/event.ts'
+import { predictionFlags } from '../record/prediction.ts'
 import type { TopologyDocument } from './document.ts'
-import type { FieldTypes } from './event-types.ts'
+import type { FieldType, FieldTypes } from './event-types.ts'
 import { pathText } from './problem.ts'
 import type { Path } from './problem.ts'
 
@@ -62,7 +63,8 @@ export function ruleScope(
     ...number(({ score, scoreType }) => writtenScore(score, scoreType)),
     precision: ({ scoreType }) => (scoreType === 'float32' ? Math.fround : null),
   })
-  variables.set('flags', { type: 'texts', integer: false, read: (context) => context.flags })
+  const flag: FieldType = { type: 'text', integer: false, values: predictionFlags }
+  variables.set('flags', { type: 'texts', integer: false, items: flag, read: (context) => context.flags })
   const featureMembers = new Map(features.map((name) => [name, number((context) => context.features[name])]))
   return createScope(
     variables,

@@ -97,14 +97,14 @@ function expressionOf(
   const fields = fieldsOf(source)
   return {
     text,
-    types: Object.fromEntries(references.map((name) => [name, typeOf(fields, name)])),
+    types: Object.fromEntries(
+      references.map((reference) => {
+        // `event.x` is the field x.
+        const name = fields?.has(reference) === true ? reference : reference.replace(/^event\./, '')
+        return [name, fields?.get(name)?.type ?? null]
+      }),
+    ),
   }
-}
-
-/** `event.x` is the field x. */
-function typeOf(fields: ReturnType<VectorParts['fieldsOf']>, name: string): string | null {
-  const field = fields?.get(name) ?? fields?.get(name.replace(/^event\./, ''))
-  return field?.type ?? null
 }
 
 /** When a source's events happen, and which of them count: whatever its name is. */

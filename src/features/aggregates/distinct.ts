@@ -9,6 +9,8 @@ export const distinct: Aggregate = {
   settings: {},
   empty: () => 0,
   aliases: [
+    'uniq',
+    'hll',
     'nunique',
     'unique',
     'countdistinct',

@@ -27,21 +27,31 @@ const unsupported: readonly Unsupported[] = [
   },
 ]
 
+/** They stand for an aggregate and a condition, which is a key of its own here. */
+const withCondition = /^(count|sum)if$/
+
 /** "skew is not supported yet. Use …"; null for a word that nobody would look for. */
 export function aggregateHint(written: string): string | null {
-  const word = written.toLowerCase()
+  const word = plain(written)
   const percent = /^p(\d{1,2})$/.exec(word)?.[1]
   if (percent !== undefined) return notItsName(written, `quantile with q: ${Number(percent) / 100}`)
+  const conditional = withCondition.exec(word)?.[1]
+  if (conditional !== undefined) return notItsName(written, `${conditional}, and the condition under where`)
   const name = aggregateNames.find(
-    (known) => known.toLowerCase() === word || aggregateOf(known).aliases.includes(word),
+    (known) => plain(known) === word || aggregateOf(known).aliases.some((alias) => plain(alias) === word),
   )
   if (name !== undefined) return notItsName(written, name)
-  const instead = unsupported.find(({ words }) => words.includes(word))?.instead
+  const instead = unsupported.find(({ words }) => words.some((each) => plain(each) === word))?.instead
   return instead === undefined ? null : `${written} is not supported yet. ${instead}`
 }
 
 function notItsName(written: string, name: string): string {
   return `${written} is not its name here. Write ${name}.`
+}
+
+/** `count_distinct` and `countDistinct` are one word. */
+function plain(word: string): string {
+  return word.toLowerCase().replaceAll('_', '')
 }
 
 /** Whether somebody who calls such a function in an expression looks for an aggregate. */

@@ -73,6 +73,7 @@ test('a file that ends in .parquet is Parquet, with the type of every column', a
   const rows = [
     row({ label: true, flags: ['late'] }),
     row({ id: 'é"', offset: 2 ** 53 - 1, numbers: Float64Array.of(NaN, 1 / 3) }),
+    row({ label: '1152921504606846976' }), // digits of a label beyond 2^53
   ]
   const { buffer, byteOffset, byteLength } = await written('X.PARQUET', rows)
   const file = buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer
@@ -80,6 +81,7 @@ test('a file that ends in .parquet is Parquet, with the type of every column', a
   expect(await parquetReadObjects({ file })).toEqual([
     { ...own, id: 'tx-1', offset: 7n, flags: 'late', amount: 0.1, count: 3, label: 1 },
     { ...own, id: 'é"', offset: 2n ** 53n - 1n, flags: null, amount: null, count: 1 / 3, label: null },
+    { ...own, id: 'tx-1', offset: 7n, flags: null, amount: 0.1, count: 3, label: 2 ** 60 },
   ])
   const types = parquetSchema(parquetMetadata(file)).children.map(({ element: { name, type } }) => [
     name,

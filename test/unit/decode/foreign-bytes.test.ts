@@ -74,6 +74,15 @@ describe('JSON behind a schema registry', () => {
     )
   })
 
+  test('may begin with a byte order mark behind the frame', async () => {
+    expect(await decodeFramed(frame(1, `\ufeff${json}`))).toMatchObject({ id: transaction.id })
+  })
+
+  test('with a byte order mark in front of the frame is refused with a hint', async () => {
+    const value = Buffer.concat([Buffer.from('\ufeff'), frame(1, json)])
+    expect(messageOf(await decodeFramed(value))).toContain('a byte order mark stands in front of the frame')
+  })
+
   test('with an id that was given up is not waited for', async () => {
     expect(await decodeFramed(frame(99, json), [99])).toMatchObject({ reason: 'SCHEMA' })
   })
@@ -84,9 +93,14 @@ describe('JSON behind a schema registry', () => {
   })
 })
 
-test('JSON where the topology says Avro is refused with a hint', () => {
+test.each([
+  ['JSON', json],
+  ['JSON with a line break behind it', `${json}\n`],
+  ['JSON over several lines', `\n${JSON.stringify(transaction, null, 2)}\n`],
+  ['JSON with a byte order mark', `\ufeff${json}`],
+])('%s where the topology says Avro is refused with a hint', (_, value) => {
   const decoder = createDecoder(sourcePlan({ codec: avroCodec() }), registryOf({}), manualClock())
-  expect(decoder.decode(rawRecord(json))).toMatchObject({
+  expect(decoder.decode(rawRecord(value))).toMatchObject({
     message: expect.stringContaining('it looks like JSON') as string,
   })
 })

@@ -21,6 +21,15 @@ writeFileSync(
       amount: { type: 'number' },
       reasons: { type: 'array', items: { type: 'string' } },
       after: { type: 'object' },
+      outcome: {
+        type: ['object', 'null'],
+        properties: {
+          fraud: { type: 'boolean' },
+          cost: { type: ['number', 'null'] },
+          kind: { type: 'string' },
+        },
+      },
+      parts: { type: 'array', items: { type: 'object', properties: { a: { type: 'integer' } } } },
       mixed: {},
     },
   }),
@@ -33,8 +42,11 @@ describe('what --labels names is checked against the schema before anything is r
     ['labels.frued', /labels has no field frued\. Did you mean fraud\?/],
     ['label.fraud', /no source label\. Did you mean labels\?/],
     ['labels.reasons', /reasons is a list/],
-    ['labels.fraud.yes', /fraud is boolean, so it has no fields\. Write labels\.fraud\./],
+    ['labels.fraud.yes', /fraud is of type boolean, so there is no fraud\.yes\./],
     ['labels.befor.fraud', /no field befor\./],
+    ['labels.outcome.frued', /no field outcome\.frued\. Did you mean outcome\.fraud\?/],
+    ['labels.outcome', /is an object\. Name one of its fields: labels\.outcome\.fraud, /],
+    ['labels.parts', /parts is a list/],
     ['labels', /write SOURCE\.FIELD/],
     ['labels.', /write SOURCE\.FIELD/],
     ['.fraud', /write SOURCE\.FIELD/],
@@ -43,12 +55,16 @@ describe('what --labels names is checked against the schema before anything is r
     expect(() => check(text)).toThrow(message)
   })
 
-  test.each(['labels.fraud', 'labels.kind', 'labels.amount', 'labels.after.fraud', 'labels.mixed'])(
-    '%s is fine',
-    (text) => {
-      expect(check(text)).toBe('labels')
-    },
-  )
+  test.each([
+    'labels.fraud',
+    'labels.kind',
+    'labels.amount',
+    'labels.after.fraud',
+    'labels.outcome.fraud',
+    'labels.mixed',
+  ])('%s is fine', (text) => {
+    expect(check(text)).toBe('labels')
+  })
 
   test('the scored source has labels too, where the outcome comes with the event', () => {
     expect(check('transactions.amountCents')).toBe('transactions')
@@ -69,6 +85,9 @@ test.each([
   ['labels.kind', true],
   ['labels.mixed', true],
   ['labels.after.fraud', true],
+  ['labels.outcome.fraud', false],
+  ['labels.outcome.cost', false],
+  ['labels.outcome.kind', true],
 ])('%s is text: %s', (text, expected) => {
   expect(isTextLabel(plan, parseLabelField(text))).toBe(expected)
 })

@@ -19,7 +19,14 @@ const fields = fieldsOfJsonSchema({
     score: { type: 'number' },
     amount: { type: 'number' },
     vip: { type: 'boolean' },
-    payload: { type: 'object', properties: { cents: { type: 'integer' }, 'x-y': { type: 'number' } } },
+    payload: {
+      type: 'object',
+      properties: { cents: { type: 'integer' }, 'x-y': { type: 'number' }, kind: { const: 'a' } },
+    },
+    currency: { enum: ['EUR', 'USD', null] },
+    currencies: { type: 'array', items: { type: 'string', enum: ['EUR', 'USD'] } },
+    mcc: { anyOf: [{ type: 'integer', enum: [5411, 5812] }, { type: 'null' }] },
+    either: { oneOf: [{ enum: ['a'] }, { type: 'string' }] },
   },
 })!
 const scope = eventScope(fields)
@@ -168,12 +175,36 @@ test('a score of a model that answers in doubles is compared as it is', () => {
   expect(rule('score == 0.9500000001', { score: 0.95, scoreType: 'float64' })).toBe(false)
 })
 
+test.each([
+  ['event.payload["cents"] > 1', 'payload.cents > 1'],
+  ['event["type"] == "x"', 'event.type == "x"'],
+  ['size([1].filter(i, event.amount > i)) > 0', 'size([1].filter(i, amount > i)) > 0'],
+  ['event["user-id"] > 1', 'event["user-id"] > 1'],
+  ['event["in"] > 1', 'event["in"] > 1'],
+  ['[payload].exists(event, event.cents > 1)', '[payload].exists(event, event.cents > 1)'],
+])('%s names what %s names', (text, expected) => {
+  const compiled = compileExpression(text, scope, 'boolean')
+  expect(compiled.ok && compiled.canonical).toBe(expected)
+})
+
+test('a value that hides a field keeps event. in front of the field', () => {
+  const compiled = compileExpression('event.amount > amount', ruleScope(fields, ['amount'], []), 'boolean')
+  expect(compiled.ok && compiled.canonical).toBe('event.amount > amount')
+})
+
 test('a group of names as a whole is refused, with one of its names', () => {
   const compiled = compileExpression('has(features)', ruleScope(fields, [], ['count']), 'boolean')
   expect(compiled).toMatchObject({ ok: false, suggestion: 'Write features.count, or another of them.' })
 })
 
 test.each([
+  ['amount / 0 > 1', 'amount / 0 divides by zero', ''],
+  ['amount % 0.0 == 1', 'divides by zero', ''],
+  ['currency == "EURO"', '"EURO" is never found', 'Known: "EUR", "USD".'],
+  ['currency in ["EUR", "GPB"]', '"GPB" is never found', 'Known: "EUR", "USD".'],
+  ['"GPB" in currencies', '"GPB" is never found', 'Known: "EUR", "USD".'],
+  ['mcc == 5813', '5813 is never found', 'Known: 5411, 5812.'],
+  ['payload.kind in ["x"]', '"x" is never found', 'Known: "a".'],
   ['type(amount) == int', 'no number of an event is of type int', 'Write == double.'],
   ['amount == 9007199254740993.0', '9007199254740993.0 is 9007199254740992 as a double', '9007199254740993.'],
 ])('%s warns', (text, message, suggestion) => {
@@ -181,6 +212,25 @@ test.each([
   const [warning] = compiled.ok ? compiled.warnings : []
   expect(warning?.message).toContain(message)
   expect(warning?.suggestion).toContain(suggestion)
+})
+
+test.each([
+  'currency in ["EUR", "USD"]',
+  'mcc == 5411.0 || mcc in [5812]',
+  'either == "b"',
+  '"EUR" in currencies',
+  'currency != "GBP"',
+  'currency == null',
+])('%s does not warn', (text) => {
+  const compiled = compileExpression(text, scope, 'boolean')
+  expect(compiled.ok && compiled.warnings).toEqual([])
+})
+
+test('a flag that does not exist warns', () => {
+  const compiled = compileExpression('"lat" in flags', ruleScope(fields, [], []), 'boolean')
+  expect(compiled.ok && compiled.warnings).toMatchObject([
+    { message: '"lat" is never found: it is none of the values there are' },
+  ])
 })
 
 test('rules reach a field that has the name of one of their words', () => {

@@ -32,6 +32,8 @@ test.each<[string, Change]>([
   ['white space in a value', ['amount: amountCents / 100', 'amount: "amountCents/100"']],
   ['needless brackets in a value', ['amount: amountCents / 100', 'amount: (amountCents) / 100']],
   ['a comment in a value', ['amount: amountCents / 100', 'amount: "amountCents / 100 // in whole units"']],
+  ['event. in front of a field', ['amount: amountCents / 100', 'amount: event.amountCents / 100']],
+  ['a field in brackets', ['amount: amountCents / 100', `amount: 'event["amountCents"] / 100'`]],
   ['a line break in a condition', ['where: fraud', 'where: |\n      fraud']],
   ['white space in a condition', ['where: amountCents < 500', 'where: "amountCents<500"']],
   ['a comment', ['values:', 'values: # numbers']],

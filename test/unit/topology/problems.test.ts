@@ -427,3 +427,19 @@ test('a delay shorter than the disorder of what other partitions feed is one pro
   const merged = own.replace('customer: {key: customer}', 'customer: {key: customer, merge: true}')
   expect(problemsOf(merged).map(({ path }) => path)).toEqual(['features.count_{window}.delay'])
 })
+
+test.each([
+  ['{protobuf: schema.proto}', 'Protobuf is not read.'],
+  ['protobuf', 'Protobuf is not read.'],
+  ['{csv: x}', 'csv is not read.'],
+  ['json', 'json needs a schema.'],
+])('codec: %s is answered with what is read', (codec, message) => {
+  const written = topology(['codec: {json: ../schemas/transaction.schema.json}', `codec: ${codec}`])
+  expect(problemsOf(written)).toMatchObject([
+    {
+      path: 'sources.transactions.codec',
+      message,
+      suggestion: 'Write codec: {json: SCHEMA} or codec: {avro: {subject: …, reader: …}}.',
+    },
+  ])
+})
