@@ -10,7 +10,6 @@ export const distinct: Aggregate = {
   empty: () => 0,
   aliases: [
     'uniq',
-    'hll',
     'nunique',
     'unique',
     'countdistinct',
