@@ -24,7 +24,7 @@ const storeOptions = object({
   redis: redisOption,
   cacheMax: size({ min: 1024 ** 2 })
     .prefault('128MB')
-    .describe('Memory for the state of entities, per process.'),
+    .describe('Memory for the state of entities, per process; docs/operating.md says what else takes some.'),
   unflushedMax: object({
     rows: integer({ min: 1, max: 10_000_000 }).prefault(50_000).describe('Rows.'),
     age: duration({ min: 1 }).prefault('5s').describe('Age of the oldest.'),
