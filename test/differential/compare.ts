@@ -4,6 +4,7 @@ import type { Plan } from '../../src/topology/plan.ts'
 import { agrees } from '../support/rounding.ts'
 import {
   indexed,
+  isInError,
   isWindowed,
   judge,
   kindOf,
@@ -112,10 +113,12 @@ class Comparison implements Verdict {
       late: flags.includes('late'),
       capped: flags.includes('capped'),
       gap: flags.includes('gap'),
+      inError: flags.includes('expression-error'),
     }
-    if (said.late !== at.late || said.capped !== capped || said.gap) {
+    const inError = isInError(spec, at)
+    if (said.late !== at.late || said.capped !== capped || said.gap || said.inError !== inError) {
       this.problems.push(
-        `flags: ${place} is late: ${at.late}, capped: ${capped}, and says ${flags.join() || 'nothing'}`,
+        `flags: ${place} is late: ${at.late}, capped: ${capped}, in error: ${inError}, and says ${flags.join() || 'nothing'}`,
       )
     }
     this.#count('live rows')
@@ -176,6 +179,9 @@ class Comparison implements Verdict {
     const { flags } = row
     if (flags.includes('late') !== at.late)
       this.problems.push(`flags: ${place} late: ${at.late}, not so in replay`)
+    const inError = isInError(topology.spec, at)
+    if (flags.includes('expression-error') !== inError)
+      this.problems.push(`flags: ${place} in error: ${inError}, not so in replay`)
     const isLoose = flags.includes('capped') || flags.includes('unaligned')
     if (isLoose) return this.#count('replayed rows with a flag')
     const uncapped = { ...topology.spec, eventsPerEntityMax: Infinity }
@@ -211,7 +217,7 @@ class Comparison implements Verdict {
     { features, values, flags, watermarks = {}, entityWatermarks = {} }: Prediction,
     replayed: ReplayedRow,
   ): void {
-    if (flags.length > 0 || replayed.flags.length > 0) return
+    if ([...flags, ...replayed.flags].some((flag) => flag !== 'expression-error')) return
     const { topology, plan } = this.#sides
     const visible: Visible = { watermarks, byEntity: entityWatermarks }
     const published: Numbers = { ...values, ...features }

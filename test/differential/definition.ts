@@ -111,6 +111,18 @@ export function windowOf(
   })
 }
 
+/** A condition that is asked of the event is in error: those of windows that it is put into. */
+export function isInError({ features, entities }: FeaturesSpec, { applied, event }: Judged): boolean {
+  let failed = false
+  const failures = { failed: () => (failed = true) }
+  for (const feature of features) {
+    if (!applied || !isWindowed(feature) || feature.from !== scored) continue
+    const keys = entities.find(({ name }) => name === feature.over)!.keys
+    if (keys.every((key) => event.fields[key] !== null)) feature.where?.test(event, failures)
+  }
+  return failed
+}
+
 /** Offsets below which other partitions were visible. */
 export interface Visible {
   readonly watermarks: Readonly<Record<string, number>>

@@ -87,6 +87,12 @@ export const differentialMutants: readonly Mutant[] = [
     replace: 'return hiddenTime(part, eventsMax, newest) > floorMs + 1e15',
   },
   {
+    name: 'a condition in error is not said',
+    file: 'src/pipeline/apply.ts',
+    find: 'if (inserts(verdict)) insert(event, failures)',
+    replace: 'if (inserts(verdict)) insert(event)',
+  },
+  {
     name: 'replay goes on by record timestamps',
     file: 'src/pipeline/replay-features.ts',
     find: 'if (first === null || item.time < firstTime) {\n      first = head\n      firstTime = item.time',

@@ -36,6 +36,7 @@ const worldly = [
   'flag late',
   'flag capped',
   'flag unaligned',
+  'flag expression-error',
   'unaligned and behind',
   'came after the event',
   'live: beyond outOfOrder',

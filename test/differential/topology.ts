@@ -112,7 +112,14 @@ function undelayed(feature: AggregateSpec): AggregateSpec {
   return { ...feature, name: `${feature.name}now`, delayMs: 0 }
 }
 
-const large: EventPredicate = { text: 'amount > 20', test: ({ fields }) => Number(fields['amount']) > 20 }
+/** In error at 13, which changes no number. */
+const large: EventPredicate = {
+  text: 'amount > 20 || amount / (amount - 13) == 1000',
+  test: ({ fields }, failures) => {
+    if (fields['amount'] === 13) failures?.failed('where', 'division by zero')
+    return Number(fields['amount']) > 20
+  },
+}
 const wheres = [flag('fraud'), large, flag('night')]
 /** Quarters: their sums are exact, in whatever order. */
 const values: readonly EventExpression[] = [amount, field('quarters')]

@@ -78,14 +78,20 @@ function identityDifferences(row: RecomputedRow, prediction: Prediction): Differ
   compare('id', id, row.id)
   compare('key', key, row.key)
   compare('time', occurredAt, row.time)
-  compare('flags', logFlags(prediction.flags), logFlags(row.flags))
+  // A rule may be in error as well, of which the log says nothing.
+  const told = row.flags.includes('expression-error')
+    ? [...flagsOfLog, 'expression-error' as const]
+    : flagsOfLog
+  compare('flags', flagsAmong(told, prediction.flags), flagsAmong(told, row.flags))
   return differences
 }
 
-/** Those that follow from the log alone; the others say what one process saw. */
-function logFlags(flags: readonly PredictionFlag[]): string {
+/** They follow from the log alone; the others say what one process saw. */
+const flagsOfLog: readonly PredictionFlag[] = ['late', 'capped']
+
+function flagsAmong(told: readonly PredictionFlag[], flags: readonly PredictionFlag[]): string {
   return flags
-    .filter((flag) => flag === 'late' || flag === 'capped')
+    .filter((flag) => told.includes(flag))
     .toSorted()
     .join('|')
 }

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { faults } from '../../faults/coverage.ts'
 import { root } from '../../faults/results.ts'
 import { sabotages } from '../../faults/sabotages.ts'
+import { differentialMutants } from '../../differential/mutants.ts'
 import { mutants } from '../../simulation/mutants.ts'
 import { slice } from '../../faults/slice.ts'
 import { scenarios } from '../../faults/scenarios/index.ts'
@@ -45,8 +46,10 @@ test('every sabotage fits the source, once, and is shown to something that exist
   expect(sabotages.length).toBeGreaterThanOrEqual(10)
 })
 
-test('every mutant of the simulation fits the source, once', () => {
-  const unfit = mutants.filter(({ file, find }) => textOf(file).split(find).length !== 2)
+test('every mutant of the simulation and of the differential test fits the source, once', () => {
+  const unfit = [...mutants, ...differentialMutants].filter(
+    ({ file, find }) => textOf(file).split(find).length !== 2,
+  )
   expect(unfit.map(({ name, file }) => `${name}: not once in ${file}`)).toEqual([])
   expect(mutants.length).toBeGreaterThanOrEqual(40)
 })

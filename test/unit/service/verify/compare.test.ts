@@ -64,6 +64,13 @@ test.each<[string, Partial<Prediction>, unknown]>([
   expect(said(change)).toEqual(expected)
 })
 
+test('an expression in error is in the flags, and one of a rule may be besides', () => {
+  const inError: RecomputedRow = { ...row, flags: ['expression-error'] }
+  expect(said({ flags: ['expression-error'] }, inError)).toEqual([[], [], []])
+  expect(said({}, inError)).toEqual([['flags'], [], []])
+  expect(said({ flags: ['expression-error'] })).toEqual([[], [], []])
+})
+
 test('what is not included is not compared', () => {
   const { features: _, values: __, ...bare } = prediction()
   expect(compareRow(row, bare, columns).absent).toEqual(['amount', 'count', 'near'])
