@@ -20,6 +20,8 @@ export type DecideCondition = (context: DecideContext, failures?: FailureSink) =
 export interface DecidePlan {
   readonly outcomes: readonly { readonly name: string; readonly test: DecideCondition }[]
   readonly rules: readonly DecideRule[]
+  /** What outcomes and rules name: fields (`x`, `event.x`), values and features; null or absent: not known. */
+  readonly references?: readonly string[] | null
   /** Number of reasons on an alert; 0 = off. */
   readonly reasons: number
 }

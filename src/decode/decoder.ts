@@ -43,7 +43,8 @@ export function createDecoder(
       `Source ${source.name} reads ${what}, which needs \`registry.url\` in the topology`,
     )
   }
-  const compile: CompileReader = codec.kind === 'json' ? compileFramedJson(codec) : compileAvroReader(codec)
+  const compile: CompileReader =
+    codec.kind === 'json' ? compileFramedJson(codec, source.fieldsRead) : compileAvroReader(codec)
   const schemas = new WriterSchemas({ registry, clock, compile, onWait })
   return framedDecoder(source, schemas, new Set(givenUp))
 }
@@ -54,7 +55,7 @@ export function givenUpIds(codec: CodecPlan): readonly number[] | null {
 }
 
 function jsonDecoder(source: SourcePlan, codec: JsonCodecPlan): Decoder {
-  const parse = compileJsonCodec(codec)
+  const parse = compileJsonCodec(codec, source.fieldsRead)
   const check = compileEventCheck(source)
   const payloadOf = compilePayloadCheck(source)
   return {

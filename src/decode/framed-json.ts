@@ -10,8 +10,9 @@ import { frameHeaderBytes } from './schema-frame.ts'
  */
 export function compileFramedJson(
   plan: JsonCodecPlan,
+  fieldsRead: readonly string[] | null = null,
 ): (writer: RegisteredSchema) => ((value: Buffer) => Fields | Fault) | Fault {
-  const parse = compileJsonCodec(plan)
+  const parse = compileJsonCodec(plan, fieldsRead)
   return (registered) => {
     if (registered.kind === 'json') return (value) => parse(value.subarray(frameHeaderBytes))
     const why = registered.kind === 'avro' ? 'it is Avro' : registered.why

@@ -33,6 +33,8 @@ export interface SourcePlan {
   readonly keyField: string
   readonly timeField: string
   readonly timeFormat: TimeFormat
+  /** Members at the top of the event that anything reads; null or absent: any may be read. Others may be left out. */
+  readonly fieldsRead?: readonly string[] | null
   readonly start: 'earliest' | 'latest' | number
   readonly outOfOrderMs: number
   /**

@@ -7,7 +7,7 @@
  * and so does a number that is not finite; only errors are reported. Booleans become 1 and 0.
  */
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js'
-import { loosenHas, typeOf, visit } from './ast.ts'
+import { loosenHas, memberOf, typeOf, visit } from './ast.ts'
 import { canonicalText } from './canonical.ts'
 import { NoField, toClosure } from './closure.ts'
 import type { Closure } from './closure.ts'
@@ -39,6 +39,8 @@ export interface Expression<Context> {
   readonly integer: boolean
   /** Names it uses, sorted; members of groups with their prefix (`features.x`). */
   readonly references: readonly string[]
+  /** It names a member of a group only when it runs (`event[x]`): `references` lacks it. */
+  readonly isOpen: boolean
   /** It works, and probably not as meant. */
   readonly warnings: readonly ExpressionWarning[]
   /** Number expected: finite, or null where missing or in error. */
@@ -83,6 +85,7 @@ export function compileExpression<Context>(
     canonical: canonicalText(withPlainNames(parsed.ast, scope)),
     integer: isWhole(ast, scope),
     references: referencesIn(ast, scope),
+    isOpen: isOpen(ast, scope),
     warnings: warningsOf(ast, text, scope).map((warning) => ({ ...warning, offset: shift + warning.offset })),
     number: (context, onFailure) => numberOf(run, context, onFailure),
     test: (context, onFailure) => conditionOf(run, context, onFailure),
@@ -116,6 +119,16 @@ function referencesIn<Context>(root: ASTNode, scope: ExpressionScope<Context>): 
     if (named !== null) used.add(named.name)
   })
   return [...used].toSorted()
+}
+
+function isOpen<Context>(root: ASTNode, { groups }: ExpressionScope<Context>): boolean {
+  let found = false
+  visit(root, (node) => {
+    if (node.op !== '[]' || memberOf(node) !== null) return
+    const [holder] = node.args
+    if (holder.op === 'id' && groups.has(holder.args)) found = true
+  })
+  return found
 }
 
 /** Whole fields and literals, and + - * of them; booleans count as whole (1 and 0). */

@@ -28,8 +28,10 @@ export interface EntitySpec {
  */
 export interface EventExpression {
   readonly text: string
-  /** Fields it reads. */
+  /** Fields it reads; absent: not known. */
   readonly references?: readonly string[]
+  /** It reads others, too, which it names only when it runs. */
+  readonly isOpen?: boolean
   readonly integer: boolean
   evaluate(event: Event, failures?: FailureSink): number | null
 }
@@ -37,6 +39,7 @@ export interface EventExpression {
 export interface EventPredicate {
   readonly text: string
   readonly references?: readonly string[]
+  readonly isOpen?: boolean
   test(event: Event, failures?: FailureSink): boolean
 }
 

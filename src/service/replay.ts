@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { SourcePlan } from '../decode/plan.ts'
 import { openKafkaClient } from '../kafka/client.ts'
 import { waitForBroker } from '../kafka/wait-for-broker.ts'
 import type { Lack, Sight } from '../pipeline/lacking.ts'
@@ -105,8 +106,8 @@ async function readLabels(
   field: LabelField,
   signal: AbortSignal,
 ): Promise<{ readonly byId: ReadonlyMap<string, KnownLabel>; readonly counts: LabelCounts }> {
-  const source = labelSourceOf(options.plan, field)
-  // It may be a source that is not served.
+  // It may be a source that is not served, and the label a field that is not read there.
+  const source: SourcePlan = { ...labelSourceOf(options.plan, field), fieldsRead: null }
   const reading = { ...options, plan: { ...options.plan, sources: [source] } }
   const decoder = openDecoders(reading).get(source.name)?.decoder
   if (decoder === undefined) throw new Error(`no decoder for ${source.name}`)

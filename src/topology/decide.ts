@@ -14,12 +14,15 @@ export function compileDecide(
   scope: ExpressionScope<DecideContext>,
   isFaulty: (name: string) => boolean,
 ): DecidePlan {
+  const references = new Set<string>()
+  let isOpen = false
   const compile = (path: Path, text: string): DecideCondition | null => {
     const compiled = compileAt(document, path, text, scope, 'boolean', { isFaulty })
+    if (compiled === null) return null
+    for (const name of compiled.references) references.add(name)
+    isOpen ||= compiled.isOpen
     const place = pathText(path)
-    return compiled === null
-      ? null
-      : (context, failures) => compiled.test(context, onFailure(place, failures))
+    return (context, failures) => compiled.test(context, onFailure(place, failures))
   }
   const outcomes = options.outcome.flatMap((outcome, i) => {
     const [name, text] = Object.entries(outcome)[0]!
@@ -31,7 +34,7 @@ export function compileDecide(
     const test = compile(['decide', 'alerts', id, 'when'], when)
     return test === null ? [] : [{ id, severity, follows: directionOf(when, 'score', scope), test }]
   })
-  return { outcomes, rules, reasons: options.reasons }
+  return { outcomes, rules, references: isOpen ? null : [...references], reasons: options.reasons }
 }
 
 function checkOutcomes(document: TopologyDocument, { outcome }: DecideOptions): void {

@@ -111,17 +111,18 @@ export function compileAt<Context>(
 const windowsAre = 'Windows are features: features: {x: {over: …, aggregate: …, window: 1d}}.'
 
 export function eventExpression(expression: Expression<Event>, path: Path): EventExpression {
-  const { canonical: text, integer, references } = expression
+  const { canonical: text, integer, references, isOpen } = expression
   const place = pathText(path)
   const evaluate: EventExpression['evaluate'] = (event, failures) =>
     expression.number(event, onFailure(place, failures))
-  return { text, integer, references, evaluate }
+  return { text, integer, references, isOpen, evaluate }
 }
 
 export function eventPredicate(expression: Expression<Event>, path: Path): EventPredicate {
-  const { canonical: text, references } = expression
+  const { canonical: text, references, isOpen } = expression
   const place = pathText(path)
-  return { text, references, test: (event, failures) => expression.test(event, onFailure(place, failures)) }
+  const test: EventPredicate['test'] = (event, failures) => expression.test(event, onFailure(place, failures))
+  return { text, references, isOpen, test }
 }
 
 /** Tells the sink where the expression is. */

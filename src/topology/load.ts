@@ -15,6 +15,7 @@ import { TopologyDocument } from './document.ts'
 import { ruleScope } from './expressions.ts'
 import { compileFeatureSpecs } from './features.ts'
 import type { CheckedFeatures } from './features.ts'
+import { withFieldsRead } from './fields-read.ts'
 import { stateHashOf } from './hash.ts'
 import { checkModel, compileModel } from './model.ts'
 import type { TopologyOptions } from './options.ts'
@@ -125,7 +126,9 @@ function compile(
   const model = compileModel(modelOptions, folder)
   const compiled = compileColumns(document, features.spec)
   if (compiled === null) return null
-  const all = [...sources.byName.values()].map((source) => source!.plan)
+  const all = [...sources.byName.values()].map((source) =>
+    withFieldsRead(source!.plan, features.spec, decide),
+  )
   const [live, labelsOnly] = partition(all, ({ name }) => name === scored || isRead(features.spec, name))
   return {
     name,
