@@ -17,8 +17,9 @@ export function entityKeyOf(keys: readonly string[], event: Event): string | nul
 }
 
 function keyText(value: FieldValue): string | null {
-  // A lone surrogate has no UTF-8: made well-formed here, memory and store agree on which entity it is.
-  if (typeof value === 'string') return value.toWellFormed()
+  // Half a surrogate pair has no UTF-8: written out, memory and store agree on which entity it is, and no two are one.
+  if (typeof value === 'string')
+    return value.isWellFormed() ? value : value.replace(/\p{Surrogate}/gu, writtenOut)
   if (typeof value === 'number') {
     if (Number.isNaN(value)) return null
     // In digits whatever its size, as a bigint is: 1e21 is one entity whether a double or a long holds it.
@@ -26,4 +27,8 @@ function keyText(value: FieldValue): string | null {
   }
   if (typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   return null
+}
+
+function writtenOut(half: string): string {
+  return `\ufffd${half.charCodeAt(0).toString(16)}`
 }

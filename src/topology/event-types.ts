@@ -207,6 +207,8 @@ function avroType(written: unknown, named: Map<string, unknown>, depth: number):
     case 'double':
       return { type: 'number', integer: false }
     case 'string':
+    case 'bytes': // also decimals: events hold base64 text
+    case 'fixed':
       return text
     case 'enum':
       return Array.isArray(detailed?.['symbols']) ? { ...text, values: detailed['symbols'] } : text

@@ -14,10 +14,10 @@ import type {
 } from '../features/spec.ts'
 import { checkAggregateKeys, settingsOf } from './aggregate-keys.ts'
 import type { TopologyDocument } from './document.ts'
+import { checkKeys } from './entity-keys.ts'
 import { compileAt, eventExpression, eventPredicate, eventScope, ruleWords } from './expressions.ts'
 import type { EventScope, Hints } from './expressions.ts'
 import type { Path } from './problem.ts'
-import { findField, isUnknown } from './source-fields.ts'
 import type { CheckedSource } from './sources.ts'
 import { expand, windowMark, writtenWindows } from './windows.ts'
 import type { WrittenWindow } from './windows.ts'
@@ -264,7 +264,7 @@ function checkDelay(
 
 /** The entity and the source exist and fit together. */
 function checkOver(inputs: FeatureInputs, path: Path, options: AggregateOptions, from: string): boolean {
-  const { document, entities, faultyEntities, sources, scored } = inputs
+  const { document, entities, faultyEntities, sources } = inputs
   if (!sources.has(from)) {
     document.add([...path, 'from'], `there is no source ${from}.`, didYouMean(from, sources.keys()))
     return false
@@ -279,20 +279,7 @@ function checkOver(inputs: FeatureInputs, path: Path, options: AggregateOptions,
     )
     return false
   }
-  for (const source of new Set([scored, from])) {
-    const fields = sources.get(source)?.fields ?? null
-    if (fields === null) continue
-    const codec = sources.get(source)!.plan.codec
-    const missing = entity.key.find((key) => isUnknown(findField(codec, key)))
-    if (missing === undefined) continue
-    const suggestion = `Every source that feeds or reads an entity has its key. ${didYouMean(missing, fields.keys())}`
-    document.add(
-      [...path, 'over'],
-      `source ${source} has no field ${missing}, the key of ${options.over}.`,
-      suggestion,
-    )
-    return false
-  }
+  if (!checkKeys(inputs, path, options.over, from)) return false
   const partitionKey = sources.get(from)?.plan.keyField
   if (entity.merge || partitionKey === undefined || entity.key.includes(partitionKey)) return true
   document.add(

@@ -58,4 +58,10 @@ test('two different pairs never share a key, even when their texts run together 
 test('a key without UTF-8 form is the same entity in memory and in the store', () => {
   const key = keyOf('\ud800')!
   expect(Buffer.from(key, 'utf8').toString('utf8')).toBe(key)
+  expect(keyOf('a\ud83d\ude00')).toBe('a\ud83d\ude00')
+})
+
+test('keys without UTF-8 form are told apart', () => {
+  const keys = ['\ud800', '\udbff', '\udc00', '\udfff', '\ufffd', 'a\ud800', '\ud800a']
+  expect(new Set(keys.map((key) => keyOf(key))).size).toBe(keys.length)
 })
