@@ -3,7 +3,8 @@
  * what CEL means (a property test compares them with the engine), but for numbers of events: see values.ts.
  */
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { bindingOf, isNull, memberOf, typeOf } from './ast.ts'
+import { bindingOf, isNull, memberOf, typeOf, visit } from './ast.ts'
+import { takeStep, takeStepsFor, withinBudget, type Budget } from './budget.ts'
 import { callEngine, plain } from './engine.ts'
 import { Failure } from './failure.ts'
 import { functionOf, methodOf } from './functions.ts'
@@ -40,11 +41,22 @@ interface Cell {
 interface Compiling<Context> {
   readonly scope: ExpressionScope<Context>
   readonly locals: ReadonlyMap<string, Cell>
+  readonly budget: Budget
 }
 
 /** `node` must have passed the type check. */
 export function toClosure<Context>(node: ASTNode, scope: ExpressionScope<Context>): Closure<Context> {
-  return compile(node, { scope, locals: new Map() })
+  const budget: Budget = { left: 0 }
+  const run = compile(node, { scope, locals: new Map(), budget })
+  return hasLoop(node) ? withinBudget(budget, run) : run
+}
+
+function hasLoop(root: ASTNode): boolean {
+  let found = false
+  visit(root, (node) => {
+    if (node.op === 'rcall') found ||= `${node.args[0]}/${node.args[2].length}` in loops
+  })
+  return found
 }
 
 function compile<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context> {
@@ -161,7 +173,7 @@ function binary<Context>(
     Closure<Context>,
     Closure<Context>,
   ]
-  if (op === 'in') return membership(left, right, precisionOf(args, at))
+  if (op === 'in') return membership(left, charged(right, at), precisionOf(args, at))
   if (comparisons.has(op)) return comparing(op, left, right, precisionOf(args, at))
   if (whole) {
     const signed = typeOf(args[0]) === 'int'
@@ -236,6 +248,16 @@ function rounded(value: Value, round: ((value: number) => number) | null): Value
   if (round === null) return value
   if (Array.isArray(value)) return value.map((item) => rounded(item, round))
   return isNumeric(value) ? round(Number(value)) : value
+}
+
+/** Inside a loop: what looks at all of a list or a text is paid for. */
+function charged<Context>(run: Closure<Context>, { locals, budget }: Compiling<Context>): Closure<Context> {
+  if (locals.size === 0) return run
+  return (context) => {
+    const value = run(context)
+    takeStepsFor(budget, value)
+    return value
+  }
 }
 
 /** `"late" in flags`, `mcc in [5411, 5812]`. */
@@ -350,7 +372,7 @@ function method<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
     }
   }
   const [name, receiver, operands] = node.args as [string, ASTNode, readonly ASTNode[]]
-  const held = compile(receiver, at)
+  const held = charged(compile(receiver, at), at)
   const loop = loops[`${name}/${operands.length}`]
   if (loop !== undefined && operands[0]?.op === 'id') {
     const cell: Cell = { value: undefined }
@@ -360,6 +382,7 @@ function method<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
       held,
       operands.slice(1).map((step) => compile(step, inner)),
       cell,
+      at.budget,
     )
   }
   const args = operands.map((arg) => compile(arg, at))
@@ -376,6 +399,7 @@ function looping<Context>(
   held: Closure<Context>,
   bodies: readonly Closure<Context>[],
   cell: Cell,
+  budget: Budget,
 ): Closure<Context> {
   return (context) => {
     const holder = held(context)
@@ -385,6 +409,7 @@ function looping<Context>(
       ? holder.map((item) => (item as unknown) ?? undefined)
       : Object.keys(holder)
     const steps = bodies.map((body) => (item: Value) => {
+      takeStep(budget)
       cell.value = item
       return body(context)
     })
