@@ -11,8 +11,12 @@ export type StructureCheck = (bytes: Buffer, start: number) => void
 /** What is wrong with the bytes, and where. */
 export class MalformedAvro extends Error {}
 
-/** Items of arrays and maps per record. Items of null take no bytes, so the record's size does not bound them. */
-const itemsMax = 1_000_000
+/**
+ * Items and fields that one record may have: some for each of its bytes, and some that take none. Nulls and records of
+ * nothing take no bytes, so the size alone does not bound them: 40 records of twice the next one are 2^40 in none.
+ */
+const stepsPerByte = 16
+const stepsFree = 100_000
 
 /** Records within records; only recursive schemas get there. */
 const depthMax = 64
@@ -20,7 +24,7 @@ const depthMax = 64
 interface Cursor {
   readonly bytes: Buffer
   at: number
-  items: number
+  stepsLeft: number
   depth: number
 }
 
@@ -29,7 +33,7 @@ type Walk = (cursor: Cursor) => void
 export function compileStructureCheck(writer: Type): StructureCheck {
   const walk = compileWalk(writer, new Map())
   return (bytes, start) => {
-    const cursor: Cursor = { bytes, at: start, items: 0, depth: 0 }
+    const cursor: Cursor = { bytes, at: start, stepsLeft: stepsFree + stepsPerByte * bytes.length, depth: 0 }
     walk(cursor)
     if (cursor.at !== bytes.length) throw at(start, `${bytes.length - cursor.at} bytes behind the last field`)
   }
@@ -63,6 +67,7 @@ function recordWalk(type: types.RecordType, known: Map<Type, Walk>): Walk {
   const fields: Walk[] = []
   const walk: Walk = (cursor) => {
     if (++cursor.depth > depthMax) throw at(cursor.at, `records nested more than ${depthMax} deep`)
+    takeSteps(cursor, fields.length)
     for (let i = 0; i < fields.length; i++) (fields[i] as Walk)(cursor)
     cursor.depth--
   }
@@ -78,8 +83,7 @@ function blocksWalk(key: Walk | null, item: Walk): Walk {
       const count = readVarint(cursor)
       if (count === 0) return
       const n = Math.abs(count)
-      cursor.items += n
-      if (cursor.items > itemsMax) throw at(cursor.at, `more than ${itemsMax} items in arrays and maps`)
+      takeSteps(cursor, n)
       const size = count < 0 ? readVarint(cursor) : null
       const start = cursor.at
       for (let i = 0; i < n; i++) {
@@ -90,6 +94,11 @@ function blocksWalk(key: Walk | null, item: Walk): Walk {
         throw at(start, `a block of ${size} bytes that has another length`)
     }
   }
+}
+
+function takeSteps(cursor: Cursor, steps: number): void {
+  cursor.stepsLeft -= steps
+  if (cursor.stepsLeft < 0) throw at(cursor.at, 'more fields and items than so few bytes may stand for')
 }
 
 const primitives: Readonly<Record<string, Walk>> = {

@@ -36,16 +36,8 @@ export const exactKeywords: readonly FuncKeywordDefinition[] = [
     compile: equalsOneOf,
   },
   {
-    keyword: 'uniqueItems',
-    type: 'array',
-    schemaType: 'boolean',
-    errors: false,
-    error: { message: 'must NOT have duplicate items' },
-    compile: (wanted: boolean) =>
-      check(
-        (value) =>
-          !wanted || !Array.isArray(value) || new Set(value.map(canonicalValue)).size === value.length,
-      ),
+    ...uniqueItemsError(),
+    compile: (wanted: boolean) => check((value) => !wanted || !Array.isArray(value) || areUnique(value)),
   },
 ]
 
@@ -53,6 +45,32 @@ export const exactKeywords: readonly FuncKeywordDefinition[] = [
 export const decimalMultipleOf: FuncKeywordDefinition = {
   ...multipleOfError(),
   compile: (divisor: number) => multipleOf(divisor),
+}
+
+/** In time proportional to the items; ajv compares each with each. */
+export const linearUniqueItems: FuncKeywordDefinition = {
+  ...uniqueItemsError(),
+  compile: (wanted: boolean) => (items: readonly unknown[]) => !wanted || areUnique(items),
+}
+
+function areUnique(items: readonly unknown[]): boolean {
+  return new Set(items.map(canonicalValue)).size === items.length
+}
+
+function uniqueItemsError(): {
+  keyword: string
+  type: 'array'
+  schemaType: 'boolean'
+  errors: false
+  error: KeywordErrorDefinition
+} {
+  return {
+    keyword: 'uniqueItems',
+    type: 'array',
+    schemaType: 'boolean',
+    errors: false,
+    error: { message: 'must NOT have duplicate items' },
+  }
 }
 
 function multipleOfError(): {

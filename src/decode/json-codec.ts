@@ -3,7 +3,14 @@ import { Ajv, type FuncKeywordDefinition, type Options, type ValidateFunction } 
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import ajvFormats from 'ajv-formats'
 import { MillraceError } from '../errors.ts'
-import { decimalMultipleOf, exactKeywords, forExactKeywords, standIns } from './exact-keywords.ts'
+import { linearPattern } from '../expression/linear-pattern.ts'
+import {
+  decimalMultipleOf,
+  exactKeywords,
+  forExactKeywords,
+  linearUniqueItems,
+  standIns,
+} from './exact-keywords.ts'
 import { Fault } from './fault.ts'
 import { foreignBytes, withoutBom } from './foreign-bytes.ts'
 import { holdsLarge, parseExact } from './json-numbers.ts'
@@ -27,7 +34,7 @@ export function compileJsonCodec(plan: JsonCodecPlan, fieldsRead: readonly strin
 
 /** All members; what is not valid, and why. */
 function compileParser(plan: JsonCodecPlan): JsonRead {
-  const validate = compileSchema(plan, plan.schema, [decimalMultipleOf])
+  const validate = compileSchema(plan, plan.schema, [decimalMultipleOf, linearUniqueItems])
   const validateExact = compileSchema(
     plan,
     forExactKeywords(plan.exactSchema ?? plan.schema) as object,
@@ -64,7 +71,14 @@ function compileParser(plan: JsonCodecPlan): JsonRead {
  * The first violation is enough (a dead letter needs one reason). Unknown keywords are allowed, as the standard says:
  * teams annotate their schemas. The parsed value is never changed (no coercion, no defaults): the log is the truth.
  */
-const options: Options = { strict: false, verbose: true, logger: false, passContext: true }
+const options: Options = {
+  strict: false,
+  verbose: true,
+  logger: false,
+  passContext: true,
+  // Values of events meet these patterns: no text may take longer than in proportion to its length.
+  code: { regExp: Object.assign((pattern: string) => linearPattern(pattern), { code: 'linearPattern' }) },
+}
 
 const drafts = [
   { pattern: /draft\/2020-12\/schema#?$/, create: (own: Options): Ajv => new Ajv2020(own) },

@@ -3,7 +3,8 @@
  * what CEL means (a property test compares them with the engine), but for numbers of events: see values.ts.
  */
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { bindingOf, isNull, memberOf, typeOf } from './ast.ts'
+import { bindingOf, isNull, memberOf, typeOf, visit } from './ast.ts'
+import { takeStep, takeStepsFor, withinBudget, type Budget } from './budget.ts'
 import { callEngine, plain } from './engine.ts'
 import { Failure } from './failure.ts'
 import { functionOf, methodOf } from './functions.ts'
@@ -42,11 +43,22 @@ interface Cell {
 interface Compiling<Context> {
   readonly scope: ExpressionScope<Context>
   readonly locals: ReadonlyMap<string, Cell>
+  readonly budget: Budget
 }
 
 /** `node` must have passed the type check. */
 export function toClosure<Context>(node: ASTNode, scope: ExpressionScope<Context>): Closure<Context> {
-  return compile(node, { scope, locals: new Map() })
+  const budget: Budget = { left: 0 }
+  const run = compile(node, { scope, locals: new Map(), budget })
+  return hasLoop(node) ? withinBudget(budget, run) : run
+}
+
+function hasLoop(root: ASTNode): boolean {
+  let found = false
+  visit(root, (node) => {
+    if (node.op === 'rcall') found ||= `${node.args[0]}/${node.args[2].length}` in loops
+  })
+  return found
 }
 
 function compile<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context> {
@@ -191,7 +203,7 @@ function binary<Context>(
     Closure<Context>,
     Closure<Context>,
   ]
-  if (op === 'in') return membership(left, right, precisionOf(args, at))
+  if (op === 'in') return membership(left, charged(right, at), precisionOf(args, at))
   if (comparisons.has(op)) return comparing(op, left, right, precisionOf(args, at))
   if (whole) {
     const signed = typeOf(args[0]) === 'int'
@@ -244,6 +256,16 @@ function comparing<Context>(
   return (context) => {
     const round = precision(context)
     return compare(op, rounded(left(context), round), rounded(right(context), round))
+  }
+}
+
+/** Inside a loop: what looks at all of a list or a text is paid for. */
+function charged<Context>(run: Closure<Context>, { locals, budget }: Compiling<Context>): Closure<Context> {
+  if (locals.size === 0) return run
+  return (context) => {
+    const value = run(context)
+    takeStepsFor(budget, value)
+    return value
   }
 }
 
@@ -359,7 +381,7 @@ function method<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
     }
   }
   const [name, receiver, operands] = node.args as [string, ASTNode, readonly ASTNode[]]
-  const held = compile(receiver, at)
+  const held = charged(compile(receiver, at), at)
   const loop = loops[`${name}/${operands.length}`]
   if (loop !== undefined && operands[0]?.op === 'id') {
     const cell: Cell = { value: undefined }
@@ -369,6 +391,7 @@ function method<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
       held,
       operands.slice(1).map((step) => compile(step, inner)),
       cell,
+      at.budget,
     )
   }
   const args = operands.map((arg) => compile(arg, at))
@@ -385,6 +408,7 @@ function looping<Context>(
   held: Closure<Context>,
   bodies: readonly Closure<Context>[],
   cell: Cell,
+  budget: Budget,
 ): Closure<Context> {
   return (context) => {
     const holder = held(context)
@@ -394,6 +418,7 @@ function looping<Context>(
       ? holder.map((item) => (item as unknown) ?? undefined)
       : Object.keys(holder)
     const steps = bodies.map((body) => (item: Value) => {
+      takeStep(budget)
       cell.value = item
       return body(context)
     })

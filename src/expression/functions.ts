@@ -3,6 +3,7 @@ import { conversions } from './conversions.ts'
 import { callEngine } from './engine.ts'
 import { Failure } from './failure.ts'
 import { numberFunctions } from './language.ts'
+import { cachedPattern } from './linear-pattern.ts'
 import { isGroup, isNumeric, kindOf } from './values.ts'
 import type { Value } from './values.ts'
 
@@ -44,7 +45,14 @@ const textMethods: Readonly<Record<string, (a: string, b: string) => Value>> = {
   startsWith: (a, b) => a.startsWith(b),
   endsWith: (a, b) => a.endsWith(b),
   contains: (a, b) => a.includes(b),
+  matches: (text, pattern) => {
+    const compiled = pattern.length > patternLengthMax ? null : cachedPattern(pattern)
+    return compiled === null ? new Failure('Invalid regular expression') : compiled.test(text)
+  },
 }
+
+/** It may come from the event. */
+const patternLengthMax = 1000
 
 /** Code points of a text, items of a list, members of an object. */
 function sizeOf(value: Value): Value {

@@ -5,6 +5,7 @@ import { toClosure } from './closure.ts'
 import { Failure } from './failure.ts'
 import { withoutTexts } from './explain.ts'
 import type { Explained } from './explain.ts'
+import { linearPattern } from './linear-pattern.ts'
 import { fieldTypeOf } from './resolve.ts'
 import type { ExpressionScope } from './scope.ts'
 import { equal } from './values.ts'
@@ -51,7 +52,7 @@ function patternFailure(node: ASTNode): string | null {
   const pattern = node.args[2][0]
   if (pattern?.op !== 'value' || typeof pattern.args !== 'string') return null
   try {
-    RegExp(pattern.args)
+    linearPattern(pattern.args)
     return null
   } catch (error) {
     return (error as Error).message

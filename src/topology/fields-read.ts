@@ -34,9 +34,7 @@ function readersOf(
   )
   if (reading.length === 0 && name !== scored) return null
   const own = name === scored ? values.map(({ expression }) => expression) : []
-  const windowed = reading.flatMap((feature) =>
-    feature.kind === 'rate' ? [feature.where] : [feature.where, feature.value],
-  )
+  const windowed = reading.flatMap(({ where, value }) => [where, value])
   return [...own, ...windowed.filter((reader) => reader !== null)]
 }
 

@@ -44,6 +44,16 @@ async function longField(type: unknown, long: bigint): Promise<unknown> {
   return decoded.fields['extra']
 }
 
+/** 2^levels records without a byte. */
+function doubled(levels: number): object {
+  const type = levels === 0 ? { type: 'record', name: 'R0', fields: [] } : doubled(levels - 1)
+  const fields = [
+    { name: 'a', type },
+    { name: 'b', type: `R${levels - 1}` },
+  ]
+  return levels === 0 ? type : { type: 'record', name: `R${levels}`, fields }
+}
+
 describe('an Avro record', () => {
   test('becomes an event', async () => {
     const decoded = await decode(encoded(transactionAvro, transaction))
@@ -233,6 +243,8 @@ describe('bytes that are no Avro record', () => {
     ['an int of 33 bits', 'int', zigzag(2n ** 31n), '32 bits'],
     ['an array longer than the record', { type: 'array', items: 'int' }, zigzag(2n ** 31n), 'items'],
     ['an array of many nothings', { type: 'array', items: 'null' }, zigzag(2n ** 40n), 'items'],
+    ['a million items of nothing', { type: 'array', items: 'null' }, zigzag(10n ** 6n), 'items'],
+    ['forty records of twice the next', doubled(40), Buffer.of(), 'more fields and items'],
     ['a block with a wrong size', { type: 'array', items: 'int' }, Buffer.of(1, 4, 2, 0), 'another length'],
     [
       'a map key that would be a prototype',

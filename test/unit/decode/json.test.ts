@@ -244,3 +244,33 @@ describe('a time as text', () => {
     expect(timeOf(text)).toBe('TIMESTAMP')
   })
 })
+
+describe('a schema with patterns and unique items', () => {
+  const schema = {
+    ...(sourcePlan({}).codec as { readonly schema: object }).schema,
+    properties: { name: { pattern: '^(a+)+$' }, items: { uniqueItems: true } },
+    patternProperties: { '^(x+x+)+y$': { type: 'integer' } },
+  }
+  const codec = { kind: 'json' as const, schema, schemaPath: 'x.json' }
+
+  // An engine that tries all ways, or a comparison of each item with each, takes minutes to hours for these.
+  test.each([
+    ['a text that nearly fits', { name: `${'a'.repeat(20_000)}!` }, 'at /name'],
+    ['a name that nearly fits', { ['x'.repeat(5_000)]: 1, name: '!' }, 'at /name'],
+    [
+      'many objects, the last one twice',
+      { items: [...Array.from({ length: 20_000 }, (_, n) => ({ n })), { n: 19_999 }] },
+      'at /items',
+    ],
+  ])('reads %s in proportion to its length', (_, fields, message) => {
+    const [reason, text] = rejected(jsonRecord({ ...transaction, ...fields }), { codec })
+    expect([reason, text]).toEqual(['SCHEMA', expect.stringContaining(message)])
+  })
+
+  test('with a pattern that cannot be had in linear time is refused at start', () => {
+    const bad = { ...schema, properties: { name: { pattern: '(?=a)b' } } }
+    expect(() => decoderOf({ codec: { ...codec, schema: bad } })).toThrow(
+      /x\.json: not a usable JSON Schema: .*without look-around/,
+    )
+  })
+})

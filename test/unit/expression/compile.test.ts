@@ -338,6 +338,7 @@ test.each([
   ['int("")', 'this never works'],
   ['1 / 0 > amount', 'this never works: division by zero'],
   ['name.matches("(")', 'this never works'],
+  ['name.matches("(?=a)b")', 'without look-around and back references'],
   ['sqrt(amount)', 'sqrt is not supported yet'],
   ['pow(amount, 2)', 'pow is not supported yet'],
   ['amount + has(3)', 'has() asks for a field'],
