@@ -265,6 +265,7 @@ function limitsPlan(limits: Complete['limits']): LimitsPlan {
     deadLetterShareMax: limits.deadLetterShareMax,
     startWaitMs: limits.startWait,
     drainMs: limits.drain,
+    stallMs: limits.stall,
   }
 }
 
