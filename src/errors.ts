@@ -279,6 +279,14 @@ export const errorTable = {
     remedy:
       'Mend what the partitions waited for (Redis, Kafka, the model), or raise `limits.drain` and the grace period of the supervisor.',
   },
+  PROCESS_STALLED: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning:
+      'Nothing moved in a process for `limits.stall`: something computes without end, or the machine is far too busy. The process was killed by itself (SIGKILL, code 137); the line names the record under work.',
+    remedy:
+      'A supervisor (or the parent of `--processes`) starts it again; a record that does it again and again becomes a dead letter with reason POISON. Look at that record and at the expressions and schema that read it.',
+  },
   OUTPUT_UNWRITABLE: {
     reaction: 'stop',
     exitCode: 1,

@@ -8,6 +8,7 @@ import { openLog, withFields } from '../telemetry/log.ts'
 import { compatibilityText, reportPartitions } from '../telemetry/partition-reading.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
 import { systemClock } from '../time/system-clock.ts'
+import { startWatchdog } from '../time/watchdog.ts'
 import { loadTopology } from '../topology/load.ts'
 import { version } from '../version.ts'
 import { asMember, listenToParent, memberHttp, memberNames, startMember } from './member-process.ts'
@@ -57,6 +58,7 @@ async function runAll(file: string, options: RunOptions): Promise<void> {
   const plan = await loadTopology(file, process.env)
   const log = openLog(process.env, process.stderr)
   const address = parseHttpAddress(options.http)
+  using _ = startWatchdog(plan.limits.stallMs)
   const { processes: count } = options
   const nameOf = memberNames(plan.kafka)
   using stop = listenForStop(process)
@@ -88,6 +90,7 @@ async function run(file: string, options: RunOptions): Promise<void> {
   const plan = member === undefined ? loaded : { ...loaded, kafka: asMember(loaded.kafka, member) }
   const whole = openLog(process.env, process.stderr)
   const log = member === undefined ? whole : withFields(whole, { member })
+  using _ = startWatchdog(plan.limits.stallMs, member === undefined ? {} : { member })
   const { metrics, registry } = createMetrics({ processMetrics: true })
   for (const { line, path, message, suggestion } of plan.warnings)
     log.warn({ file, line, path }, `${message} ${suggestion}`)

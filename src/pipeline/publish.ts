@@ -7,6 +7,7 @@ import type { Reject } from '../record/event.ts'
 import { inputName } from '../record/input.ts'
 import type { OutputRecord } from '../record/output.ts'
 import type { Alert, AlertRuleHit, Reason, ScoreType } from '../record/prediction.ts'
+import { begins } from '../time/watchdog.ts'
 import type { AppliedRow } from './apply.ts'
 import { EventFailures, expressionReject } from './event-failures.ts'
 import { modelInputs } from './matrix.ts'
@@ -46,6 +47,7 @@ export async function publish(
     shared.observer.expressionFailed(setup.input, place, message),
   )
   let predictions = 0
+  const name = inputName(setup.input)
   const dead = (reject: Reject): void => {
     rejects.push(reject)
     outputs.push(shared.outlet.deadLetter(reject, reject.attempts ?? 1))
@@ -56,6 +58,7 @@ export async function publish(
       continue
     }
     const { applied, row } = item
+    begins(name, applied.event.raw.offset)
     const failure = failures?.get(row)
     if (failure !== undefined) {
       dead(inferenceReject(applied, failure))

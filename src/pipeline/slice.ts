@@ -1,5 +1,7 @@
 import { isReject, type Event, type Reject } from '../record/event.ts'
+import { inputName } from '../record/input.ts'
 import type { RawRecord } from '../record/raw-record.ts'
+import { begins } from '../time/watchdog.ts'
 import type { AppliedRow } from './apply.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { loadAligned, type Aligned, type SliceSignals } from './alignment.ts'
@@ -47,7 +49,7 @@ export async function prepareSlice(
   const aligned = await loadAligned(setup, owned, decoded, { signal, wait })
   await run.enter(wait)
   const { count } = aligned
-  const applied = applyAll(owned, decoded.slice(0, count), aligned)
+  const applied = applyAll(owned, inputName(setup.input), decoded.slice(0, count), aligned)
   owned.times = boundTimes(owned.times, read.slice(0, count), until).bounds
   const { items, matrix } = buildMatrix(shared, applied)
   evict(setup, owned)
@@ -67,9 +69,11 @@ export async function prepareSlice(
 
 function decodeAll(setup: PartitionSetup, owned: Owned, records: readonly RawRecord[]): (Event | Reject)[] {
   const { quarantine } = owned.metadata
+  const name = inputName(setup.input)
   const decoded: (Event | Reject)[] = Array.from({ length: records.length })
   for (let i = 0; i < records.length; i++) {
     const record = records[i] as RawRecord
+    begins(name, record.offset)
     decoded[i] =
       quarantine.length > 0 && quarantine.includes(record.offset)
         ? poisoned(record)
@@ -91,11 +95,13 @@ function poisoned(raw: RawRecord): Reject {
 
 function applyAll(
   owned: Owned,
+  name: string,
   decoded: readonly (Event | Reject)[],
   { foreign, unalignedAfter, behind }: Aligned,
 ): (AppliedRow | Reject)[] {
   const applied: (AppliedRow | Reject)[] = []
   for (const item of decoded) {
+    begins(name, item.raw.offset)
     if (isReject(item)) {
       applied.push(item)
       continue

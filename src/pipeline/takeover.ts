@@ -4,6 +4,7 @@ import { isReject, type Event } from '../record/event.ts'
 import { inputName } from '../record/input.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { InputStream, LogRange } from '../source/source.ts'
+import { begins } from '../time/watchdog.ts'
 import { createApplier, type Applier } from './apply.ts'
 import { Flusher } from './flusher.ts'
 import { HeldForeign } from './held-foreign.ts'
@@ -243,17 +244,22 @@ async function applyState(
   await decoder.prepare(records, signal)
   const quarantine = new Set(owned.metadata.quarantine)
   const times = owned.metadata.times ?? unbounded
+  const name = inputName(setup.input)
   const events: Event[] = []
   await trials.turns.shared(signal, () => {
     for (const record of records) {
       if (quarantine.has(record.offset)) continue
+      begins(name, record.offset)
       const decoded = decoder.decode(record)
       if (!isReject(decoded) && wasAccepted(times, decoded)) events.push(decoded)
     }
   })
   await loadParts(loaderOf(setup, owned), events, null, signal)
   await trials.turns.shared(signal, () => {
-    for (const event of events) owned.applier.replay(event)
+    for (const event of events) {
+      begins(name, event.raw.offset)
+      owned.applier.replay(event)
+    }
   })
 }
 

@@ -268,6 +268,7 @@ function limitsPlan(limits: Complete['limits']): LimitsPlan {
     deadLetterShareMax: limits.deadLetterShareMax,
     startWaitMs: limits.startWait,
     drainMs: limits.drain,
+    stallMs: limits.stall,
   }
 }
 

@@ -84,6 +84,11 @@ const limitOptions = object({
   drain: duration({ min: 100, max: 3_600_000 })
     .prefault('20s')
     .describe('Time to finish what is open when asked to stop.'),
+  stall: duration({ min: 1000, max: 3_600_000 })
+    .prefault('60s')
+    .describe(
+      'A process in which nothing moves for so long (an endless computation) is ended, with a line that names the record under work.',
+    ),
 })
 
 const name = text({

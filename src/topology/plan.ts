@@ -56,4 +56,5 @@ export interface LimitsPlan {
   readonly deadLetterShareMax: { readonly share: number; readonly of: number }
   readonly startWaitMs: number
   readonly drainMs: number
+  readonly stallMs: number
 }

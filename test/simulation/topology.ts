@@ -222,6 +222,7 @@ export function planOf(settings: Settings): Plan {
       deadLetterShareMax: { share: 1, of: 100 },
       startWaitMs: 0,
       drainMs: 0,
+      stallMs: 60_000,
     },
     expressions: { onError: 'missing' },
     warnings: [],

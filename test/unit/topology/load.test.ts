@@ -173,6 +173,7 @@ test('what is not written has the documented default', () => {
       deadLetterShareMax: { share: 0.2, of: 1000 },
       startWaitMs: 60_000,
       drainMs: 20_000,
+      stallMs: 60_000,
     },
   })
 })
