@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { openTransactionPort } from '../../src/commit/kafka-transaction.ts'
 import { compressions } from '../../src/kafka/codecs.ts'
+import type { OutputRecord } from '../../src/record/output.ts'
 import { findJava } from '../../src/stack/java.ts'
 import { kafkaJars, kafkaToolArgs } from '../../src/stack/kafka-server.ts'
 import { systemClock } from '../../src/time/system-clock.ts'
@@ -44,11 +45,21 @@ test('what Java compresses, the source reads: all four codecs', async () => {
   }
 })
 
-test('what we compress, Java reads: all four codecs', async () => {
+/** Every kind of output: with and without key, value and headers, as bytes and as text of any language. */
+function outputOf(topic: string, partition: number, index: number): OutputRecord {
+  const text = values[index]!
+  const value = [text, Buffer.from(text), `${text} – ü 🚆`, null][index % 4]!
+  const key = index % 3 === 0 ? null : Buffer.from(`key ${index}`)
+  const headers = [undefined, constantHeaders, { ...constantHeaders, index: String(index) }][index % 3]
+  return { kind: 'prediction', topic, partition, key, value, headers }
+}
+const constantHeaders = Object.freeze({ model: Buffer.from('ü'), empty: '' })
+
+test('what we write, Java reads: uncompressed, and all four codecs', async () => {
   const client = testClient(testPlan())
   const topic = await testTopic(client)
-  const out = await testTopic(client, codecs.length)
-  for (const [partition, compression] of codecs.entries()) {
+  const out = await testTopic(client, compressions.length)
+  for (const [partition, compression] of compressions.entries()) {
     const port = openTransactionPort({
       client,
       app: compression,
@@ -57,20 +68,23 @@ test('what we compress, Java reads: all four codecs', async () => {
       compression,
     })
     const claim = await port.claim({ source: 's', topic, partition: 0 }, never)
-    const outputs = values.map((value) => ({
-      kind: 'prediction' as const,
-      topic: out,
-      partition,
-      key: null,
-      value,
-      headers: undefined,
-    }))
+    const outputs = values.map((_, index) => outputOf(out, partition, index))
     await claim.run(outputs, { offset: 1, metadata: '' })
     await claim.close()
   }
   const read = await readCommitted(client.plan.brokers, out)
-  for (const [partition, codec] of codecs.entries()) {
-    const ours = read.filter((record) => record.partition === partition).map(({ value }) => value)
-    expect(ours, codec).toEqual(values)
+  for (const [partition, codec] of compressions.entries()) {
+    const ours = read.filter((record) => record.partition === partition)
+    const written = values.map((_, index) => outputOf(out, partition, index))
+    expect(
+      ours.map(({ key, value, headers }) => ({ key, value, headers })),
+      codec,
+    ).toEqual(
+      written.map(({ key, value, headers = {} }) => ({
+        key: key?.toString() ?? null,
+        value: value?.toString() ?? null,
+        headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, String(text)])),
+      })),
+    )
   }
 })
