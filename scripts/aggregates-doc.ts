@@ -42,11 +42,12 @@ function aggregatesDoc(): string {
 function section(name: AggregateName): string {
   const { gives, ofNothing, merged, value, example } = aggregateOf(name)
   const sentence = gives[0] === '`' ? gives : `${gives[0]!.toUpperCase()}${gives.slice(1)}`
-  const stored = value === 'needed' ? 'time and value' : 'time'
+  const stored = value === 'none' ? 'time' : 'time and value'
+  const texts = value === 'any' ? ' `value` may be a text.' : ''
   const yaml = [`${name}_1h:`, ...exampleLines(name).map((line) => `  ${line}`)].join('\n')
   return [
     `### ${name}`,
-    `${sentence}.`,
+    `${sentence}.${texts}`,
     `\`\`\`yaml\n${yaml}\n\`\`\``,
     `gives **${example.gives}**. Without events: ${ofNothing}. Merged: ${mergedTexts[merged]}. Stored of an event: ${stored}.`,
   ].join('\n\n')

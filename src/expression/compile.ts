@@ -16,6 +16,7 @@ import type { ExpressionProblem } from './explain.ts'
 import { Failure } from './failure.ts'
 import { numberFunctions } from './language.ts'
 import { withPlainNames } from './plain-names.ts'
+import { textNumber } from './text-number.ts'
 import { fieldTypeOf, variableOf } from './resolve.ts'
 import type { ExpressionScope } from './scope.ts'
 import { kindOf } from './values.ts'
@@ -24,7 +25,8 @@ import type { ExpressionWarning } from './verdicts.ts'
 
 export type { ExpressionProblem } from './explain.ts'
 
-export type Expected = 'number' | 'boolean'
+/** `label`: a text, a number or a condition, of which only matters whether two are the same. */
+export type Expected = 'number' | 'boolean' | 'label'
 
 /** Hears of an error; the message holds nothing of the event. */
 export type OnFailure = (message: string) => void
@@ -43,7 +45,9 @@ export interface Expression<Context> {
   readonly isOpen: boolean
   /** It works, and probably not as meant. */
   readonly warnings: readonly ExpressionWarning[]
-  /** Number expected: finite, or null where missing or in error. */
+  /** A label that may be a text: `number` then gives one that stands for it. */
+  readonly isText: boolean
+  /** Number or label expected: finite, or null where missing or in error. */
   number(context: Context, onFailure?: OnFailure): number | null
   /** Condition expected: false where missing or in error. */
   test(context: Context, onFailure?: OnFailure): boolean
@@ -67,7 +71,7 @@ export function compileExpression<Context>(
   const checked = parsed.check()
   if (!checked.valid) return problemOf(checked.error, text, shift, scope)
   const mismatch = explainMismatch(checked.type ?? 'dyn', text, expected, scope)
-  if (mismatch !== null) return { ok: false, offset: shift, ...mismatch }
+  if (mismatch !== null) return { ok: false, offset: shift, ...mismatch, isText: checked.type === 'string' }
   const failing = constantFailure(ast, scope)
   if (failing !== null) return { ok: false, ...failing, offset: shift + failing.offset }
 
@@ -87,13 +91,20 @@ export function compileExpression<Context>(
     references: referencesIn(ast, scope),
     isOpen: isOpen(ast, scope),
     warnings: warningsOf(ast, text, scope).map((warning) => ({ ...warning, offset: shift + warning.offset })),
-    number: (context, onFailure) => numberOf(run, context, onFailure),
+    isText: expected === 'label' && ['string', 'dyn'].includes(checked.type ?? 'dyn'),
+    number: (context, onFailure) => numberOf(run, expected, context, onFailure),
     test: (context, onFailure) => conditionOf(run, context, onFailure),
   }
 }
 
-function numberOf<Context>(run: Closure<Context>, context: Context, onFailure?: OnFailure): number | null {
+function numberOf<Context>(
+  run: Closure<Context>,
+  expected: Expected,
+  context: Context,
+  onFailure?: OnFailure,
+): number | null {
   const value = run(context)
+  if (expected === 'label' && typeof value === 'string') return textNumber(value)
   if (typeof value === 'number') return Number.isFinite(value) ? value : null
   if (typeof value === 'boolean') return value ? 1 : 0
   if (typeof value === 'bigint') return Number(value)

@@ -15,6 +15,8 @@ export interface ExpressionProblem {
   readonly suggestion: string
   /** A function that there is not, or not with such arguments. */
   readonly called?: string
+  /** It gives a text, which it may not. */
+  readonly isText?: boolean
 }
 
 /** What a problem says: what is wrong, what to do. */
@@ -70,13 +72,20 @@ function wordBehindPoint(text: string, at: number): Explained | null {
 export function explainMismatch<Context>(
   type: string,
   text: string,
-  expected: 'number' | 'boolean',
+  expected: 'number' | 'boolean' | 'label',
   scope: ExpressionScope<Context>,
 ): Explained | null {
   const numeric = ['double', 'int', 'uint'].includes(type)
-  if (type === 'dyn' || type === 'bool' || (numeric && expected === 'number')) return null
+  if (type === 'dyn' || type === 'bool' || (numeric && expected !== 'boolean')) return null
+  if (type === 'string' && expected === 'label') return null
   const hidden = hiddenName(text, 0, text.length, true, scope)
   if (hidden !== null) return hidden.explained
+  if (expected === 'label') {
+    return {
+      message: `this is ${plainType(type)}, and a text, a number or a condition is needed`,
+      suggestion: 'Take one of its items or members.',
+    }
+  }
   if (expected === 'number') {
     return {
       message: `this is ${plainType(type)}, and a number or a condition is needed`,

@@ -127,7 +127,7 @@ function checkFeatures(spec: FeaturesSpec): void {
       )
     }
     const { value, where, source } = aggregateOf(feature.aggregate)
-    if (value === 'needed' && feature.value === null) {
+    if (value !== 'none' && feature.value === null) {
       throw new MillraceError('TOPOLOGY_INVALID', `feature ${name}: ${feature.aggregate} needs a value`)
     }
     if (where === 'needed' && feature.where === null) {

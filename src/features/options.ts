@@ -13,7 +13,13 @@ import {
   text,
 } from '../expression/written.ts'
 import { aggregateHint } from './aggregates/hints.ts'
-import { aggregateNames, aggregateOf, aggregatesOfValues, aggregatesWith } from './aggregates/table.ts'
+import {
+  aggregateNames,
+  aggregateOf,
+  aggregatesOfTexts,
+  aggregatesOfValues,
+  aggregatesWith,
+} from './aggregates/table.ts'
 import type { SettingKey } from './aggregates/aggregate.ts'
 
 const name = text({ lengthMax: 200 })
@@ -57,7 +63,7 @@ const aggregateOptions = object({
   value: expression()
     .optional()
     .describe(
-      `Number of each event (CEL over its fields); for ${aggregatesOfValues.join(', ')}. Sums of whole numbers are exact.`,
+      `Number of each event (CEL over its fields), of ${aggregatesOfTexts.join(' and ')} also a text; for ${aggregatesOfValues.join(', ')}.`,
     ),
   where: expression().optional().describe('Condition an event must meet to count (CEL over its fields).'),
   divideBy: number()

@@ -28,11 +28,13 @@ export function checkAggregateKeys(
 function wrongValue({ aggregate, value, divideBy }: AggregateOptions): Wrong[] {
   const { value: needs, divided } = aggregateOf(aggregate)
   const wrong: Wrong[] = []
-  if (needs === 'needed' && value === undefined) {
+  if (needs !== 'none' && value === undefined) {
     wrong.push([
       'aggregate',
       `${aggregate} needs a value.`,
-      'Add value: and the number to take of each event.',
+      needs === 'any'
+        ? 'Add value: and the text or number to take of each event.'
+        : 'Add value: and the number to take of each event.',
     ])
   }
   if (needs === 'none' && value !== undefined) {

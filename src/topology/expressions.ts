@@ -79,6 +79,8 @@ export function ruleScope(
 export interface Hints {
   /** A better suggestion for a name that the scope does not know. */
   suggest?(name: string): string | null
+  /** A better suggestion where the result is a text and may be none. */
+  readonly ofText?: string
   /** A name that exists but has problems of its own: nothing is said about its use. */
   isFaulty?(name: string): boolean
 }
@@ -101,17 +103,20 @@ export function compileAt<Context>(
   const unknown = /^(?:unknown variable|no such key): (\w+)/.exec(compiled.message)?.[1]
   if (unknown !== undefined && hints.isFaulty?.(unknown) === true) return null
   const better = unknown === undefined ? null : (hints.suggest?.(unknown) ?? null)
-  const { called, offset } = compiled
+  const { called, offset, isText } = compiled
+  const suggestion = isText === true ? hints.ofText : better
   if (called !== undefined && notYetFunction(called) === null && isAggregateWord(called)) {
     document.add(path, `${called} is no function of one event.`, windowsAre, { offset })
-  } else document.add(path, `${compiled.message}.`, better ?? compiled.suggestion, { offset })
+  } else document.add(path, `${compiled.message}.`, suggestion ?? compiled.suggestion, { offset })
   return null
 }
 
 const windowsAre = 'Windows are features: features: {x: {over: …, aggregate: …, window: 1d}}.'
 
 export function eventExpression(expression: Expression<Event>, path: Path): EventExpression {
-  const { canonical: text, integer, references, isOpen } = expression
+  const { canonical, integer, references, isOpen, isText } = expression
+  // A column of numbers that stand for texts is another than one of the numbers themselves.
+  const text = isText ? `hash(${canonical})` : canonical
   const place = pathText(path)
   const evaluate: EventExpression['evaluate'] = (event, failures) =>
     expression.number(event, onFailure(place, failures))

@@ -2,7 +2,7 @@
 import { isName } from '../expression/scope.ts'
 import { didYouMean } from '../expression/nearest.ts'
 import { formatDuration } from '../expression/quantity.ts'
-import { aggregateOf } from '../features/aggregates/table.ts'
+import { aggregateOf, aggregatesOfTexts } from '../features/aggregates/table.ts'
 import type { AggregateOptions, EntityOptions, FeatureOptions, RatioOptions } from '../features/options.ts'
 import type {
   AggregateSpec,
@@ -193,6 +193,8 @@ function hintsOf({ values }: FeatureInputs): Hints {
   }
 }
 
+const ofText = `Of texts there are ${aggregatesOfTexts.join(' and ')}; for a number compare it, for example == "x".`
+
 function compileAggregate(
   inputs: FeatureInputs,
   scopes: ReadonlyMap<string, EventScope>,
@@ -205,10 +207,11 @@ function compileAggregate(
   const scope = scopes.get(from)
   if (scope === undefined || window === null || !known) return []
   const hints = hintsOf(inputs)
+  const expected = aggregateOf(options.aggregate).value === 'any' ? 'label' : 'number'
   const value =
     options.value === undefined
       ? undefined
-      : compileAt(document, [...path, 'value'], options.value, scope, 'number', hints)
+      : compileAt(document, [...path, 'value'], options.value, scope, expected, { ...hints, ofText })
   const where =
     options.where === undefined
       ? undefined

@@ -158,7 +158,7 @@ function drawWindowed(
     ...window,
     ...(needed === 'scored' ? { from: scored, delayMs: 0 } : {}),
     aggregate,
-    value: value === 'needed' ? dice.pick(values) : null,
+    value: value !== 'none' ? dice.pick(values) : null,
     where: where === 'needed' || dice.chance(0.4) ? dice.pick(wheres) : null,
     divideBy: divided ? dice.pick([1, 4]) : 1,
     settings: {

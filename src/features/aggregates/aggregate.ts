@@ -36,8 +36,8 @@ export interface Aggregate {
   readonly gives: string
   /** `of an empty window` in docs/features.md. */
   readonly ofNothing: string
-  /** Whether it reads the number `value` of each event. */
-  readonly value: 'needed' | 'none'
+  /** What it reads of each event as `value`: a number, a text or a number (only whether two are the same matters), or nothing. */
+  readonly value: 'number' | 'any' | 'none'
   readonly where: 'needed' | 'optional'
   /** Whether `divideBy` makes sense. */
   readonly divided: boolean

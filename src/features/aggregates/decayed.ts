@@ -10,7 +10,7 @@ export const ewma: Aggregate = {
   gives:
     'mean of `value`, weighted by age: an event counts half as much as one that is `halfLife` younger (EWMA in time)',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: { halfLife: 'needed' },
@@ -36,7 +36,7 @@ export const decayedSum: Aggregate = {
   gives:
     'sum of `value`, each halved for every `halfLife` that the event is older than the end of the window',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: { halfLife: 'needed' },

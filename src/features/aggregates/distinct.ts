@@ -3,7 +3,7 @@ import type { Aggregate } from './aggregate.ts'
 export const distinct: Aggregate = {
   gives: 'number of different values; exact',
   ofNothing: '0',
-  value: 'needed',
+  value: 'any',
   where: 'optional',
   divided: false,
   settings: {},

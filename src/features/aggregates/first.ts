@@ -4,7 +4,7 @@ import type { Aggregate } from './aggregate.ts'
 export const first: Aggregate = {
   gives: '`value` of the oldest event',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: {},

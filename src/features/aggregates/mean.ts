@@ -4,7 +4,7 @@ import type { Aggregate } from './aggregate.ts'
 export const mean: Aggregate = {
   gives: 'mean of `value`',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: {},

@@ -4,7 +4,7 @@ import type { Aggregate } from './aggregate.ts'
 export const min: Aggregate = {
   gives: 'smallest `value`',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: {},

@@ -5,7 +5,7 @@ import type { Aggregate } from './aggregate.ts'
 export const mode: Aggregate = {
   gives: 'most frequent `value`; of equally frequent ones the one seen last',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: {},
@@ -22,7 +22,7 @@ export const mode: Aggregate = {
 export const modeShare: Aggregate = {
   gives: 'share of the events that have the most frequent value',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'any',
   where: 'optional',
   divided: false,
   settings: {},

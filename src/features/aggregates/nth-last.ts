@@ -4,7 +4,7 @@ import type { Aggregate } from './aggregate.ts'
 export const nthLast: Aggregate = {
   gives: '`value` of the event at place `n` from the newest, which is 1',
   ofNothing: 'missing, also of fewer than n events',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: { n: 'needed' },

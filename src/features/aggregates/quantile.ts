@@ -6,7 +6,7 @@ export const quantile: Aggregate = {
   gives:
     '`value` below which the share `q` of the events lies; between two events in proportion (linear, as NumPy and pandas do); exact',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: { q: 'needed' },
@@ -24,7 +24,7 @@ export const quantile: Aggregate = {
 export const median: Aggregate = {
   gives: '`value` in the middle; of an even number the mean of the two in the middle; exact',
   ofNothing: 'missing',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: {},

@@ -5,7 +5,7 @@ import { momentsOf, varianceOf } from './moments.ts'
 export const std: Aggregate = {
   gives: 'standard deviation of `value`: of a sample (÷ n − 1), or with `estimate: population` ÷ n',
   ofNothing: 'missing; of a sample also of one event',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: { estimate: 'optional' },

@@ -63,8 +63,11 @@ export function aggregateOf(name: AggregateName): Aggregate {
   return aggregateTable[name]
 }
 
-/** Those that read the number `value` of each event. */
-export const aggregatesOfValues = aggregateNames.filter((name) => aggregateOf(name).value === 'needed')
+/** Those that read the `value` of each event. */
+export const aggregatesOfValues = aggregateNames.filter((name) => aggregateOf(name).value !== 'none')
+
+/** Those of them that take texts. */
+export const aggregatesOfTexts = aggregateNames.filter((name) => aggregateOf(name).value === 'any')
 
 /** Those that take a key which others do not. */
 export function aggregatesWith(setting: SettingKey): readonly AggregateName[] {

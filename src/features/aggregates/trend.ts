@@ -6,7 +6,7 @@ export const trend: Aggregate = {
   gives:
     'slope of the line of least squares through `value` over time: by how much it rises per `per` (default 1s)',
   ofNothing: 'missing, also where all are of one millisecond',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: { per: 'optional' },

@@ -6,7 +6,7 @@ export const variance: Aggregate = {
   gives:
     'variance of `value`: of a sample (÷ n − 1), or with `estimate: population` ÷ n; `divideBy` counts twice',
   ofNothing: 'missing; of a sample also of one event',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: true,
   settings: { estimate: 'optional' },

@@ -6,7 +6,7 @@ export const zscore: Aggregate = {
   gives:
     'how many standard deviations `value` of the event lies above the mean of its window, which is without the event itself unless `current: true` is written',
   ofNothing: 'missing, also without deviation',
-  value: 'needed',
+  value: 'number',
   where: 'optional',
   divided: false,
   settings: { estimate: 'optional' },

@@ -34,7 +34,7 @@ function withFeature(aggregate: string, ...lines: readonly string[]): string {
 function linesOf(name: AggregateName, isAll: boolean): string[] {
   const { value, where, divided, settings } = aggregateOf(name)
   return [
-    ...(value === 'needed' ? ['value: amountCents'] : []),
+    ...(value !== 'none' ? ['value: amountCents'] : []),
     ...(where === 'needed' || isAll ? ['where: amountCents > 5'] : []),
     ...(divided && isAll ? ['divideBy: 100'] : []),
     ...settingKeys
