@@ -5,6 +5,7 @@ import type { ReplayStep } from '../service/dead-letters/replay.ts'
 import { placeText } from '../service/dead-letters/dead-letter.ts'
 import type { DeadLetter } from '../service/dead-letters/dead-letter.ts'
 import { deadLetterTopicsOf } from '../service/topics.ts'
+import { visible, visibleJson } from '../telemetry/visible.ts'
 import type { Plan } from '../topology/plan.ts'
 
 /** Lines of `dlq ls` and `dlq replay`: a table of fixed widths, so that it can be printed as it is read, or JSON lines. */
@@ -96,7 +97,7 @@ function isoTime(ms: number): string {
 }
 
 function jsonLine(fields: Record<string, unknown>): string {
-  return `${JSON.stringify(fields)}\n`
+  return `${visibleJson(fields)}\n`
 }
 
 export function verdictText({ outcome, reason, flags, message }: Verdict): string {
@@ -197,5 +198,5 @@ function shortened(text: string): string {
 
 /** Contents come from anywhere: a control character among them must not steer the terminal. */
 function plain(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?')
+  return visible(text)
 }

@@ -1,5 +1,6 @@
 import type { Reason, Severity } from '../record/prediction.ts'
 import type { LiveAlert, LivePartition, LiveState, LiveSystem } from './live-state.ts'
+import { visible } from '../telemetry/visible.ts'
 
 /** Styles by meaning; without colour every one of them is empty. */
 export interface Palette {
@@ -180,7 +181,7 @@ function fitEnd(text: string, columns: number): string {
 
 /** Keys and messages come from records: a control character among them must not steer the terminal. */
 function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?')
+  return visible(text)
 }
 
 function formatClock(epochMs: number): string {

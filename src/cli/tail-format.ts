@@ -1,6 +1,7 @@
 import type { Alert, Prediction, Reason } from '../record/prediction.ts'
 import { headerText } from '../record/headers.ts'
 import type { RawRecord } from '../record/raw-record.ts'
+import { visible, visibleJson } from '../telemetry/visible.ts'
 import { describeReason } from './live-view.ts'
 
 export const tailKinds = ['predictions', 'alerts', 'deadletters'] as const
@@ -8,10 +9,9 @@ export type TailKind = (typeof tailKinds)[number]
 
 /** One line for one record: for people, or JSON with the record's position and headers. */
 export function formatTailed(kind: TailKind, record: RawRecord, output: 'line' | 'json'): string {
-  if (output === 'json') return JSON.stringify(toJson(record))
+  if (output === 'json') return visibleJson(toJson(record))
   const text = kind === 'deadletters' ? deadLetterLine(record) : scoredLine(record)
-  // Contents come from anywhere: a control character among them must not steer the terminal.
-  return text.replace(/\p{Cc}/gu, '?')
+  return visible(text)
 }
 
 function toJson(record: RawRecord): Record<string, unknown> {

@@ -46,8 +46,8 @@ export function showAt(fields: Readonly<Record<string, unknown>>, name: string):
   return step === null ? show(value) : `nothing (${step} is no object)`
 }
 
-/** Control characters and line ends become spaces; lone surrogates become U+FFFD; the rest is cut at `maxChars`. */
+/** Control characters, line ends and what turns the direction of text become spaces; lone surrogates become U+FFFD; the rest is cut at `maxChars`. */
 export function oneLine(text: string, maxChars: number): string {
   const cut = text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text
-  return cut.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ').toWellFormed()
+  return cut.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu, ' ').toWellFormed()
 }

@@ -84,7 +84,7 @@ function refuseTooManyDeadLetters(
   const newest = published.rejects.at(-1)
   throw new MillraceError(
     'DEAD_LETTER_SHARE',
-    `${inputName(input)}: ${Math.round(exceeded * 100)} % of the last ${of} records would be dead letters, the newest for ${newest?.reason}: ${newest?.message}`,
+    `${inputName(input)}: ${Math.round(exceeded * 100)} % of the last ${of} records would be dead letters, the newest for ${newest?.reason} at offset ${newest?.raw.offset}`,
   )
 }
 

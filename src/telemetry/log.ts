@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { redactFields, redactText } from './redact.ts'
+import { visible } from './visible.ts'
 
 /**
  * What happened, for the person who runs this. Fields are data (topic, partition, offset, code, …), the message a
@@ -98,9 +99,10 @@ export function formatLine(json: string, colour: boolean): string {
   const painted = colour ? `\u001b[${levelColours[name] ?? '0'}m${name.padEnd(5)}\u001b[0m` : name.padEnd(5)
   let stack = ''
   const pairs = Object.entries(fields).map(([field, value]) => {
-    if (!isErrorFields(value)) return `${field}=${typeof value === 'string' ? value : JSON.stringify(value)}`
+    if (!isErrorFields(value))
+      return `${field}=${visible(typeof value === 'string' ? value : JSON.stringify(value))}`
     if (value.stack) stack += `\n${value.stack}`
-    return `${field}="${value.message}"`
+    return `${field}="${visible(value.message)}"`
   })
   return `${[clock, painted, typeof msg === 'string' ? msg : '', ...pairs].filter((part) => part !== '').join(' ')}${stack}\n`
 }
