@@ -180,6 +180,36 @@ test('of two partitions with events in the same millisecond, the own one has the
   expect(parts[0]!.row(event, { own: () => null, foreign })).toEqual({ last: 2 })
 })
 
+test('events of several partitions in one millisecond stand in one order: the own one is the newest, then the first', () => {
+  const of = { over: 'terminal', value: amount, windowMs: 10, current: false } as const
+  const features = compileFeatures(
+    featuresSpec([
+      aggregateFeature({ name: 'first', aggregate: 'first', ...of }),
+      ...[1, 2, 3, 4, 5, 6].map((n) =>
+        aggregateFeature({ name: `${n}`, aggregate: 'nthLast', settings: { n }, ...of }),
+      ),
+      aggregateFeature({ name: 'mode', aggregate: 'mode', ...of }),
+    ]),
+  )
+  // 11 and 12 in the own partition, 21 and 22 in the first of the others, 31 and 32 in the second, all at once.
+  const parts = [10, 20, 30].map((worth) => {
+    const part = new OnePart(features)
+    part.insert(eventAt(20, 0, { amount: worth + 1 }), eventAt(20, 1, { amount: worth + 2 }))
+    return part
+  })
+  const foreign = (): readonly OnePart['part'][] => parts.slice(1).map(({ part }) => part)
+  expect(parts[0]!.row(eventAt(21, 2), { foreign })).toEqual({
+    first: 31,
+    1: 12,
+    2: 11,
+    3: 22,
+    4: 21,
+    5: 32,
+    6: 31,
+    mode: 12,
+  })
+})
+
 test('an event is not mistaken for one with its offset in another partition', () => {
   const features = compileFeatures(
     featuresSpec([aggregateFeature({ name: 'n', over: 'terminal', current: false })]),
@@ -200,4 +230,26 @@ test('an event without its entity key reads empty windows', () => {
     foreign: () => [],
   })
   expect([...numbers]).toEqual([0, 0, 0, 0, 0])
+})
+
+test('equal fractions have no deviation at all, and a z-score of them is missing instead of huge', () => {
+  const of = { value: field('fraction'), windowMs: 100, default: null } as const
+  const part = new OnePart(
+    compileFeatures(
+      featuresSpec([
+        aggregateFeature({ name: 'std', aggregate: 'std', ...of }),
+        aggregateFeature({ name: 'zscore', aggregate: 'zscore', current: false, ...of }),
+      ]),
+    ),
+  )
+  part.insert(...[1, 2, 3].map((time) => eventAt(time, time, { fraction: 0.1 })))
+  expect(part.take(eventAt(4, 4, { fraction: 0.1 }))).toEqual({ std: 0, zscore: NaN })
+})
+
+test('a deviation of large values that lie close together loses nothing', () => {
+  const std = aggregateFeature({ name: 'std', aggregate: 'std', value: amount, windowMs: 100 })
+  const part = new OnePart(compileFeatures(featuresSpec([std])))
+  const large = 2 ** 52
+  part.insert(eventAt(1, 1, { amount: large }), eventAt(2, 2, { amount: large + 4 }))
+  expect(part.take(eventAt(3, 3, { amount: large + 8 }))['std']).toBe(4)
 })
