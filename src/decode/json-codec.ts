@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import ajvFormats from 'ajv-formats'
 import { MillraceError } from '../errors.ts'
 import { decimalMultipleOf, exactKeywords, forExactKeywords, standIns } from './exact-keywords.ts'
+import { rewritten, unmarked } from './escaped-names.ts'
 import { Fault } from './fault.ts'
 import { foreignBytes, withoutBom } from './foreign-bytes.ts'
 import { holdsLarge, parseExact } from './json-numbers.ts'
@@ -22,10 +23,17 @@ export function compileJsonCodec(plan: JsonCodecPlan): (bytes: Buffer) => Fields
   )
   return (bytes) => {
     if (!isUtf8(bytes)) return new Fault('DECODE', `the value is not valid UTF-8${foreignBytes(bytes)}`)
-    const text = withoutBom(bytes).toString('utf8')
+    let text = withoutBom(bytes).toString('utf8')
     let parsed: unknown
+    let isRewritten = false
     try {
       parsed = JSON.parse(text)
+      const again = rewritten(text, parsed)
+      if (again !== null) {
+        isRewritten = true
+        text = again
+        parsed = unmarked(JSON.parse(text))
+      }
     } catch (error) {
       return new Fault('DECODE', `the value is not JSON: ${(error as Error).message}${foreignBytes(bytes)}`)
     }
@@ -33,6 +41,7 @@ export function compileJsonCodec(plan: JsonCodecPlan): (bytes: Buffer) => Fields
       if (holdsLarge(parsed)) {
         const exact = parseExact(text)
         if (exact instanceof Fault) return exact
+        if (isRewritten) unmarked(exact)
         if (!validateExact.call(exact, standIns(exact))) return schemaFault(validateExact.errors, exact)
         parsed = exact
       } else if (!validate(parsed)) return schemaFault(validate.errors)
