@@ -27,7 +27,7 @@ function namesBackslash(root: unknown): boolean {
 /** Takes the additional members out again, in place. */
 export function unmarked(root: unknown): unknown {
   for (const at of objectsIn(root)) {
-    const [first] = Object.keys(at).filter((name) => name.startsWith(mark))
+    const first = Object.keys(at).find((name) => name.startsWith(mark))
     if (first !== undefined) Reflect.deleteProperty(at, first)
   }
   return root
