@@ -11,6 +11,7 @@ import {
   linearUniqueItems,
   standIns,
 } from './exact-keywords.ts'
+import { rewritten, unmarked } from './escaped-names.ts'
 import { Fault } from './fault.ts'
 import { foreignBytes, withoutBom } from './foreign-bytes.ts'
 import { holdsLarge, parseExact } from './json-numbers.ts'
@@ -42,10 +43,17 @@ function compileParser(plan: JsonCodecPlan): JsonRead {
   )
   return (bytes) => {
     if (!isUtf8(bytes)) return new Fault('DECODE', `the value is not valid UTF-8${foreignBytes(bytes)}`)
-    const text = withoutBom(bytes).toString('utf8')
+    let text = withoutBom(bytes).toString('utf8')
     let parsed: unknown
+    let isRewritten = false
     try {
       parsed = JSON.parse(text)
+      const again = rewritten(text, parsed)
+      if (again !== null) {
+        isRewritten = true
+        text = again
+        parsed = unmarked(JSON.parse(text))
+      }
     } catch (error) {
       return new Fault('DECODE', `the value is not JSON: ${(error as Error).message}${foreignBytes(bytes)}`)
     }
@@ -53,6 +61,7 @@ function compileParser(plan: JsonCodecPlan): JsonRead {
       if (holdsLarge(parsed)) {
         const exact = parseExact(text)
         if (exact instanceof Fault) return exact
+        if (isRewritten) unmarked(exact)
         if (!validateExact.call(exact, standIns(exact))) return schemaFault(validateExact.errors, exact)
         parsed = exact
       } else if (!validate(parsed)) return schemaFault(validate.errors)

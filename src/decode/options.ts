@@ -106,7 +106,7 @@ export const sourceOptions = object({
     .union([oneOf(['horizon']), duration()])
     .optional()
     .describe(
-      'An event older than the event watermark less this is late. `horizon` (state sources only): late once no window can see it. Default: 1h for role score, horizon for role state.',
+      'An event older than the event watermark less this is late. `horizon` (state sources only): never late; it counts while any window of a scored event can see it. Default: 1h for role score, horizon for role state.',
     ),
   late: oneOf(['score', 'drop-state', 'dead-letter'])
     .optional()

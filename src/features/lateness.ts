@@ -17,7 +17,10 @@ export interface Lateness {
   /** Largest event time of the partition before this event; -Infinity for the first one. */
   readonly maxTimeBefore: number
   readonly outOfOrderMs: number
-  /** Null: on time while any window can still see the event. */
+  /**
+   * Null (state sources): never late. Whether a window still sees the event is for the scored partition that is furthest
+   * behind to say, and this one does not know of it: what none sees any more is trimmed.
+   */
   readonly allowedLatenessMs: number | null
   /** Largest horizon of the layouts the event is inserted into. */
   readonly horizonMs: number
@@ -31,10 +34,8 @@ export function eventWatermark(maxTime: number, outOfOrderMs: number): number {
 
 export function lateVerdict(event: Lateness): LateVerdict {
   const watermark = eventWatermark(event.maxTimeBefore, event.outOfOrderMs)
-  const visible = event.time > watermark - event.horizonMs
-  const onTime =
-    event.allowedLatenessMs === null ? visible : event.time >= watermark - event.allowedLatenessMs
-  if (onTime) return 'on-time'
+  const { allowedLatenessMs } = event
+  if (allowedLatenessMs === null || event.time >= watermark - allowedLatenessMs) return 'on-time'
   if (event.policy !== 'score') return event.policy
-  return visible ? 'late-score-insert' : 'late-score-skip'
+  return event.time > watermark - event.horizonMs ? 'late-score-insert' : 'late-score-skip'
 }

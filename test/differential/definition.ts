@@ -41,7 +41,7 @@ function verdict(
   const { outOfOrderMs, allowedLatenessMs, late: policy, name } = source
   const watermark = maxTime - (outOfOrderMs ?? outOfOrderDefaultMs)
   const visible = time > watermark - reachOf(spec, ({ from }) => from === name)
-  const late = allowedLatenessMs === null ? !visible : time < watermark - allowedLatenessMs
+  const late = allowedLatenessMs !== null && time < watermark - allowedLatenessMs
   return {
     late,
     applied: !late || (policy === 'score' && visible),

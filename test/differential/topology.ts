@@ -114,9 +114,9 @@ function undelayed(feature: AggregateSpec): AggregateSpec {
 
 /** In error at 13, which changes no number. */
 const large: EventPredicate = {
-  text: 'amount > 20 || amount / (amount - 13) == 1000',
+  text: 'amount > 20 || [0][amount == 13 ? 1 : 0] > 0',
   test: ({ fields }, failures) => {
-    if (fields['amount'] === 13) failures?.failed('where', 'division by zero')
+    if (fields['amount'] === 13) failures?.failed('where', 'index outside a list')
     return Number(fields['amount']) > 20
   },
 }

@@ -122,12 +122,12 @@ function expectedOf(
   const { time } = decoded
   const scored = input.source === transactions
   const visible = time > before - outOfOrderMs - horizonMs
-  const late = scored ? time < lateBeforeMs : !visible
+  const late = scored && time < lateBeforeMs
   const outcome = scored ? outcomeOf(decoded, late && policy === 'dead-letter') : null
   return {
     ...base,
     event: decoded,
-    applied: late ? scored && policy === 'score' && visible : true,
+    applied: late ? policy === 'score' && visible : true,
     late,
     maxTime: Math.max(before, time),
     outcome,

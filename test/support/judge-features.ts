@@ -71,7 +71,7 @@ function judge(
   const watermark = maxTime - source.outOfOrderMs
   const visible = time > watermark - reach(spec, source.name)
   const lateBeforeMs = watermark - (source.allowedLatenessMs ?? reach(spec, source.name))
-  const late = source.allowedLatenessMs === null ? !visible : time < lateBeforeMs
+  const late = source.allowedLatenessMs !== null && time < lateBeforeMs
   return { late, lateBeforeMs, applied: !late || (source.late === 'score' && visible) }
 }
 

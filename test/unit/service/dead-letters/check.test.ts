@@ -92,13 +92,14 @@ test('an event older than the committed event time allows is late, by the policy
   expect(await verdictOf({ ...late, replace })).toMatchObject({ outcome: 'dead-letter', reason: 'LATE' })
 })
 
-test('a label would change windows, or nothing when no window sees it', async () => {
+test('a label would change windows, or nothing when its source says that it is late', async () => {
   const value = JSON.stringify({ id: 'tx-1', terminal: 't1', fraud: true, ts: nowMs - 1000 })
   const label = { topic: 'labels', key: 't1', value }
   expect(await verdictOf(label)).toMatchObject({ outcome: 'state' })
-  expect(await verdictOf({ ...label, largestTime: nowMs + 400 * 24 * hourMs })).toMatchObject({
-    outcome: 'ignored',
-  })
+  const behind = { ...label, largestTime: nowMs + 400 * 24 * hourMs }
+  expect(await verdictOf(behind)).toMatchObject({ outcome: 'state' })
+  const replace: Replacements = [['role: state', 'role: state\n    allowedLateness: 2h']]
+  expect(await verdictOf({ ...behind, replace })).toMatchObject({ outcome: 'ignored' })
 })
 
 test('a schema id that the registry does not know makes the partition wait, asked for once', async () => {
