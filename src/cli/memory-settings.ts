@@ -11,7 +11,7 @@ export interface MemorySettings {
 
 /**
  * Of V8. By default the young generation grows to 128 MB under any load; with 16 (32 MB in all) the CPU per event is the
- * same. The old one is collected when it has grown by half; by default, while it is small, only at several times its size.
+ * same within what a busy machine shows. The old one is collected when it has grown by half; by default, while it is small, only at several times its size.
  */
 const heapFlags = ['--max-semi-space-size=16', '--heap-growing-percent=50']
 

@@ -31,11 +31,16 @@ export class HeldForeign {
     return this.#bytes
   }
 
+  /** Null: nothing is held. */
   share(bucket: number, input: string): HeldShare | null {
-    return this.#shares.get(shareName(bucket, input)) ?? null
+    const share = this.#shares.get(shareName(bucket, input))
+    return share === undefined || share.parts.size === 0 ? null : share
   }
 
-  /** Takes what was read together with these watermarks, a bucket's whole map; drops what was read with others. */
+  /**
+   * What was read together with these watermarks, a bucket's whole map; drops what was read with others. Kept is what is
+   * read while a watermark stands still from one read to the next: where each read finds another one, keeping is in vain.
+   */
   put(
     bucket: number,
     input: string,
@@ -44,13 +49,12 @@ export class HeldForeign {
   ): void {
     const name = shareName(bucket, input)
     const watermark = watermarks.get(input)
-    let share = this.#shares.get(name)
-    if (share !== undefined && share.watermark !== watermark) {
-      this.#drop(name, share)
-      share = undefined
+    const share = this.#shares.get(name)
+    if (share === undefined || share.watermark !== watermark) {
+      if (share !== undefined) this.#drop(name, share)
+      if (watermark !== undefined) this.#shares.set(name, { watermark, parts: new Map(), bytes: 0 })
+      return
     }
-    if (watermark === undefined || read.size === 0) return
-    if (share === undefined) this.#shares.set(name, (share = { watermark, parts: new Map(), bytes: 0 }))
     for (const [part, log] of read) {
       if (share.parts.has(part)) continue
       share.parts.set(part, log)

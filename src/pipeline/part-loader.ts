@@ -66,12 +66,13 @@ export async function loadParts(
   let until = Infinity
   let since = -Infinity
   const kept = { ttlMs: options.ttlMs, horizonMs: options.shared.plan.features.horizonMs }
+  const others = foreignInputs(options)
   const load = async (bucket: number, needed: BucketNeeds): Promise<void> => {
     const shares = heldShares(options, bucket)
     const request: LoadRequest = {
       inputName: options.inputName,
       own: [...needed.own.values()],
-      merged: [...needed.merged].map(([name, key]) => mergedKey(options, shares, name, key)),
+      merged: [...needed.merged].map(([name, key]) => mergedKey(others.get(key.layout), shares, name, key)),
       held: new Map([...shares].map(([input, { watermark }]) => [input, watermark])),
     }
     const loaded = await options.shared.store.load(bucket, request, signal)
@@ -268,16 +269,32 @@ function heldShares(
   return shares
 }
 
+interface ForeignInputs {
+  readonly inputs: readonly string[]
+  readonly all: ReadonlySet<string>
+}
+
+/** By layout. */
+function foreignInputs({ merged, inputName }: LoaderOptions): ReadonlyMap<number, ForeignInputs> {
+  return new Map(
+    merged.map(({ layout, inputs }) => {
+      const others = inputs.filter((input) => input !== inputName)
+      return [layout.index, { inputs: others, all: new Set(others) }]
+    }),
+  )
+}
+
 function mergedKey(
-  { merged, inputName }: LoaderOptions,
+  foreign: ForeignInputs | undefined,
   shares: ReadonlyMap<string, HeldShare>,
   name: string,
   key: PartKey,
 ): MergedKey {
-  const read = merged.find(({ layout }) => layout.index === key.layout)
-  const held = read?.inputs.filter((input) => shares.get(input)?.parts.has(name)) ?? []
-  if (read === undefined || held.length === 0) return key
-  return { ...key, inputs: read.inputs.filter((input) => input !== inputName), held: new Set(held) }
+  if (foreign === undefined || shares.size === 0) return key
+  const { inputs, all } = foreign
+  const held = inputs.filter((input) => shares.get(input)?.parts.has(name))
+  if (held.length === 0) return key
+  return { ...key, inputs, held: held.length === inputs.length ? all : new Set(held) }
 }
 
 /**
@@ -290,7 +307,7 @@ function foreignLogs(
   request: LoadRequest,
   loaded: Loaded,
   watermarks: ReadonlyMap<string, Watermark>,
-): ReadonlyMap<string, ReadonlyMap<string, PartLog | null>> {
+): ReadonlyMap<string, Map<string, PartLog | null>> {
   const { features } = options.shared.plan
   const logs = new Map<string, Map<string, PartLog | null>>()
   const keys = request.merged.map((key, index) => ({ index, layout: key.layout, name: partName(key) }))
