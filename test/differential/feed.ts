@@ -32,11 +32,18 @@ interface Made {
 export function drawFeed(dice: Dice, topology: DrawnTopology, size: number): readonly Upload[] {
   const { sources, unitMs } = topology
   const begin = epochMs - dice.pick([40 * unitMs, 40 * unitMs, 86_400_000 * 30, 86_400_000 * 1_000])
-  const events = drawEvents(dice, topology, begin, size)
+  const events = inThePast(drawEvents(dice, topology, begin, size), unitMs)
   const states = sources.filter(({ name }) => name !== scored)
   const labels = states.flatMap((source) => drawLabels(dice, topology, source, events))
   const ordered = firstOfEach(orderOf(dice, topology, events, labels))
   return timed(dice, ordered)
+}
+
+/** Moved back by whole units: the service refuses what is later than its clock. */
+function inThePast(events: readonly Made[], unitMs: number): readonly Made[] {
+  const ahead = Math.max(...events.map(({ time }) => time)) - epochMs
+  const backMs = unitMs * Math.max(0, Math.ceil(ahead / unitMs))
+  return events.map((event) => ({ ...event, time: event.time - backMs, knownAt: event.knownAt - backMs }))
 }
 
 const customers = 5
