@@ -1,7 +1,10 @@
 import type { ProducerBatch, RecordMetadata, TopicMessages } from '../kafka/kafkajs.ts'
 import { compressionIds } from '../kafka/codecs.ts'
 import type { Compression } from '../kafka/codecs.ts'
+import { nameText } from '../record/headers.ts'
+import { batchOverheadBytes, recordBytes } from '../record/output-size.ts'
 import type { OutputRecord } from '../record/output.ts'
+import type { Headers } from '../record/raw-record.ts'
 
 /**
  * How output records become bytes on the wire. kafkajs encodes them for now; everything that knows its message
@@ -23,13 +26,6 @@ export function produceRequest(
 
 /** Kafka's default `max.message.bytes`: the largest record batch a topic takes. */
 export const defaultBatchBytesMax = 1_048_588
-/** Header of a record batch. */
-const batchOverheadBytes = 61
-/** Length, attributes, deltas and lengths of one record: varints, at most this much together. */
-const recordOverheadBytes = 40
-/** Lengths of one header's name and value. */
-const headerOverheadBytes = 10
-
 /** Splits outputs, in order, so that what goes to one partition fits into one record batch each. */
 export function splitBySize(outputs: readonly OutputRecord[], bytesMax: number): readonly OutputRecord[][] {
   const parts: OutputRecord[][] = []
@@ -52,25 +48,6 @@ export function splitBySize(outputs: readonly OutputRecord[], bytesMax: number):
   return parts
 }
 
-/** Upper bound of a record's share of an uncompressed batch. */
-export function recordBytes({ key, value, headers }: OutputRecord): number {
-  let bytes = recordOverheadBytes + (key?.length ?? 0) + bytesOf(value)
-  for (const name in headers) {
-    const header = headers[name]
-    for (const each of Array.isArray(header)
-      ? (header as readonly (Buffer | string)[])
-      : [header as Buffer | string]) {
-      bytes += headerOverheadBytes + bytesOf(name) + bytesOf(each)
-    }
-  }
-  return bytes
-}
-
-function bytesOf(text: Buffer | string | null | undefined): number {
-  if (text === null || text === undefined) return 0
-  return typeof text === 'string' ? Buffer.byteLength(text) : text.length
-}
-
 /** Grouped by topic; the order within a partition is kept. The partition is always explicit. */
 export function toTopicMessages(outputs: readonly OutputRecord[]): TopicMessages[] {
   const byTopic = new Map<string, TopicMessages>()
@@ -81,10 +58,27 @@ export function toTopicMessages(outputs: readonly OutputRecord[]): TopicMessages
       partition,
       key,
       value,
-      ...(headers ? { headers: headers as NonNullable<TopicMessages['messages'][number]['headers']> } : {}),
+      ...(headers ? { headers: byName(headers) } : {}),
     })
   }
   return [...byTopic.values()]
+}
+
+type HeadersByName = NonNullable<TopicMessages['messages'][number]['headers']>
+
+/**
+ * As kafkajs takes them: an object, here without a prototype, so that no name is special. It cannot write a header without
+ * a value (it becomes an empty one), and puts repeated names together.
+ */
+function byName(headers: Headers): HeadersByName {
+  const named = Object.create(null) as Record<string, (Buffer | string)[]>
+  for (const [name, value] of headers) {
+    const text = nameText(name)
+    const values = named[text]
+    if (values === undefined) named[text] = [value ?? '']
+    else values.push(value ?? '')
+  }
+  return named
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Outlet } from '../pipeline/partition-context.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
 import { openRegistry, type Registry } from '../registry/registry.ts'
 import { loadAvroEncoders } from '../sink/avro-encoder.ts'
-import { createSink } from '../sink/sink.ts'
+import { createSink, type SinkSetup } from '../sink/sink.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Plan } from '../topology/plan.ts'
@@ -37,7 +37,7 @@ export function openDecoders({
 /** Where predictions, alerts and dead letters get their bytes, topic and partition. */
 export async function openOutlet(
   { plan, clock, log }: CodecParts,
-  partitionCounts: ReadonlyMap<string, number>,
+  { partitionCounts, batchBytesMax }: Pick<SinkSetup, 'partitionCounts' | 'batchBytesMax'>,
   model: ModelIdentity,
   signal: AbortSignal,
 ): Promise<Outlet> {
@@ -46,6 +46,7 @@ export async function openOutlet(
     serviceVersion: version,
     model,
     partitionCounts,
+    ...(batchBytesMax && { batchBytesMax }),
     encoders: await waitForRegistry({ plan, clock, log }, signal, () =>
       loadAvroEncoders(plan.sinks, registryOf(plan), signal),
     ),

@@ -109,6 +109,7 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
     observe: observeBatches(metrics, scorer.identity),
   })
   const partitionCounts = new Map(topics.map(({ topic, partitions }) => [topic, partitions]))
+  const batchBytesMax = new Map(topics.map(({ topic, maxMessageBytes }) => [topic, maxMessageBytes]))
   const watch = new TopicWatch({
     admin: kafka.admin,
     group: plan.kafka.group,
@@ -144,7 +145,7 @@ export async function openService(options: ServiceOptions, signal: AbortSignal):
       room: (waiting) => batcher.whenRoom(waiting),
       score: (rows, n, waiting) => batcher.score(rows, n, waiting),
     },
-    outlet: await openOutlet(options, partitionCounts, scorer.identity, signal),
+    outlet: await openOutlet(options, { partitionCounts, batchBytesMax }, scorer.identity, signal),
     observer: observePipeline(metrics, log, options.onCommitted),
     clusterId: await kafka.admin.clusterId(),
     newIdentity: () => randomUUID().slice(0, 8),
@@ -187,7 +188,7 @@ async function checkTopics(plan: Plan, kafka: KafkaClient, log: Log): Promise<re
         maxMessageBytes: letters.maxMessageBytes,
         wanted: source.maxMessageBytes + deadLetterHeaderBytesMax,
       },
-      'the largest records would not fit into the dead-letter topic with their headers; raise its max.message.bytes',
+      'the largest records would not fit into the dead-letter topic with their headers, and leave only a stub; raise its max.message.bytes',
     )
   }
   warnOfShortRetention(plan, described, log)

@@ -1,11 +1,12 @@
+import { createHash } from 'node:crypto'
 import type { Reject } from '../record/event.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
-import { headerEntries, headerValues, producible } from '../record/headers.ts'
+import { headerSize, headersOf, headerValues, nameText } from '../record/headers.ts'
 import type { Headers, RawRecord } from '../record/raw-record.ts'
 
 /** Model name, version and digest, on every prediction and alert. */
 export function modelHeaders(model: ModelIdentity): Headers {
-  return Object.freeze({
+  return headersOf({
     'millrace.model.name': Buffer.from(model.name),
     'millrace.model.version': Buffer.from(model.version),
     'millrace.model.digest': Buffer.from(model.digest),
@@ -15,7 +16,9 @@ export function modelHeaders(model: ModelIdentity): Headers {
 /** `constant` and, when the input carries one, its `traceparent`, so that a trace goes on behind this service. */
 export function outputHeaders(constant: Headers, raw: RawRecord): Headers {
   const traceparent = headerValues(raw.headers, 'traceparent')[0]
-  return traceparent === undefined || traceparent === null ? constant : { ...constant, traceparent }
+  return traceparent === undefined || traceparent === null
+    ? constant
+    : [...constant, ['traceparent', traceparent]]
 }
 
 export interface DeadLetterFacts {
@@ -31,10 +34,39 @@ export interface DeadLetterFacts {
  * The record's own headers, then where it was and why it is here. What an earlier dead letter said is left out: a
  * replayed record that fails again tells its last failure.
  */
-export function deadLetterHeaders({ raw, ...reject }: Reject, facts: DeadLetterFacts): Headers {
+export function deadLetterHeaders(reject: Reject, facts: DeadLetterFacts): Headers {
+  return [...ownHeaders(reject.raw.headers), ...whyHeaders(reject, facts)]
+}
+
+/** For a dead letter that cannot hold its record: where it was, why it is here, how large it is and its digest. */
+export function stubHeaders(reject: Reject, facts: DeadLetterFacts): Headers {
+  const { key, value, unreadable } = reject.raw
+  const what =
+    unreadable === undefined
+      ? {
+          [contentHeader]: 'stub',
+          'millrace.dlq.size': String(
+            (key?.length ?? 0) + (value?.length ?? 0) + headerSize(reject.raw).bytes,
+          ),
+          'millrace.dlq.digest': `sha256:${createHash('sha256')
+            .update(value ?? '')
+            .digest('hex')}`,
+        }
+      : {
+          [contentHeader]: 'pointer',
+          'millrace.dlq.last-offset': String(unreadable.lastOffset),
+          'millrace.dlq.size': String(unreadable.bytes),
+          'millrace.dlq.digest': unreadable.digest,
+        }
+  return [...whyHeaders(reject, facts), ...headersOf(what)]
+}
+
+/** Of dead letters that do not hold their record. */
+export const contentHeader = 'millrace.dlq.content'
+
+function whyHeaders({ raw, ...reject }: Reject, facts: DeadLetterFacts): Headers {
   const { model } = facts
-  return {
-    ...ownHeaders(raw.headers),
+  return headersOf({
     '__dlq.errors.topic': raw.topic,
     '__dlq.errors.partition': String(raw.partition),
     '__dlq.errors.offset': String(raw.offset),
@@ -48,15 +80,11 @@ export function deadLetterHeaders({ raw, ...reject }: Reject, facts: DeadLetterF
     ...(reject.schemaId === undefined ? null : { 'millrace.dlq.schema-id': String(reject.schemaId) }),
     'millrace.dlq.model': `${model.name}/${model.version}@${model.digest}`,
     'millrace.dlq.service-version': facts.serviceVersion,
-  }
+  })
 }
 
 const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
 
 function ownHeaders(headers: Headers): Headers {
-  return Object.fromEntries(
-    headerEntries(headers)
-      .filter(([name]) => !deadLetterHeader.test(name))
-      .map(([name, values]) => [name, producible(values)]),
-  )
+  return headers.filter(([name]) => !deadLetterHeader.test(nameText(name)))
 }

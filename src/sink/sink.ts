@@ -1,17 +1,20 @@
 import type { Reject } from '../record/event.ts'
+import { headersMax, headerSize } from '../record/headers.ts'
+import { batchOverheadBytes, recordBytes } from '../record/output-size.ts'
 import type { OutputKind, OutputRecord } from '../record/output.ts'
 import type { Alert, ModelIdentity, Prediction } from '../record/prediction.ts'
 import type { Headers, RawRecord } from '../record/raw-record.ts'
 import type { AvroEncoders } from './avro-encoder.ts'
-import { deadLetterHeaders, modelHeaders, outputHeaders } from './headers.ts'
+import { deadLetterHeaders, modelHeaders, outputHeaders, stubHeaders } from './headers.ts'
 import type { SinkPlan } from './plan.ts'
 import { outputPartition } from './route.ts'
 
 /** Objects → records with topic and partition. Pure. */
 export interface Sink {
-  /** A reject with reason OUTPUT when the prediction does not fit the sink's schema. */
+  /** A reject with reason OUTPUT when the prediction does not fit the sink's schema, or its topic. */
   prediction(prediction: Prediction, raw: RawRecord): OutputRecord | Reject
   alert(alert: Alert, raw: RawRecord): OutputRecord | Reject
+  /** Always fits: where the record does not, a stub that names it. */
   deadLetter(reject: Reject, info: DeadLetterInfo): OutputRecord
 }
 
@@ -27,11 +30,18 @@ export interface SinkSetup {
   readonly model: ModelIdentity
   /** Partitions of the source, sink and dead-letter topics. */
   readonly partitionCounts: ReadonlyMap<string, number>
+  /** What the sink and dead-letter topics take of one record batch (`max.message.bytes`); absent: anything. */
+  readonly batchBytesMax?: ReadonlyMap<string, number>
   /** From `loadAvroEncoders`; `jsonOnly` when no sink writes Avro. */
   readonly encoders: AvroEncoders
 }
 
 export const jsonOnly: AvroEncoders = { predictions: null, alerts: null }
+
+/** Constant headers and a trace. */
+const smallBytes = 4 * 1024
+/** A stub must fit: it keeps keys as people choose them. */
+const stubKeyBytesMax = 256
 
 type Encode<T> = (value: T) => Buffer | string
 
@@ -56,7 +66,20 @@ export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
       const message = `the ${kind} does not fit the schema of ${topic}: ${(error as Error).message}`
       return { rejected: true, reason: 'OUTPUT', stage: 'sink', message: bounded(message), raw }
     }
-    return record(kind, topic, raw, encoded, outputHeaders(constantHeaders, raw))
+    const made = record(kind, topic, raw, encoded, outputHeaders(constantHeaders, raw))
+    const excess = excessOf(made)
+    if (excess === null) return made
+    return { rejected: true, reason: 'OUTPUT', stage: 'sink', message: `the ${kind} ${excess}`, raw }
+  }
+
+  /** What to say of a record that its topic would refuse; null: it fits. */
+  const excessOf = (made: OutputRecord): string | null => {
+    const bytesMax = setup.batchBytesMax?.get(made.topic) ?? Infinity
+    // A character has three bytes at most: the usual output is not measured.
+    const atMost = 3 * ((made.value?.length ?? 0) + (made.key?.length ?? 0)) + smallBytes
+    if (atMost <= bytesMax && made.kind !== 'dead-letter') return null
+    const bytes = batchOverheadBytes + recordBytes(made)
+    return bytes <= bytesMax ? null : `has ${bytes} bytes, ${made.topic} takes ${bytesMax}`
   }
 
   const record = (
@@ -80,8 +103,14 @@ export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
     alert: (alert, raw) => output('alert', plan.alerts.topic, encodeAlert, alert, raw),
     deadLetter(reject, info) {
       const { raw } = reject
-      const headers = deadLetterHeaders(reject, { group, serviceVersion, model, ...info })
-      return record('dead-letter', deadLetterTopic(plan, raw.topic), raw, raw.value, headers)
+      const topic = deadLetterTopic(plan, raw.topic)
+      const facts = { group, serviceVersion, model, ...info }
+      if (raw.unreadable === undefined && headerSize(raw).count <= headersMax) {
+        const whole = record('dead-letter', topic, raw, raw.value, deadLetterHeaders(reject, facts))
+        if (excessOf(whole) === null) return whole
+      }
+      const stub = record('dead-letter', topic, raw, null, stubHeaders(reject, facts))
+      return (stub.key?.length ?? 0) <= stubKeyBytesMax ? stub : { ...stub, key: null }
     },
   }
 }

@@ -70,7 +70,7 @@ export const checks = [
   {
     id: 'topics.dead-letter-size',
     needed: 'Dead-letter topics: `max.message.bytes` ≥ that of the source + 4 KB.',
-    why: 'A dead letter is its record and headers. One that does not fit stops the partition.',
+    why: 'A dead letter is its record and headers. Of one that does not fit only a stub is written.',
   },
   {
     id: 'topics.replays',

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { coverageGap, produceRequest, toTopicMessages } from '../../../src/commit/record-batch.ts'
+import { headersOf } from '../../../src/record/headers.ts'
 import type { OutputRecord } from '../../../src/record/output.ts'
 
 function output(
@@ -8,7 +9,8 @@ function output(
   value: string | null,
   headers?: Record<string, string>,
 ): OutputRecord {
-  return { kind: 'prediction', topic, partition, key: Buffer.from('k'), value, headers }
+  const list = headers && headersOf(headers)
+  return { kind: 'prediction', topic, partition, key: Buffer.from('k'), value, headers: list }
 }
 
 test('outputs are grouped by topic, with their partitions and in their order', () => {
@@ -28,7 +30,7 @@ test('outputs are grouped by topic, with their partitions and in their order', (
         { partition: 1, key, value: null },
       ],
     },
-    { topic: 'b', messages: [{ partition: 2, key, value: '2', headers: { h: 'x' } }] },
+    { topic: 'b', messages: [{ partition: 2, key, value: '2', headers: { h: ['x'] } }] },
   ])
 })
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { recordBytes, splitBySize } from '../../../src/commit/record-batch.ts'
+import { splitBySize } from '../../../src/commit/record-batch.ts'
+import { recordBytes } from '../../../src/record/output-size.ts'
 import type { OutputRecord } from '../../../src/record/output.ts'
 
 function output(topic: string, partition: number, bytes: number): OutputRecord {
@@ -10,7 +11,11 @@ function output(topic: string, partition: number, bytes: number): OutputRecord {
     partition,
     key: Buffer.from('k'),
     value: 'v'.repeat(bytes),
-    headers: { a: 'bc', many: [Buffer.from('1'), '2'] },
+    headers: [
+      ['a', 'bc'],
+      ['many', Buffer.from('1')],
+      ['many', '2'],
+    ],
   }
 }
 
