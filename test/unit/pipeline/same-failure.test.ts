@@ -16,14 +16,14 @@ test('the same mistake over the same records is tried again twice, and then ends
 })
 
 test('progress, another mistake, or trouble of a server in between begin the count anew', () => {
-  for (const between of [
+  for (const [offset, error] of [
     [8, mistake()],
     [7, aborted(new RangeError('too long'))],
     [7, aborted(new Error('connection lost'))],
   ] as const) {
     const failures = new SameFailure()
     for (let tries = 1; tries < sameFailureMax; tries++) failures.note('t:0', 7, mistake())
-    expect(failures.note('t:0', ...between)).toBeNull()
+    expect(failures.note('t:0', offset, error)).toBeNull()
     expect(failures.note('t:0', 7, mistake())).toBeNull()
   }
 })
