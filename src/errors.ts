@@ -86,6 +86,14 @@ export const errorTable = {
     remedy:
       'Raise max.message.bytes of the topic named (dead-letter topics need the size of the source plus headers).',
   },
+  KAFKA_LOG_DAMAGED: {
+    reaction: 'stop',
+    exitCode: 1,
+    meaning:
+      'A broker answers, again and again, with bytes in which no record batch begins, so what follows cannot be found.',
+    remedy:
+      'Look at the disks of the broker (kafka-dump-log.sh shows the segment). A batch whose bounds are known is passed with a dead letter (UNREADABLE); this one has none. To pass it, reset the group to behind it, with `store.onForeignOffset: rebuild`.',
+  },
   KAFKA_CONSUMER_CRASHED: {
     reaction: 'stop',
     exitCode: 1,

@@ -96,7 +96,7 @@ function made(count: number): readonly RawRecord[] {
       timestamp: event.ts,
       key: Buffer.from(customer),
       value: Buffer.from(JSON.stringify(event)),
-      headers: {},
+      headers: [],
     }
   })
 }

@@ -18,11 +18,13 @@ const slicesPerRound = Math.ceil(20_000 / recordsPerSlice)
 const gc = globalThis.gc
 if (gc === undefined) throw new Error('run with --expose-gc')
 
-const headers = Object.freeze({
-  'millrace.model.name': Buffer.from('bench'),
-  'millrace.model.version': Buffer.from('1'),
-  'millrace.model.digest': Buffer.from('c0ffee'.repeat(10)),
-})
+const headers = Object.freeze(
+  Object.entries({
+    'millrace.model.name': Buffer.from('bench'),
+    'millrace.model.version': Buffer.from('1'),
+    'millrace.model.digest': Buffer.from('c0ffee'.repeat(10)),
+  }),
+)
 const value = JSON.stringify({
   id: 'x'.repeat(36),
   score: 0.123456789,

@@ -70,7 +70,7 @@ function rowReader(features: CompiledFeatures, length: number): () => void {
     key: '',
     time: Math.round((offset * 30 * dayMs) / length),
     fields: { customer: 'c', amount: (offset * 7919) % 10_007, night: offset % 3 === 0 },
-    raw: { topic: '', partition: 0, offset, timestamp: 0, key: null, value: null, headers: {} },
+    raw: { topic: '', partition: 0, offset, timestamp: 0, key: null, value: null, headers: [] },
   })
   for (let offset = 0; offset < length; offset++) features.insert(layout, part, eventAt(offset))
   const newest = eventAt(length - 1)

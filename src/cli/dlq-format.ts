@@ -1,4 +1,4 @@
-import { headerEntries, headerText } from '../record/headers.ts'
+import { headerTexts, nameText } from '../record/headers.ts'
 import type { Verdict } from '../service/dead-letters/check.ts'
 import type { CheckedLetter } from '../service/dead-letters/commands.ts'
 import type { ReplayStep } from '../service/dead-letters/replay.ts'
@@ -137,16 +137,14 @@ export function letterDetails(letter: DeadLetter, verdict: Verdict, output: 'tab
     return jsonLine({
       ...letterFields(letter),
       timestamp: raw.timestamp,
-      headers: Object.fromEntries(
-        Object.keys(raw.headers).map((name) => [name, headerText(raw.headers, name)]),
-      ),
+      headers: Object.fromEntries(headerTexts(raw.headers)),
       key: bytesFields(raw.key),
       value: bytesFields(raw.value),
       now: verdict,
     })
   }
-  const headers = headerEntries(raw.headers).flatMap(([name, values]) =>
-    values.map((value) => `  ${plain(name)}: ${plain(value?.toString() ?? '')}\n`),
+  const headers = raw.headers.map(
+    ([name, value]) => `  ${plain(nameText(name))}: ${plain(value?.toString() ?? '')}\n`,
   )
   return [
     `${letter.id}: ${letter.reason} in stage ${plain(letter.stage)}, ${isoTime(letter.failedAtMs)}\n`,

@@ -1,5 +1,5 @@
 import type { Alert, Prediction, Reason } from '../record/prediction.ts'
-import { headerText } from '../record/headers.ts'
+import { headerText, headerTexts } from '../record/headers.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import { visible, visibleJson } from '../telemetry/visible.ts'
 import { describeReason } from './live-view.ts'
@@ -21,9 +21,7 @@ function toJson(record: RawRecord): Record<string, unknown> {
     offset: record.offset,
     timestamp: record.timestamp,
     key: record.key === null ? null : record.key.toString(),
-    headers: Object.fromEntries(
-      Object.keys(record.headers).map((name) => [name, headerText(record.headers, name)]),
-    ),
+    headers: Object.fromEntries(headerTexts(record.headers)),
     ...valueFields(record.value),
   }
 }

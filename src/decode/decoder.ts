@@ -1,5 +1,6 @@
 import { MillraceError } from '../errors.ts'
 import type { Event, Reject } from '../record/event.ts'
+import { headersMax, headerSize } from '../record/headers.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import type { RegisteredSchema, Registry } from '../registry/registry.ts'
 import type { Clock } from '../time/clock.ts'
@@ -106,12 +107,20 @@ function framedDecoder(
   }
 }
 
-/** The value's bytes, unless there are none or too many. */
+/** The value's bytes, unless there are none, or too many in the record. */
 function compilePayloadCheck({ limits }: SourcePlan): (record: RawRecord) => Buffer | Fault {
-  return ({ key, value }) => {
-    if (value === null) return new Fault('VALIDATION', 'the record has no value (a tombstone)')
-    const bytes = value.length + (key?.length ?? 0)
-    if (bytes <= limits.recordMaxBytes) return value
-    return new Fault('OVERSIZE', `key and value have ${bytes} bytes, allowed are ${limits.recordMaxBytes}`)
+  return (record) => {
+    const { key, value, unreadable } = record
+    if (unreadable !== undefined) return new Fault('UNREADABLE', unreadable.message)
+    const headers = headerSize(record)
+    if (headers.count > headersMax) {
+      return new Fault('OVERSIZE', `the record has ${headers.count} headers, allowed are ${headersMax}`)
+    }
+    const bytes = (value?.length ?? 0) + (key?.length ?? 0) + headers.bytes
+    if (bytes > limits.recordMaxBytes) {
+      const what = `key, value and headers have ${bytes} bytes`
+      return new Fault('OVERSIZE', `${what}, allowed are ${limits.recordMaxBytes}`)
+    }
+    return value ?? new Fault('VALIDATION', 'the record has no value (a tombstone)')
   }
 }

@@ -124,7 +124,11 @@ export type SourceOptions = z.output<typeof sourceOptions>
 
 /** The part of `limits:` that decoding needs. */
 export const decodeLimits = {
-  recordMax: size({ min: 1 }).prefault('1MB').describe('Larger records are dead-lettered (OVERSIZE).'),
+  recordMax: size({ min: 1 })
+    .prefault('1MB')
+    .describe(
+      'Records whose key, value and headers have more bytes are dead-lettered (OVERSIZE); so are those of more than 1000 headers.',
+    ),
   futureMax: duration()
     .prefault('5m')
     .describe(

@@ -1,7 +1,10 @@
 import { promisify } from 'node:util'
 import { gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib'
-import { compressFrame, decompressFrame } from 'lz4-napi'
+import { compressFrame } from 'lz4-napi'
 import snappy from 'snappyjs'
+import { readLz4 } from './wire/read-lz4.ts'
+import { readSnappy } from './wire/read-snappy.ts'
+import { Unreadable } from './wire/unreadable.ts'
 
 /** Compression of a record batch, by the names of the Java client. */
 export const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -24,33 +27,58 @@ export const decompressedBytesMax = 128 * 1024 * 1024
 
 export interface Codec {
   compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>
-  decompress(compressed: Buffer): Promise<Buffer>
+  /** Rejects with Unreadable, before more than `bytesMax` are written; by default `decompressedBytesMax`. */
+  decompress(compressed: Buffer, bytesMax?: number): Promise<Buffer>
 }
 
-const limit = { maxOutputLength: decompressedBytesMax }
+interface Limit {
+  readonly maxOutputLength: number
+}
 const toGzip = promisify(gzip)
-const fromGzip = promisify<Buffer, typeof limit, Buffer>(gunzip)
+const fromGzip = promisify<Buffer, Limit, Buffer>(gunzip)
 const toZstd = promisify(zstdCompress)
-const fromZstd = promisify<Buffer, typeof limit, Buffer>(zstdDecompress)
+const fromZstd = promisify<Buffer, Limit, Buffer>(zstdDecompress)
 
 export const codecs: Readonly<Record<Exclude<Compression, 'none'>, Codec>> = {
   gzip: {
     compress: ({ buffer }) => toGzip(buffer),
-    decompress: (compressed) => fromGzip(compressed, limit),
+    decompress: (compressed, bytesMax) => limited('gzip', fromGzip, compressed, bytesMax),
   },
   snappy: {
     // Java reads a bare block as well as its own framing.
     compress: async ({ buffer }) => snappy.compress(buffer),
-    decompress: async (compressed) => decompressSnappy(compressed),
+    decompress: async (compressed, bytesMax = decompressedBytesMax) => readSnappy(compressed, bytesMax),
   },
   lz4: {
     compress: ({ buffer }) => compressFrame(buffer),
-    decompress: (compressed) => decompressFrame(compressed),
+    decompress: async (compressed, bytesMax = decompressedBytesMax) => readLz4(compressed, bytesMax),
   },
   zstd: {
     compress: ({ buffer }) => toZstd(buffer),
-    decompress: (compressed) => fromZstd(compressed, limit),
+    decompress: (compressed, bytesMax) => limited('zstd', fromZstd, compressed, bytesMax),
   },
+}
+
+async function limited(
+  name: string,
+  decompress: (compressed: Buffer, limit: Limit) => Promise<Buffer>,
+  compressed: Buffer,
+  bytesMax = decompressedBytesMax,
+): Promise<Buffer> {
+  try {
+    return await decompress(compressed, { maxOutputLength: bytesMax })
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+      ? new Unreadable('too-large', `${name} data grows beyond the bound of ${bytesMax} bytes`, {
+          cause: error,
+        })
+      : new Unreadable('damaged', `${name} data is damaged`, { cause: error })
+  }
+}
+
+/** By the number in the attributes of a batch; undefined: no codec has it. */
+export function codecOf(id: number): Codec | undefined {
+  return codecs[compressions[id] as keyof typeof codecs]
 }
 
 /** An unregistered codec on a source topic ends the consumer for good, so all are registered at once. */
@@ -58,27 +86,4 @@ export function registerCodecs(registry: Record<number, unknown>): void {
   for (const [name, codec] of Object.entries(codecs)) {
     registry[compressionIds[name as Compression]] = () => codec
   }
-}
-
-/** The framing of snappy-java: 0x82 "SNAPPY" 0x00, two int32 versions, then blocks of int32 length and data. */
-const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
-const xerialHeaderBytes = xerialMagic.length + 8
-
-export function decompressSnappy(compressed: Buffer): Buffer {
-  if (!compressed.subarray(0, xerialMagic.length).equals(xerialMagic)) {
-    return snappy.uncompress(compressed, decompressedBytesMax)
-  }
-  const blocks: Buffer[] = []
-  let bytes = 0
-  for (let at = xerialHeaderBytes; at < compressed.length;) {
-    const length = compressed.readInt32BE(at)
-    const block = snappy.uncompress(
-      compressed.subarray(at + 4, at + 4 + length),
-      decompressedBytesMax - bytes,
-    )
-    bytes += block.length
-    blocks.push(block)
-    at += 4 + length
-  }
-  return Buffer.concat(blocks, bytes)
 }

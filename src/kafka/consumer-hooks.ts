@@ -1,11 +1,12 @@
-import type { Cluster, FetchedBatch, JoiningMember } from './internals.ts'
+import type { Fetched } from './fetched.ts'
+import type { Cluster, JoiningMember } from './internals.ts'
 
 /** What the source learns from inside kafkajs; installed per consumer by patches P-D, P-E and P-F. */
 export interface ConsumerHooks {
   /** Before the member joins or joins again. The join waits for the promise. */
   beforeJoin(group: JoiningMember): Promise<void>
-  /** Every partition of every fetch response, in order. `resolve` moves the fetch position behind `lastOffset`. */
-  fetched(batch: FetchedBatch, resolve: (lastOffset: string) => void): void
+  /** Every partition of every fetch response, in order. `resolve` moves the fetch position to `next`. */
+  fetched(fetched: Fetched, resolve: (next: number) => void): void
   /** The leader has no such offset; the partition is paused and nothing was committed. */
   offsetOutOfRange(topic: string, partition: number): void
 }

@@ -84,7 +84,7 @@ export interface ConsumerGroup extends JoiningMember {
   /** Null before the first join and after leaving. */
   memberId: string | null
   readonly preferredReadReplicasPerTopicPartition: Record<string, Record<number, unknown> | undefined>
-  fetch(nodeId: string): Promise<FetchedBatch[]>
+  fetch(nodeId: string): Promise<KafkajsBatch[]>
   joinAndSync(): Promise<void>
   leave(): Promise<void>
   /** After a failed fetch: resolves when the next one may be tried. */
@@ -93,31 +93,19 @@ export interface ConsumerGroup extends JoiningMember {
   resolveOffset(target: { topic: string; partition: number; offset: string }): void
 }
 
-export interface FetchedMessage {
-  readonly offset: string
-  readonly timestamp: string
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly headers?: Readonly<Record<string, Buffer | Buffer[] | undefined>>
-  readonly isControlRecord: boolean
-  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean }
-}
-
-/** One partition's part of a fetch response. */
-export interface FetchedBatch {
+/** One partition's part of a fetch response as kafkajs hands it on; the records stay bytes (P-F). */
+export interface KafkajsBatch {
   readonly topic: string
   readonly partition: number
   /** The offset that was asked for. */
   readonly fetchedOffset: string
   readonly highWatermark: string
-  /** Where readers of committed records end: before the first open transaction. −1 or absent: not told. */
-  readonly stableOffset?: number
-  /** Everything in the response, also control and aborted records and records before `fetchedOffset`. */
-  readonly rawMessages: readonly FetchedMessage[]
-  /** Committed data records at or after `fetchedOffset`. */
-  readonly messages: readonly FetchedMessage[]
-  /** Offset of the last record at or after `fetchedOffset`, filtered ones included. */
-  lastOffset(): string
+  /** Everything in the response. */
+  rawMessages: readonly unknown[]
+  /** Of them those at or after `fetchedOffset`; the last one says how far the batch goes. */
+  messagesWithinOffset: readonly unknown[]
+  /** Of them the committed data records. */
+  messages: readonly unknown[]
 }
 
 export interface RequestQueue {

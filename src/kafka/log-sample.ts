@@ -1,10 +1,9 @@
 import type { RawRecord } from '../record/raw-record.ts'
+import { readFetched, type FetchedBytes } from './fetched.ts'
 import { endsOf } from './held-back.ts'
-import type { FetchedMessage } from './internals.ts'
 import type { DescribedTopic } from './inspect-codec.ts'
-import { filterAbortedMessages } from './patches/aborted-messages.ts'
+import { fetchedBytes } from './patches/fetched-bytes.ts'
 import type { RawBroker, RawCluster } from './raw-cluster.ts'
-import { rawRecord } from './raw-record.ts'
 
 export interface SampleSize {
   readonly partitionsMax: number
@@ -81,17 +80,15 @@ async function readRun(
   const records: RawRecord[] = []
   let bytes = 0
   for (let next = from, fetches = 0; next < until && fetches < fetchesMax; fetches++) {
-    const { messages, abortedTransactions } = await fetchFrom(broker, place, next)
-    const last = messages.at(-1)
-    if (last === undefined) break
-    for (const message of filterAbortedMessages({ messages, abortedTransactions })) {
-      const record = rawRecord(place, message)
-      if (message.isControlRecord || record.offset < next || record.offset >= until) continue
+    const fetched = await readFetched(place, await fetchFrom(broker, place, next), next)
+    if (fetched.next === next) break
+    for (const record of fetched.records) {
+      if (record.offset >= until) continue
       records.push(record)
       bytes += (record.value?.length ?? 0) + (record.key?.length ?? 0)
       if (bytes >= runBytesMax) return records
     }
-    next = Math.max(next + 1, Number(last.offset) + 1)
+    next = fetched.next
   }
   return records
 }
@@ -100,7 +97,7 @@ async function fetchFrom(
   broker: RawBroker,
   { topic, partition }: { readonly topic: string; readonly partition: number },
   offset: number,
-): Promise<FetchedPartition> {
+): Promise<FetchedBytes> {
   const { responses } = await broker.fetch({
     isolationLevel: readCommitted,
     maxWaitTime: fetchWaitMs,
@@ -108,17 +105,11 @@ async function fetchFrom(
     maxBytes: fetchBytesMax,
     topics: [{ topic, partitions: [{ partition, fetchOffset: String(offset), maxBytes: fetchBytesMax }] }],
   })
-  return responses[0]?.partitions[0] ?? { messages: [], abortedTransactions: [] }
+  return fetchedBytes(responses[0]?.partitions[0]?.messages ?? [])
 }
 
 /** As many of these as allowed, spread evenly. */
 export function spread<T>(all: readonly T[], max: number): readonly T[] {
   if (all.length <= max) return all
   return Array.from({ length: max }, (_, index) => all[Math.floor((index * all.length) / max)] as T)
-}
-
-interface FetchedPartition {
-  readonly messages: readonly FetchedMessage[]
-  readonly abortedTransactions:
-    readonly { readonly producerId: string; readonly firstOffset: string }[] | null
 }

@@ -1,5 +1,3 @@
-import type { FetchedMessage } from './internals.ts'
-
 /*
  * Requests that kafkajs does not know, over its connections (TLS, SASL, retries of connecting). Read from the source
  * of kafkajs 2.2.4, as internals.ts.
@@ -77,7 +75,7 @@ export interface RawBroker {
   }): Promise<{
     readonly responses: readonly {
       readonly partitions: readonly {
-        readonly messages: readonly FetchedMessage[]
+        readonly messages: readonly unknown[]
         readonly abortedTransactions:
           readonly { readonly producerId: string; readonly firstOffset: string }[] | null
       }[]

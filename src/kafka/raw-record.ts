@@ -1,20 +1,76 @@
-import type { RawRecord } from '../record/raw-record.ts'
-import type { FetchedMessage } from './internals.ts'
+import { createHash } from 'node:crypto'
+import type { Headers, HeaderSize, RawRecord, UnreadableRecords } from '../record/raw-record.ts'
+import type { Frame } from './wire/read-frames.ts'
+import { readHeaders } from './wire/read-headers.ts'
+import type { RecordColumns } from './wire/record-columns.ts'
+import type { Unreadable } from './wire/unreadable.ts'
 
-/** A fetched message as the rest of the program knows it: offset and timestamp as numbers. */
-export function rawRecord(
-  { topic, partition }: { readonly topic: string; readonly partition: number },
-  message: Pick<FetchedMessage, 'offset' | 'timestamp' | 'key' | 'value'> & {
-    readonly headers?: RawRecord['headers']
-  },
-): RawRecord {
-  return {
-    topic,
-    partition,
-    offset: Number(message.offset),
-    timestamp: Number(message.timestamp),
-    key: message.key,
-    value: message.value,
-    headers: message.headers ?? {},
+export interface LogPlace {
+  readonly topic: string
+  readonly partition: number
+}
+
+const noHeaders: Headers = []
+
+/** One row of the columns. Key, value and headers are views of the fetched (or decompressed) bytes. */
+class FetchedRecord implements RawRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headerSize: HeaderSize
+  #headers: Headers | null
+  readonly #bytes: Buffer
+  readonly #headersStart: number
+
+  constructor({ topic, partition }: LogPlace, columns: RecordColumns, row: number) {
+    const { bytes } = columns
+    const keyStart = columns.keyStart[row]!
+    const valueStart = columns.valueStart[row]!
+    const count = columns.headers[row]!
+    this.topic = topic
+    this.partition = partition
+    this.offset = columns.offset[row]!
+    this.timestamp = columns.timestamp[row]!
+    this.key = keyStart < 0 ? null : bytes.subarray(keyStart, columns.keyEnd[row])
+    this.value = valueStart < 0 ? null : bytes.subarray(valueStart, columns.valueEnd[row])
+    this.#bytes = bytes
+    this.#headersStart = columns.headersStart[row]!
+    this.headerSize = count === 0 ? nothing : { count, bytes: columns.headersEnd[row]! - this.#headersStart }
+    this.#headers = count === 0 ? noHeaders : null
   }
+
+  get headers(): Headers {
+    this.#headers ??= readHeaders(this.#bytes, this.headerSize.count, this.#headersStart)
+    return this.#headers
+  }
+}
+
+const nothing: HeaderSize = { count: 0, bytes: 0 }
+
+/** A row of the columns as the rest of the program knows it. */
+export function rawRecord(place: LogPlace, columns: RecordColumns, row: number): RawRecord {
+  return new FetchedRecord(place, columns, row)
+}
+
+/** What stands for the records of a frame from `offset` on that cannot be read. */
+export function unreadableRecord(
+  { topic, partition }: LogPlace,
+  bytes: Buffer,
+  { start, end, lastOffset, maxTimestamp }: Frame,
+  offset: number,
+  { unreadable, message }: Unreadable,
+): RawRecord {
+  const digest = createHash('sha256').update(bytes.subarray(start, end)).digest('hex')
+  const what: UnreadableRecords = {
+    lastOffset: Math.max(lastOffset, offset),
+    bytes: end - start,
+    digest: `sha256:${digest}`,
+    message,
+    isDoubtful: unreadable === 'checksum',
+  }
+  const nothingRead = { key: null, value: null, headers: noHeaders }
+  return { topic, partition, offset, timestamp: maxTimestamp, ...nothingRead, unreadable: what }
 }

@@ -1,8 +1,6 @@
-/** snappyjs ships no types. Both take and return raw blocks, without framing. */
+/** snappyjs ships no types. It writes raw blocks, without framing. */
 declare module 'snappyjs' {
   export function compress(data: Buffer): Buffer
-  /** Throws when the block says that it grows beyond `bytesMax`. */
-  export function uncompress(data: Buffer, bytesMax?: number): Buffer
-  const snappy: { readonly compress: typeof compress; readonly uncompress: typeof uncompress }
+  const snappy: { readonly compress: typeof compress }
   export default snappy
 }

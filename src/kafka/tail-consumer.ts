@@ -4,7 +4,7 @@ import type { Log } from '../telemetry/log.ts'
 import { kafkaConfig } from './client.ts'
 import { kafkaError } from './errors.ts'
 import { Kafka } from './kafkajs.ts'
-import { rawRecord } from './raw-record.ts'
+import type { FilledMessage } from './patches/fetched-batches.ts'
 import type { KafkaPlan } from './plan.ts'
 
 export interface TailOptions {
@@ -42,10 +42,10 @@ export async function tailTopics(options: TailOptions, signal: AbortSignal): Pro
     await consumer.subscribe({ topics: [...topics], fromBeginning })
     await consumer.run({
       autoCommit: false,
-      eachBatch: ({ batch: { topic, partition, messages } }) => {
+      eachBatch: ({ batch: { messages } }) => {
         for (const message of messages) {
           if (!open || signal.aborted) break
-          open = onRecord(rawRecord({ topic, partition }, message))
+          open = onRecord((message as unknown as FilledMessage).raw)
         }
         if (!open) stop()
         return Promise.resolve()

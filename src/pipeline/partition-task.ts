@@ -4,6 +4,7 @@ import { inputName } from '../record/input.ts'
 import type { InputStream } from '../source/source.ts'
 import type { PartitionSetup } from './partition-context.ts'
 import { legalMoves, type PartitionStatus } from './partition-status.ts'
+import { SameFailure } from './same-failure.ts'
 import { serve } from './serve.ts'
 import { missingEntity } from './stored-parts.ts'
 import { own, planOwnership, replay, type Owned } from './takeover.ts'
@@ -40,6 +41,7 @@ export class PartitionTask {
   #acknowledged: { readonly incarnation: string; readonly offset: number } | null = null
   #done: Promise<void> | null = null
   #failures = 0
+  readonly #sameFailure = new SameFailure()
   #owned: Owned | null = null
 
   constructor(setup: PartitionSetup, stream: InputStream) {
@@ -181,8 +183,10 @@ export class PartitionTask {
   }
 
   /** R6–R8: memory is already dropped; after being fenced wait for a heartbeat accepted in this generation. */
-  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
+  async #recover(failure: unknown, signal: AbortSignal): Promise<void> {
     const { shared, input } = this.#setup
+    const committed = this.#acknowledged?.offset ?? -1
+    const error = this.#sameFailure.note(inputName(input), committed, failure) ?? failure
     const code = error instanceof MillraceError ? error.code : 'INTERNAL'
     shared.observer.trouble(input, error)
     // The next takeover decides, knowing more: the topic may have been created again.

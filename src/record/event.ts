@@ -26,6 +26,7 @@ export const rejectReasons = [
   'INFERENCE',
   'OUTPUT',
   'OVERSIZE',
+  'UNREADABLE',
   'POISON',
 ] as const
 export type RejectReason = (typeof rejectReasons)[number]

@@ -16,14 +16,7 @@ export function recordBytes({
   headers,
 }: Pick<OutputRecord, 'key' | 'value' | 'headers'>): number {
   let bytes = recordOverheadBytes + (key?.length ?? 0) + bytesOf(value)
-  for (const name in headers) {
-    const header = headers[name]
-    for (const each of Array.isArray(header)
-      ? (header as readonly (Buffer | string)[])
-      : [header as Buffer | string]) {
-      bytes += headerOverheadBytes + bytesOf(name) + bytesOf(each)
-    }
-  }
+  for (const [name, header] of headers ?? []) bytes += headerOverheadBytes + bytesOf(name) + bytesOf(header)
   return bytes
 }
 

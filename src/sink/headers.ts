@@ -1,15 +1,17 @@
+import { createHash } from 'node:crypto'
 import type { Reject } from '../record/event.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
-import { headerEntries, headerValues, producible } from '../record/headers.ts'
+import { headerSize, headersOf, headerValues, nameText } from '../record/headers.ts'
 import type { Headers, HeaderValue, RawRecord } from '../record/raw-record.ts'
 
 /** Model name, version and digest, on every prediction and alert. */
 export function modelHeaders(model: ModelIdentity): Headers {
-  return Object.freeze({
+  const headers = headersOf({
     'millrace.model.name': Buffer.from(model.name),
     'millrace.model.version': Buffer.from(model.version),
     'millrace.model.digest': Buffer.from(model.digest),
   })
+  return Object.freeze(headers)
 }
 
 /**
@@ -18,7 +20,7 @@ export function modelHeaders(model: ModelIdentity): Headers {
  */
 export function outputHeaders(constant: Headers, raw: RawRecord): Headers {
   const traceparent = headerValues(raw.headers, 'traceparent')[0]
-  return isTraceparent(traceparent) ? { ...constant, traceparent } : constant
+  return isTraceparent(traceparent) ? [...constant, ['traceparent', traceparent]] : constant
 }
 
 const traceparentBytes = 55
@@ -42,10 +44,39 @@ export interface DeadLetterFacts {
  * The record's own headers, then where it was and why it is here. What an earlier dead letter said is left out: a
  * replayed record that fails again tells its last failure.
  */
-export function deadLetterHeaders({ raw, ...reject }: Reject, facts: DeadLetterFacts): Headers {
+export function deadLetterHeaders(reject: Reject, facts: DeadLetterFacts): Headers {
+  return [...ownHeaders(reject.raw.headers), ...whyHeaders(reject, facts)]
+}
+
+/** For a dead letter that cannot hold its record: where it was, why it is here, how large it is and its digest. */
+export function stubHeaders(reject: Reject, facts: DeadLetterFacts): Headers {
+  const { key, value, unreadable } = reject.raw
+  const what =
+    unreadable === undefined
+      ? {
+          [contentHeader]: 'stub',
+          'millrace.dlq.size': String(
+            (key?.length ?? 0) + (value?.length ?? 0) + headerSize(reject.raw).bytes,
+          ),
+          'millrace.dlq.digest': `sha256:${createHash('sha256')
+            .update(value ?? '')
+            .digest('hex')}`,
+        }
+      : {
+          [contentHeader]: 'pointer',
+          'millrace.dlq.last-offset': String(unreadable.lastOffset),
+          'millrace.dlq.size': String(unreadable.bytes),
+          'millrace.dlq.digest': unreadable.digest,
+        }
+  return [...whyHeaders(reject, facts), ...headersOf(what)]
+}
+
+/** Of dead letters that do not hold their record. */
+export const contentHeader = 'millrace.dlq.content'
+
+function whyHeaders({ raw, ...reject }: Reject, facts: DeadLetterFacts): Headers {
   const { model } = facts
-  return {
-    ...ownHeaders(raw.headers),
+  return headersOf({
     '__dlq.errors.topic': raw.topic,
     '__dlq.errors.partition': String(raw.partition),
     '__dlq.errors.offset': String(raw.offset),
@@ -59,16 +90,12 @@ export function deadLetterHeaders({ raw, ...reject }: Reject, facts: DeadLetterF
     ...(reject.schemaId === undefined ? null : { 'millrace.dlq.schema-id': String(reject.schemaId) }),
     'millrace.dlq.model': `${model.name}/${model.version}@${model.digest}`,
     'millrace.dlq.service-version': facts.serviceVersion,
-  }
+  })
 }
 
 /** Headers that a dead letter has beside those of the record. */
 export const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
 
 function ownHeaders(headers: Headers): Headers {
-  return Object.fromEntries(
-    headerEntries(headers)
-      .filter(([name]) => !deadLetterHeader.test(name))
-      .map(([name, values]) => [name, producible(values)]),
-  )
+  return headers.filter(([name]) => !deadLetterHeader.test(nameText(name)))
 }

@@ -1,15 +1,15 @@
 import { MillraceError } from '../errors.ts'
 import type { Reject } from '../record/event.ts'
+import { headersMax, headerSize } from '../record/headers.ts'
 import { inputName } from '../record/input.ts'
 import type { OutputKind, OutputRecord } from '../record/output.ts'
 import type { Alert, ModelIdentity, Prediction } from '../record/prediction.ts'
 import type { Headers, RawRecord } from '../record/raw-record.ts'
 import { aloneBytes, defaultBatchBytesMax } from '../record/size.ts'
 import type { AvroEncoders } from './avro-encoder.ts'
-import { deadLetterHeaders, modelHeaders, outputHeaders } from './headers.ts'
+import { deadLetterHeaders, modelHeaders, outputHeaders, stubHeaders } from './headers.ts'
 import type { SinkPlan } from './plan.ts'
 import { outputPartition } from './route.ts'
-import { stubOf } from './stub.ts'
 
 /** Objects → records with topic and partition. Pure. */
 export interface Sink {
@@ -39,6 +39,9 @@ export interface SinkSetup {
 }
 
 export const jsonOnly: AvroEncoders = { predictions: null, alerts: null }
+
+/** A key up to this many bytes stays in a stub: tools join letters by it. */
+const stubKeyBytesMax = 1024
 
 type Encode<T> = (value: T) => Buffer | string
 
@@ -94,16 +97,20 @@ export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
     alert: (alert, raw) => output('alert', plan.alerts.topic, encodeAlert, alert, raw),
     deadLetter(reject, info) {
       const { raw } = reject
-      const headers = deadLetterHeaders(reject, { group, serviceVersion, model, ...info })
-      const letter = record('dead-letter', deadLetterTopic(plan, raw.topic), raw, raw.value, headers)
-      const max = bytesMaxOf(letter.topic)
-      if (aloneBytes(letter) <= max) return letter
-      const stub = stubOf(letter, raw)
+      const topic = deadLetterTopic(plan, raw.topic)
+      const facts = { group, serviceVersion, model, ...info }
+      const max = bytesMaxOf(topic)
+      if (raw.unreadable === undefined && headerSize(raw).count <= headersMax) {
+        const letter = record('dead-letter', topic, raw, raw.value, deadLetterHeaders(reject, facts))
+        if (aloneBytes(letter) <= max) return letter
+      }
+      const whole = record('dead-letter', topic, raw, null, stubHeaders(reject, facts))
+      const stub = (raw.key?.length ?? 0) <= stubKeyBytesMax ? whole : { ...whole, key: null }
       const bytes = aloneBytes(stub)
       if (bytes <= max) return stub
       throw new MillraceError(
         'KAFKA_RECORD_TOO_LARGE',
-        `${inputName(raw)} offset ${raw.offset} is to become a dead letter (${reject.reason}); what says so takes ${bytes} bytes, and ${letter.topic} takes at most ${max}`,
+        `${inputName(raw)} offset ${raw.offset} is to become a dead letter (${reject.reason}); what says so takes ${bytes} bytes, and ${topic} takes at most ${max}`,
       )
     },
   }

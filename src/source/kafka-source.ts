@@ -162,7 +162,8 @@ class KafkaSource implements Source {
       },
       fetched: (batch, resolve) => {
         const stream = this.#generation?.stream(batch.topic, batch.partition)
-        if (stream?.accept(batch)) resolve(batch.lastOffset())
+        const next = stream?.accept(batch) ?? null
+        if (next !== null) resolve(next)
       },
       offsetOutOfRange: (topic, partition) => void this.#generation?.stream(topic, partition)?.outOfRange(),
     }

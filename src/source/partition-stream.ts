@@ -1,10 +1,14 @@
 import { MillraceError } from '../errors.ts'
-import type { FetchedBatch, GroupControl } from '../kafka/internals.ts'
-import { rawRecord } from '../kafka/raw-record.ts'
+import type { Fetched } from '../kafka/fetched.ts'
+import type { GroupControl } from '../kafka/internals.ts'
+import { RecordQueue } from '../kafka/record-queue.ts'
+import { committedFrames } from '../kafka/wire/committed-frames.ts'
+import { framesOf, type Frame } from '../kafka/wire/read-frames.ts'
+import { Unreadable } from '../kafka/wire/unreadable.ts'
 import type { InputPartition } from '../record/input.ts'
+import type { RawRecord } from '../record/raw-record.ts'
 import type { Clock } from '../time/clock.ts'
 import type { HeartbeatWaits } from './heartbeat-waits.ts'
-import { RecordQueue } from './record-queue.ts'
 import type { InputStream, LogRange, StableEnd, Taken } from './source.ts'
 
 export interface StreamLimits {
@@ -48,7 +52,7 @@ export class PartitionStream implements InputStream {
   highWatermarkAt = 0
   stableEnd: StableEnd | null = null
   readonly #parts: StreamParts
-  readonly #queue = new RecordQueue()
+  #queue: RecordQueue
   /** Offset after everything `take` returned; −1 before the first seek. */
   #position = -1
   /** Offset the next fetch must start at. */
@@ -56,11 +60,15 @@ export class PartitionStream implements InputStream {
   #paused = true
   #failure: MillraceError | null = null
   #waiting: Waiting | null = null
+  #isTaking = false
+  /** What did not fit its checksum, or began nowhere, when it was fetched before. */
+  #doubted: string | null = null
 
   constructor(parts: StreamParts) {
     this.#parts = parts
     this.input = parts.input
     this.ended = parts.ended
+    this.#queue = new RecordQueue(parts.input, -1)
   }
 
   get position(): number {
@@ -68,11 +76,11 @@ export class PartitionStream implements InputStream {
   }
 
   get nextTimestamp(): number | null {
-    return this.#queue.first?.timestamp ?? null
+    return this.#queue.nextTimestamp
   }
 
   seek(offset: number): void {
-    this.#queue.clear()
+    this.#queue = new RecordQueue(this.input, offset)
     this.#failure = null
     this.#position = offset
     this.#expected = offset
@@ -81,12 +89,26 @@ export class PartitionStream implements InputStream {
   }
 
   async take(rowsMax: number, signal: AbortSignal): Promise<Taken> {
-    for (;;) {
-      signal.throwIfAborted()
-      this.ended.throwIfAborted()
-      if (this.#failure) throw this.#failure
-      if (this.#queue.rows > 0 || this.#expected > this.#position) return this.#takeQueued(rowsMax)
-      await this.#arrival(signal)
+    const { input } = this
+    if (this.#isTaking)
+      throw new MillraceError('INTERNAL', `two takes at once from ${input.topic}:${input.partition}`)
+    this.#isTaking = true
+    try {
+      for (;;) {
+        signal.throwIfAborted()
+        this.ended.throwIfAborted()
+        if (this.#failure) throw this.#failure
+        const queue = this.#queue
+        const { doubtful } = queue
+        // A seek meanwhile leaves this queue behind; the next turn sees the new one.
+        if (queue.lacks(rowsMax)) await queue.read()
+        else if (doubtful !== null) this.#askAgain(doubtful)
+        else if (queue.readyRows > 0 || (queue.isEmpty && this.#expected > this.#position)) {
+          return this.#takeQueued(rowsMax)
+        } else await this.#arrival(signal)
+      }
+    } finally {
+      this.#isTaking = false
     }
   }
 
@@ -105,21 +127,23 @@ export class PartitionStream implements InputStream {
     return this.#parts.log.offsetAt(this.input.topic, this.input.partition, timestampMs)
   }
 
-  /** A fetch arrived. Returns whether it was taken over, so that the caller moves the fetch position on. */
-  accept(batch: FetchedBatch): boolean {
-    if (this.ended.aborted || this.#failure) return false
-    this.#endSeen(Number(batch.highWatermark), this.#parts.clock.now())
-    this.#stableEndSeen(batch.stableOffset ?? -1)
-    if (Number(batch.fetchedOffset) !== this.#expected) {
+  /** A fetch arrived. Returns the offset to fetch from next if it was taken over, else null. */
+  accept(fetched: Fetched): number | null {
+    if (this.ended.aborted || this.#failure) return null
+    this.#endSeen(fetched.highWatermark, this.#parts.clock.now())
+    this.#stableEndSeen(fetched.stableOffset)
+    if (fetched.fetchedOffset !== this.#expected) {
       if (this.#expected >= 0) this.#fetchFrom(this.#expected)
-      return false
+      return null
     }
-    if (batch.rawMessages.length === 0) return false
-    for (const message of batch.messages) this.#queue.push(rawRecord(this.input, message))
-    this.#expected = Number(batch.lastOffset()) + 1
+    const frames = this.#framesOf(fetched)
+    const next = (frames.at(-1)?.lastOffset ?? -1) + 1
+    if (next <= this.#expected) return null
+    this.#queue.push(fetched.bytes, committedFrames(frames, fetched.aborted))
+    this.#expected = next
     if (this.#isFull()) this.#pause()
     this.#waiting?.resolve()
-    return true
+    return next
   }
 
   /** The leader has no record at the expected offset; kafkajs has paused the partition. */
@@ -128,9 +152,41 @@ export class PartitionStream implements InputStream {
     const offset = this.#expected
     const range = await this.logRange().catch(() => null)
     if (this.#expected !== offset) return // sought elsewhere meanwhile
-    this.#failure = outOfRangeError(this.input, offset, range)
-    this.#queue.clear()
-    this.#waiting?.reject(this.#failure)
+    this.#fail(outOfRangeError(this.input, offset, range))
+  }
+
+  /** Empty where none begins: such an answer is asked for once more, and what comes again is the log's. */
+  #framesOf({ bytes }: Fetched): readonly Frame[] {
+    try {
+      return framesOf(bytes)
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error
+      const { topic, partition } = this.input
+      const message = `${topic}:${partition} from offset ${this.#expected}: ${error.message}`
+      if (this.#doubted === message) {
+        this.#fail(new MillraceError('KAFKA_LOG_DAMAGED', message, { cause: error }))
+      } else {
+        this.#doubted = message
+        this.#fetchFrom(this.#expected)
+      }
+      return []
+    }
+  }
+
+  /** Bytes can be damaged on their way: only what comes twice is what stands in the log. */
+  #askAgain({ offset, unreadable }: RawRecord): void {
+    const doubted = `${offset} ${unreadable?.digest}`
+    if (this.#doubted === doubted) this.#queue.pass()
+    else {
+      this.#doubted = doubted
+      this.seek(this.#position)
+    }
+  }
+
+  #fail(failure: MillraceError): void {
+    this.#failure = failure
+    this.#queue = new RecordQueue(this.input, this.#expected)
+    this.#waiting?.reject(failure)
   }
 
   #endSeen(end: number, at: number): void {
@@ -150,17 +206,13 @@ export class PartitionStream implements InputStream {
 
   #takeQueued(rowsMax: number): Taken {
     const records = this.#queue.take(rowsMax)
-    const last = records.at(-1)
-    this.#position = this.#queue.rows > 0 && last ? last.offset + 1 : this.#expected
+    this.#position = this.#queue.isEmpty ? this.#expected : this.#queue.next
     if (this.#paused && this.#isHalfEmpty()) this.#resume()
     return { records, next: this.#position }
   }
 
   /** Waits until `accept` or `outOfRange` brings news, without polling. */
   async #arrival(signal: AbortSignal): Promise<void> {
-    const { input } = this
-    if (this.#waiting)
-      throw new MillraceError('INTERNAL', `two takes at once from ${input.topic}:${input.partition}`)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#waiting = { resolve, reject }
     const onAbort = (): void => reject(signal.reason)

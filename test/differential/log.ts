@@ -21,7 +21,7 @@ export function decodedRecord(upload: Upload, offset: number): DecodedRecord {
   const { id, source, partition, time, fields, timestamp } = upload
   const value = Buffer.from(id) // by which a takeover knows the record again
   const decoded = { id, key: String(fields['customer']), time, fields }
-  return { topic: source, partition, offset, timestamp, key: null, value, headers: {}, decoded }
+  return { topic: source, partition, offset, timestamp, key: null, value, headers: [], decoded }
 }
 
 export function loggedRecord(raw: DecodedRecord, appended: number): LoggedRecord {

@@ -225,9 +225,9 @@ export const sabotages: readonly Sabotage[] = [
     name: 'without patch P-B: aborted records are seen',
     edits: [
       {
-        file: 'src/kafka/patches/apply.ts',
-        find: '  if (loaded) loaded.exports = filterAbortedMessages',
-        replace: '  if (loaded) void filterAbortedMessages',
+        file: 'src/kafka/wire/committed-frames.ts',
+        find: '    return !(isTransactional(frame) && aborting.has(frame.producerId))',
+        replace: '    return !(isTransactional(frame) && aborting.has(-2))',
       },
     ],
     shown: {

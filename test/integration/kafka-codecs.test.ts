@@ -50,10 +50,15 @@ function outputOf(topic: string, partition: number, index: number): OutputRecord
   const text = values[index]!
   const value = [text, Buffer.from(text), `${text} – ü 🚆`, null][index % 4]!
   const key = index % 3 === 0 ? null : Buffer.from(`key ${index}`)
-  const headers = [undefined, constantHeaders, { ...constantHeaders, index: String(index) }][index % 3]
+  const headers = [undefined, constantHeaders, [...constantHeaders, ['index', String(index)] as const]][
+    index % 3
+  ]
   return { kind: 'prediction', topic, partition, key, value, headers }
 }
-const constantHeaders = Object.freeze({ model: Buffer.from('ü'), empty: '' })
+const constantHeaders = Object.freeze([
+  ['model', Buffer.from('ü')],
+  ['empty', ''],
+] as const)
 
 test('what we write, Java reads: uncompressed, and all four codecs', async () => {
   const client = testClient(testPlan())

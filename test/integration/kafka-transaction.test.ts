@@ -36,7 +36,7 @@ async function claim({ port, input }: Setup) {
 }
 
 function output(topic: string, value: string, partition = 0): OutputRecord {
-  return { kind: 'prediction', topic, partition, key: Buffer.from('k'), value, headers: { h: 'x' } }
+  return { kind: 'prediction', topic, partition, key: Buffer.from('k'), value, headers: [['h', 'x']] }
 }
 
 /** What a read_committed consumer sees in partition 0, waiting until the position has reached the end of the log. */

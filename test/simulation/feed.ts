@@ -107,7 +107,7 @@ export function rawRecord(
   timestamp: number,
   value: string,
 ): RawRecord {
-  return { topic, partition, offset, timestamp, key: null, value: Buffer.from(value), headers: {} }
+  return { topic, partition, offset, timestamp, key: null, value: Buffer.from(value), headers: [] }
 }
 
 /** JSON with two ways to be wrong. Pure. */

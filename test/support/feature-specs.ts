@@ -88,6 +88,6 @@ export function eventAt(
     key: 'c',
     time,
     fields: { customer: 'c', terminal: 't', amount: 1, ...fields },
-    raw: { topic, partition, offset, timestamp: time, key: null, value: null, headers: {} },
+    raw: { topic, partition, offset, timestamp: time, key: null, value: null, headers: [] },
   }
 }

@@ -94,7 +94,7 @@ function reach(spec: FeaturesSpec, source: string): number {
 
 function eventOf({ event, topic, partition, offset, timestampMs }: LoggedInput): Event {
   if (event === null) throw new Error('no event')
-  const raw = { topic, partition, offset, timestamp: timestampMs, key: null, value: null, headers: {} }
+  const raw = { topic, partition, offset, timestamp: timestampMs, key: null, value: null, headers: [] }
   return { ...event, raw }
 }
 

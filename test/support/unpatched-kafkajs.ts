@@ -14,10 +14,15 @@ export function unloadKafkajs(): void {
  */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names the module's shape
 export function unpatched<T>(path: string): T {
+  return unpatchedTogether([path])[0] as T
+}
+
+/** Several modules that see each other. */
+export function unpatchedTogether(paths: readonly string[]): readonly unknown[] {
   const kept = Object.entries(load.cache).filter(([file]) => isKafkajs(file))
   unloadKafkajs()
   try {
-    return load(`kafkajs/src/${path}`) as T
+    return paths.map((path): unknown => load(`kafkajs/src/${path}`))
   } finally {
     unloadKafkajs()
     for (const [file, module] of kept) load.cache[file] = module

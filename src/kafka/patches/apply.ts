@@ -2,23 +2,22 @@ import { createRequire } from 'node:module'
 import { dirname, sep } from 'node:path'
 import { MillraceError } from '../../errors.ts'
 import type { Broker, Cluster, ConsumerGroup, Patchable, RequestQueue } from '../internals.ts'
-import { filterAbortedMessages } from './aborted-messages.ts'
 import { patchBeforeJoin } from './before-join.ts'
 import { patchClaimBackOff } from './claim-back-off.ts'
 import { patchCoordinatorCache } from './coordinator-cache.ts'
 import { patchFetchedBatches } from './fetched-batches.ts'
+import { keepRecordBytes, patchFetchedBytes } from './fetched-bytes.ts'
 import { patchHeartbeats } from './heartbeats.ts'
 import { patchLostBrokers } from './lost-brokers.ts'
 import { patchOffsetOutOfRange } from './offset-out-of-range.ts'
 import { patchRefusedPartitions, type AnswerParser } from './refused-partitions.ts'
 import { patchRequestQueueTimer } from './request-queue-timer.ts'
 import { settleSends, type SendParts } from './settled-sends.ts'
-import { patchStableOffsets } from './stable-offsets.ts'
 
 /** The patches were written against, and tested on, this version only. */
 export const kafkajsVersion = '2.2.4'
 
-const filterModule = 'kafkajs/src/consumer/filterAbortedMessages'
+const recordsModule = 'kafkajs/src/protocol/requests/fetch/v4/decodeMessages'
 const sendModule = 'kafkajs/src/producer/sendMessages'
 const eventsModule = 'kafkajs/src/consumer/instrumentationEvents'
 /** Version 1 binds the parser of version 0 when it is loaded, so that one comes last. */
@@ -28,7 +27,7 @@ const addPartitionsModules = [1, 0].map(
 
 /**
  * Loads kafkajs with all patches. Modules that were loaded before keep what they have and this program gets a copy of
- * its own: `consumer/batch` binds its filter when it is loaded, so a loaded one could not be patched any more.
+ * its own: decoders of responses bind what decodes records when they are loaded, so a loaded one could not be patched.
  */
 export function loadPatchedKafkajs(): unknown {
   const load = createRequire(import.meta.url)
@@ -37,9 +36,9 @@ export function loadPatchedKafkajs(): unknown {
   const folder = dirname(load.resolve('kafkajs/package.json')) + sep
   for (const file of Object.keys(load.cache)) if (file.startsWith(folder)) delete load.cache[file]
 
-  load(filterModule)
-  const loaded = load.cache[load.resolve(filterModule)]
-  if (loaded) loaded.exports = filterAbortedMessages
+  load(recordsModule)
+  const loaded = load.cache[load.resolve(recordsModule)]
+  if (loaded) loaded.exports = keepRecordBytes
   const createSend = load(sendModule) as (parts: SendParts) => unknown
   const loadedSend = load.cache[load.resolve(sendModule)]
   if (loadedSend) loadedSend.exports = settleSends(createSend)
@@ -50,7 +49,7 @@ export function loadPatchedKafkajs(): unknown {
   patchRequestQueueTimer(load('kafkajs/src/network/requestQueue') as Patchable<RequestQueue>)
   const broker = load('kafkajs/src/broker') as Patchable<Broker>
   patchCoordinatorCache(cluster, broker)
-  patchStableOffsets(broker)
+  patchFetchedBytes(broker)
   patchClaimBackOff(cluster)
   patchOffsetOutOfRange(consumerGroup)
   patchLostBrokers(consumerGroup)

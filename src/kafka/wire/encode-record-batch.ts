@@ -1,5 +1,5 @@
 import type { OutputRecord } from '../../record/output.ts'
-import type { Headers, HeaderValue } from '../../record/raw-record.ts'
+import type { Headers } from '../../record/raw-record.ts'
 import { codecs, compressionIds, type Compression } from '../codecs.ts'
 import { crc32c } from './crc32c.ts'
 import { GrowingBuffer, varintBytes } from './growing-buffer.ts'
@@ -139,26 +139,21 @@ export class HeaderBytes {
 const none = Buffer.of(0)
 
 function encodeHeaders(headers: Headers): Buffer {
-  const pairs: [name: string, value: HeaderValue][] = []
-  for (const name of Object.keys(headers)) {
-    const written = headers[name] as HeaderValue | readonly HeaderValue[]
-    if (typeof written === 'string' || Buffer.isBuffer(written)) pairs.push([name, written])
-    else for (const value of written) pairs.push([name, value])
-  }
-  const lengths = pairs.map(([name, value]) => [Buffer.byteLength(name), byteLengthOf(value)] as const)
+  const lengths = headers.map(([name, value]) => [byteLengthOf(name), byteLengthOf(value)] as const)
   const bytes = lengths.reduce(
     (sum, [name, value]) => sum + sizedBytes(name) + sizedBytes(value),
-    varintBytes(pairs.length),
+    varintBytes(headers.length),
   )
   const buffer = new GrowingBuffer(Buffer.allocUnsafeSlow(bytes + 5))
-  buffer.varint(pairs.length)
-  for (const [index, [name, value]] of pairs.entries()) {
+  buffer.varint(headers.length)
+  for (const [index, [name, value]] of headers.entries()) {
     const [nameBytes, valueBytes] = lengths[index]!
     buffer.varint(nameBytes)
-    buffer.text(name, nameBytes)
+    if (typeof name === 'string') buffer.text(name, nameBytes)
+    else buffer.raw(name)
     buffer.varint(valueBytes)
     if (typeof value === 'string') buffer.text(value, valueBytes)
-    else buffer.raw(value)
+    else if (value !== null) buffer.raw(value)
   }
   return buffer.bytes.subarray(0, buffer.at)
 }

@@ -50,8 +50,8 @@ export function createDeadLetterCheck(parts: CheckParts): (letter: DeadLetter) =
   const { plan, clock, decoders } = parts
   const unknownIds = new Set<number>()
   return async (letter) => {
-    if (letter.isStub) {
-      return { outcome: 'dead-letter', flags: [], message: 'a stub: the record itself is only in its source' }
+    if (!letter.holdsRecord) {
+      return { outcome: 'dead-letter', flags: [], message: 'it holds no record: that is only in its source' }
     }
     const source = plan.sources.find(({ topic }) => topic === letter.source.topic)
     const decoder = source && decoders.get(source.name)?.decoder

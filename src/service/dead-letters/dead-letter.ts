@@ -1,9 +1,8 @@
 import { rejectReasons, type RejectReason } from '../../record/event.ts'
-import { headerEntries, headerText, producible } from '../../record/headers.ts'
+import { headerText, nameText } from '../../record/headers.ts'
 import type { Headers, RawRecord } from '../../record/raw-record.ts'
-import { deadLetterHeader } from '../../sink/headers.ts'
+import { contentHeader, deadLetterHeader } from '../../sink/headers.ts'
 import { deadLetterTopic } from '../../sink/sink.ts'
-import { stubHeader } from '../../sink/stub.ts'
 import type { Plan } from '../../topology/plan.ts'
 
 /** Where a record is, or was: `topic:partition@offset` in text. */
@@ -30,8 +29,8 @@ export interface DeadLetter {
   readonly attempts: string
   readonly model: string
   readonly schemaId: string | null
-  /** It has no bytes of the record, which would not have fitted into the dead-letter topic. */
-  readonly isStub: boolean
+  /** False: it only names records that it could not hold. */
+  readonly holdsRecord: boolean
   /** Set when the record that failed was itself a replay: the dead letter it came from. */
   readonly replayOf: string | null
 }
@@ -71,18 +70,14 @@ export function parseDeadLetter(raw: RawRecord): DeadLetter | null {
     attempts: text('millrace.dlq.attempts') ?? '?',
     model: text('millrace.dlq.model') ?? '?',
     schemaId: text('millrace.dlq.schema-id'),
-    isStub: text(stubHeader) !== null,
+    holdsRecord: text(contentHeader) === null,
     replayOf: text(replayHeaders.id),
   }
 }
 
 /** Headers of the record as it was before it became a dead letter. */
 export function originalHeaders(headers: Headers): Headers {
-  return Object.fromEntries(
-    headerEntries(headers)
-      .filter(([name]) => !deadLetterHeader.test(name))
-      .map(([name, values]) => [name, producible(values)]),
-  )
+  return headers.filter(([name]) => !deadLetterHeader.test(nameText(name)))
 }
 
 /** Which dead letters somebody wants to see or replay; null: any. All speak of the record that failed. */

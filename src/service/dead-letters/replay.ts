@@ -12,9 +12,9 @@ export type ReplayStep =
   | 'replayed before'
   | 'left: killed the process'
   | 'left: is in the windows'
+  | 'left: holds no record'
   | 'left: another group'
   | 'left: no source reads its topic'
-  | 'left: a stub, the record is only in its source'
   | 'left: larger than its topic takes'
 
 export interface ReplayParts {
@@ -128,7 +128,7 @@ export function reasonToLeave(
 ): ReplayStep | null {
   if (letter.group !== group) return 'left: another group'
   if (!sources.has(letter.source.topic)) return 'left: no source reads its topic'
-  if (letter.isStub) return 'left: a stub, the record is only in its source'
+  if (!letter.holdsRecord) return 'left: holds no record'
   return reservation(letter, filter) ?? (ledger.has(letter) ? 'replayed before' : null)
 }
 
@@ -158,10 +158,13 @@ export function replayedRecord({ raw, source, id }: DeadLetter, partitions: numb
     partition: source.partition < partitions ? source.partition : byKey,
     key: raw.key,
     value: raw.value,
-    headers: {
-      ...originalHeaders(raw.headers),
-      [replayHeaders.id]: id,
-      [replayHeaders.from]: placeText(source),
-    },
+    headers: [
+      // Of a record that was a replay itself the last one counts.
+      ...originalHeaders(raw.headers).filter(
+        ([name]) => name !== replayHeaders.id && name !== replayHeaders.from,
+      ),
+      [replayHeaders.id, id],
+      [replayHeaders.from, placeText(source)],
+    ],
   }
 }

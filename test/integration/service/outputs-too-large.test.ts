@@ -40,7 +40,7 @@ test('an alert too large for its topic becomes a dead letter, and one too large 
   expect(deadLetters[1]?.headers).toMatchObject({
     '__dlq.errors.topic': world.topics.transactions,
     '__dlq.errors.offset': '41',
-    'millrace.dlq.stub': 'true',
+    'millrace.dlq.content': 'stub',
     'millrace.dlq.value-digest': expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
   })
   expect(service.exit).toBeNull()

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { filterOf } from '../../../src/cli/dlq-filter.ts'
 import { countsText, createLetterFormat, letterDetails } from '../../../src/cli/dlq-format.ts'
+import { headersOf } from '../../../src/record/headers.ts'
 import { parseDeadLetter, type DeadLetter } from '../../../src/service/dead-letters/dead-letter.ts'
 
 const sources = [{ name: 'transactions', topic: 'in' }] as never
@@ -14,7 +15,7 @@ function letter(change: { message?: string; value?: Buffer | null } = {}): DeadL
     timestamp: 0,
     key: null,
     value: change.value ?? null,
-    headers: {
+    headers: headersOf({
       '__dlq.errors.topic': 'in',
       '__dlq.errors.partition': '3',
       '__dlq.errors.offset': '7',
@@ -22,7 +23,7 @@ function letter(change: { message?: string; value?: Buffer | null } = {}): DeadL
       'millrace.dlq.reason': 'DECODE',
       'millrace.dlq.stage': 'decode',
       'millrace.dlq.failed-at': '2026-01-04T00:00:00.000Z',
-    },
+    }),
   })!
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createPrinter, topicsOf } from '../../../src/cli/tail.ts'
+import { headersOf } from '../../../src/record/headers.ts'
 import { formatTailed } from '../../../src/cli/tail-format.ts'
 import type { RawRecord } from '../../../src/record/raw-record.ts'
 
@@ -27,7 +28,7 @@ const alert = {
   caseKey: 'c01',
 }
 
-function record(value: unknown, headers: RawRecord['headers'] = {}): RawRecord {
+function record(value: unknown, headers: RawRecord['headers'] = []): RawRecord {
   return {
     topic: 'out',
     partition: 2,
@@ -53,14 +54,14 @@ describe('a tailed line', () => {
   })
 
   test('of a dead letter comes from its headers, never from its contents', () => {
-    const headers = {
+    const headers = headersOf({
       'millrace.dlq.reason': Buffer.from('SCHEMA'),
       'millrace.dlq.stage': 'decode',
       '__dlq.errors.topic': 'tx',
       '__dlq.errors.partition': '3',
       '__dlq.errors.offset': '12',
-      '__dlq.errors.message': ['amountCents is missing'],
-    }
+      '__dlq.errors.message': 'amountCents is missing',
+    })
     expect(formatTailed('deadletters', record({ secret: 1 }, headers), 'line')).toBe(
       '2026-01-31T12:00:01.000Z  SCHEMA  decode  from tx:3@12  amountCents is missing  out:2@77',
     )
@@ -86,7 +87,11 @@ describe('a tailed line', () => {
 
 describe('as JSON', () => {
   test('a record has its place, headers and value', () => {
-    const text = formatTailed('predictions', record(prediction, { traceparent: Buffer.from('00-a') }), 'json')
+    const text = formatTailed(
+      'predictions',
+      record(prediction, [['traceparent', Buffer.from('00-a')]]),
+      'json',
+    )
     expect(JSON.parse(text)).toEqual({
       topic: 'out',
       partition: 2,
@@ -128,7 +133,10 @@ test('printing ends with the number asked for', () => {
 
 test('a number that a double would round is shown with the digits it came with, and a header of any name', () => {
   const value = Buffer.from('{"merchant":9007199254740993,"cents":1234,"big":1e400}')
-  const headers = { constructor: [Object, Buffer.from('x')], none: null } as unknown as RawRecord['headers']
+  const headers: RawRecord['headers'] = [
+    ['constructor', Buffer.from('x')],
+    ['none', null],
+  ]
   const line = formatTailed('deadletters', record(value, headers), 'json')
   expect(line).toContain('"value":{"merchant":9007199254740993,"cents":1234,"big":1e400}')
   expect(line).toContain('"headers":{"constructor":"x","none":""}')

@@ -10,7 +10,7 @@ const scored: ScoredEvent = {
     key: 'c00001',
     time: 1_752_000_000_000,
     fields: {},
-    raw: { ...position, timestamp: 0, key: Buffer.from('c00001'), value: Buffer.from('{}'), headers: {} },
+    raw: { ...position, timestamp: 0, key: Buffer.from('c00001'), value: Buffer.from('{}'), headers: [] },
   },
   score: 0.9,
   scoredAt: 1_752_000_000_042,

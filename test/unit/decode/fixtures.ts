@@ -79,7 +79,7 @@ export function rawRecord(value: Buffer | string | null, overrides: Partial<RawR
     timestamp: at,
     key: Buffer.from('c00001'),
     value: typeof value === 'string' ? Buffer.from(value) : value,
-    headers: {},
+    headers: [],
     ...overrides,
   }
 }

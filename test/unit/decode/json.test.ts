@@ -146,11 +146,23 @@ describe('a JSON record', () => {
     expect(message).toContain('300001 ms later')
   })
 
-  test('is refused beyond the limit of key and value together, before anything else is looked at', () => {
+  test('is refused beyond the limit of key, value and headers together, before anything else is looked at', () => {
     const record = rawRecord('{'.repeat(94)) // 94 and a key of 6
     const limits = { recordMaxBytes: 99, futureMaxMs: 0 }
     expect(rejected(record, { limits })[0]).toBe('OVERSIZE')
     expect(rejected(record, { limits: { ...limits, recordMaxBytes: 100 } })[0]).toBe('DECODE')
+    const headed = { ...record, headers: [['h', Buffer.alloc(10)] as const] } // 13 bytes more
+    expect(rejected(headed, { limits: { ...limits, recordMaxBytes: 112 } })[0]).toBe('OVERSIZE')
+    expect(rejected(headed, { limits: { ...limits, recordMaxBytes: 113 } })[0]).toBe('DECODE')
+  })
+
+  test('is refused with more than 1000 headers, and when it stands for records that cannot be read', () => {
+    const headers = Array.from({ length: 1_001 }, () => ['', null] as const)
+    expect(rejected({ ...rawRecord('{'), headers })[0]).toBe('OVERSIZE')
+    expect(rejected({ ...rawRecord('{'), headers: headers.slice(1) })[0]).toBe('DECODE')
+    const unreadable = { lastOffset: 9, bytes: 70, digest: 'sha256:00', message: 'no sum', isDoubtful: true }
+    const place = { ...rawRecord('{'), key: null, value: null, unreadable }
+    expect(rejected(place)).toEqual(['UNREADABLE', 'no sum'])
   })
 
   test('with repeated keys counts the last, as JSON.parse does', () => {

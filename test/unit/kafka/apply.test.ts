@@ -1,9 +1,11 @@
 import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
+import type { Broker } from '../../../src/kafka/internals.ts'
 import { Kafka } from '../../../src/kafka/kafkajs.ts'
-import { filterAbortedMessages } from '../../../src/kafka/patches/aborted-messages.ts'
 import { assertVersion, loadPatchedKafkajs } from '../../../src/kafka/patches/apply.ts'
 import { transactionRetry } from '../../../src/kafka/patches/claim-back-off.ts'
+import { fetchedBytes, keepRecordBytes, patchFetchedBytes } from '../../../src/kafka/patches/fetched-bytes.ts'
+import { plainBatch } from '../../support/record-batches.ts'
 import { unloadKafkajs, unpatched } from '../../support/unpatched-kafkajs.ts'
 
 const load = createRequire(import.meta.url)
@@ -15,30 +17,45 @@ test('the patches refuse any other version of kafkajs', () => {
 
 test('whoever loads kafkajs later gets the patched one', () => {
   expect((load('kafkajs') as { Kafka: unknown }).Kafka).toBe(Kafka)
-  expect(load('kafkajs/src/consumer/filterAbortedMessages')).toBe(filterAbortedMessages)
+  expect(load('kafkajs/src/protocol/requests/fetch/v4/decodeMessages')).toBe(keepRecordBytes)
 })
 
-test('kafkajs that was loaded unpatched before does not get in the way: the filter is bound when it is loaded', () => {
-  const filterOf = (kafkajs: unknown) => {
-    expect(load('kafkajs')).toBe(kafkajs)
-    const Batch = load('kafkajs/src/consumer/batch') as new (
-      topic: string,
-      offset: string,
-      data: object,
-    ) => { messages: unknown[] }
-    const record = (offset: string, key: Buffer | null) => ({
-      offset,
-      key,
-      batchContext: { producerId: '1', inTransaction: true },
-    })
-    // An aborted record with an int32 zero as key, which the published filter takes for a marker.
-    const messages = [record('0', null), record('1', Buffer.alloc(4)), record('2', null)]
-    return new Batch('t', '0', { messages, abortedTransactions: [{ producerId: '1', firstOffset: '0' }] })
-      .messages
+/** A fetch response, version 11, of one partition. */
+function response(records: Buffer): Buffer {
+  const head = Buffer.alloc(63)
+  head.writeInt32BE(1, 10) // topics
+  head.write('\0\x01t', 14, 'latin1')
+  head.writeInt32BE(1, 17) // partitions
+  head.writeBigInt64BE(9n, 27) // high watermark
+  head.writeBigInt64BE(7n, 35) // last stable offset
+  head.writeInt32BE(0, 51) // aborted transactions
+  head.writeInt32BE(-1, 55) // preferred replica
+  head.writeInt32BE(records.length, 59)
+  return Buffer.concat([head, records])
+}
+
+test('kafkajs that was loaded unpatched before does not get in the way: decoders are bound when they are loaded', async () => {
+  const path = 'kafkajs/src/protocol/requests/fetch/v11/response'
+  const records = plainBatch([{ offset: 3, timestamp: 1, key: null, value: Buffer.from('v') }])
+  const messagesOf = async () => {
+    const { decode } = load(path) as {
+      decode(bytes: Buffer): Promise<{ responses: { partitions: { messages: unknown[] }[] }[] }>
+    }
+    return (await decode(response(records))).responses[0]?.partitions[0]?.messages ?? []
   }
   unloadKafkajs()
-  expect(filterOf(load('kafkajs'))).toHaveLength(2)
-  expect(filterOf(loadPatchedKafkajs())).toHaveLength(0)
+  expect(await messagesOf()).toHaveLength(1)
+  loadPatchedKafkajs()
+  const messages = await messagesOf()
+  expect(messages).toHaveLength(0)
+  class Fetching {
+    fetch() {
+      return Promise.resolve({ responses: [{ partitions: [{ lastStableOffset: '7', messages }] }] })
+    }
+  }
+  patchFetchedBytes(Fetching as unknown as { prototype: Broker })
+  await new Fetching().fetch()
+  expect(fetchedBytes(messages)).toEqual({ bytes: records, stableOffset: 7, aborted: [] })
 })
 
 test('the transaction manager finds a back-off of milliseconds (as published it finds none and waits 300 ms)', () => {

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { installHooks } from '../../../src/kafka/consumer-hooks.ts'
 import type { ConsumerHooks } from '../../../src/kafka/consumer-hooks.ts'
-import type { Cluster, ConsumerGroup, FetchedBatch, Patchable } from '../../../src/kafka/internals.ts'
+import type { Cluster, ConsumerGroup, KafkajsBatch, Patchable } from '../../../src/kafka/internals.ts'
 import { patchBeforeJoin } from '../../../src/kafka/patches/before-join.ts'
 import { patchFetchedBatches } from '../../../src/kafka/patches/fetched-batches.ts'
 import { patchOffsetOutOfRange } from '../../../src/kafka/patches/offset-out-of-range.ts'
@@ -157,16 +157,18 @@ test('a consumer that starts again after an outage is the same member, unless it
 })
 
 test('every fetched partition goes to the owner, who decides whether the position moves; others keep their batches', async () => {
-  const batches = [0, 1].map((partition) => ({ topic: 't', partition }) as FetchedBatch)
+  const batches = [0, 1].map(
+    (partition) => ({ topic: 't', partition, rawMessages: [] }) as unknown as KafkajsBatch,
+  )
   class Fetching {
     readonly resolveOffset = vi.fn()
-    async fetch(): Promise<FetchedBatch[]> {
+    async fetch(): Promise<KafkajsBatch[]> {
       return batches
     }
   }
   patchFetchedBatches(Fetching as unknown as Patchable<ConsumerGroup>)
   const fetched: ConsumerHooks['fetched'] = ({ partition }, resolve) => {
-    if (partition === 1) resolve('41')
+    if (partition === 1) resolve(42)
   }
   const resolveOffset = vi.fn()
   const owned = groupOf(Fetching.prototype as unknown as ConsumerGroup, { resolveOffset }, hooks({ fetched }))

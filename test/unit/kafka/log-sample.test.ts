@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import type { DescribedTopic } from '../../../src/kafka/inspect-codec.ts'
-import type { FetchedMessage } from '../../../src/kafka/internals.ts'
+import type { Broker, Patchable } from '../../../src/kafka/internals.ts'
 import { sampleTopic, spread } from '../../../src/kafka/log-sample.ts'
+import { keepRecordBytes, patchFetchedBytes } from '../../../src/kafka/patches/fetched-bytes.ts'
 import type { RawBroker, RawCluster } from '../../../src/kafka/raw-cluster.ts'
+import { marker, plainBatch } from '../../support/record-batches.ts'
 
 const size = { partitionsMax: 2, oldestMax: 3, newestMax: 4 }
 
@@ -19,15 +21,12 @@ function cluster(
   rowsMax = 100,
 ) {
   const fetches: number[] = []
-  const message = ({ kind, producer, bytes = 1 }: LogEntry, offset: number): FetchedMessage => ({
-    offset: String(offset),
-    timestamp: '1',
-    key: Buffer.from('k'),
-    value: Buffer.alloc(bytes),
-    isControlRecord: kind === 'marker',
-    batchContext: { producerId: producer, inTransaction: producer !== 'plain' },
-  })
-  const broker: Partial<RawBroker> = {
+  const batch = ({ kind, producer, bytes = 1 }: LogEntry, offset: number): Buffer => {
+    if (kind === 'marker') return marker(offset, Number(producer), 'abort')
+    const record = { offset, timestamp: 1, key: Buffer.from('k'), value: Buffer.alloc(bytes) }
+    return plainBatch([record], producer === plain ? {} : { producerId: Number(producer) })
+  }
+  const methods: Partial<RawBroker> = {
     listOffsets: async ({ topics }) => {
       const asked = topics[0]?.partitions[0]
       const offset = asked?.timestamp === -2 ? 0 : log.length
@@ -36,10 +35,17 @@ function cluster(
     fetch: async ({ topics }) => {
       const from = Number(topics[0]?.partitions[0]?.fetchOffset)
       fetches.push(from)
-      const messages = log.map(message).slice(from, from + rowsMax)
+      const bytes = Buffer.concat(log.map(batch).slice(from, from + rowsMax))
+      const messages = await keepRecordBytes({
+        readInt32: () => bytes.length,
+        canReadBytes: () => true,
+        readBytes: () => bytes,
+      })
       return { responses: [{ partitions: [{ messages, abortedTransactions: aborted }] }] }
     },
   }
+  patchFetchedBytes({ prototype: methods } as unknown as Patchable<Broker>)
+  const broker = methods
   return { fetches, raw: { findBroker: async () => broker } as unknown as RawCluster }
 }
 
@@ -48,7 +54,8 @@ function topic(...leaders: readonly number[]): DescribedTopic {
   return { errorCode: 0, topic: 't', partitions, operations: null }
 }
 
-const data = (count: number, producer = 'plain'): LogEntry[] =>
+const plain = '-1'
+const data = (count: number, producer = plain): LogEntry[] =>
   Array.from({ length: count }, () => ({ kind: 'data' as const, producer }))
 const offsets = (runs: Awaited<ReturnType<typeof sampleTopic>>) =>
   runs.map(({ part, records }) => [part, records.map(({ offset }) => offset)])
@@ -66,12 +73,12 @@ test('the oldest and the newest records of a long log, the whole of a short one,
 
 test('markers and what was aborted are left out', async () => {
   const log: LogEntry[] = [
-    ...data(2, 'gone'),
-    { kind: 'marker', producer: 'gone' },
-    ...data(2, 'good'),
-    { kind: 'marker', producer: 'good' },
+    ...data(2, '1'),
+    { kind: 'marker', producer: '1' },
+    ...data(2, '2'),
+    { kind: 'marker', producer: '2' },
   ]
-  const { raw } = cluster(log, [{ producerId: 'gone', firstOffset: '0' }])
+  const { raw } = cluster(log, [{ producerId: '1', firstOffset: '0' }])
   expect(offsets(await sampleTopic(raw, topic(1), size))).toEqual([['newest', [3, 4]]])
 })
 

@@ -23,7 +23,7 @@ function flagsOf(keptSince: number, ...times: readonly number[]): readonly (read
     gapUntil: null,
   })
   return times.map((time, offset) => {
-    const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: {} }
+    const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: [] }
     const fields = { customer: 'c', terminal: 't', amount: 1, fraud: false }
     const event: Event = { id: String(offset), key: 'c', time, fields, raw }
     for (const layout of applier.fed) {
@@ -65,7 +65,7 @@ function outcomeOf(onError: string, source: 'transactions' | 'labels', customer:
     gapUntil: null,
     failed: (place, message) => told.push(`${place}: ${message}`),
   })
-  const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: {} }
+  const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: [] }
   const fields = { id: customer, customer, terminal: 't', amountCents: 1, fraud: true, ts: 5 }
   const event: Event = { id: customer, key: customer, time: 5, fields, raw }
   for (const layout of applier.fed) memory.put(layout, odd.features.entityKey(layout, event) ?? '', null)

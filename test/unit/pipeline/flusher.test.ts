@@ -37,7 +37,7 @@ const layout = features.layouts[0]!
 const { signal } = new AbortController()
 
 function event(offset: number, customer: string): Event {
-  const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: {} }
+  const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: [] }
   return { id: String(offset), key: customer, time: offset, fields: { customer }, raw }
 }
 

@@ -119,7 +119,7 @@ function logsOf(input: readonly LoggedInput[]): ReplayLog[] {
         timestamp: timestampMs,
         key: null,
         value: Buffer.from(value ?? ''),
-        headers: {},
+        headers: [],
       }))
     let at = 0
     return {

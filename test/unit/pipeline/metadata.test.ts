@@ -83,7 +83,7 @@ describe('commit metadata', () => {
       timestamp: 5,
       key: Buffer.from('k'),
       value: Buffer.from('v'),
-      headers: {},
+      headers: [],
     }
     const digests = [
       record,

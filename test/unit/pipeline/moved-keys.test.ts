@@ -19,7 +19,7 @@ function recordsOf(...some: readonly (Buffer | null)[]): readonly RawRecord[] {
     timestamp: 0,
     key,
     value: null,
-    headers: {},
+    headers: [],
   }))
 }
 

@@ -118,7 +118,7 @@ function optionsOf(store: MemoryStore): LoaderOptions {
 }
 
 function event(shop: string | null, device: string | null): Event {
-  const raw = { topic: 'tx', partition: 0, offset: 9, timestamp: 0, key: null, value: null, headers: {} }
+  const raw = { topic: 'tx', partition: 0, offset: 9, timestamp: 0, key: null, value: null, headers: [] }
   return { id: 'e', key: 'k', time: 1, fields: { shop, device }, raw }
 }
 

@@ -67,7 +67,7 @@ function open() {
   let offset = 0
   const flush = async (events: number): Promise<void> => {
     for (let n = 0; n < events; n++, offset++) {
-      const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: {} }
+      const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: [] }
       const event = { id: String(offset), key: 'c', time: offset, fields: { customer: 'c' }, raw }
       memory.insert(layout, memory.put(layout, 'c', null), event, null)
     }

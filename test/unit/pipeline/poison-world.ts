@@ -122,7 +122,7 @@ export class PoisonWorld {
       timestamp: fields.ts,
       key: Buffer.from(customer),
       value,
-      headers: {},
+      headers: [],
     })
     return offset
   }
@@ -321,7 +321,7 @@ function output({ partition, offset }: RawRecord, what: string, reject: Reject |
     partition,
     key: null,
     value: null,
-    headers: {},
+    headers: [],
     offset,
     what,
     reject,

@@ -27,7 +27,7 @@ async function published({
   const plan = load(
     `${topology(['when: features.small_10m >= 5 && amount > 50', `when: ${when}`])}expressions: {onError: ${onError}}\n`,
   )
-  const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: {} }
+  const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: [] }
   const event: Event = { id: '1', key: 'c1', time: 5, fields: { customer: 'c1', amountCents: 1 }, raw }
   const applied: AppliedRow = {
     event,

@@ -57,7 +57,7 @@ function logOf(source: string, partition: number, written: readonly Written[]): 
       ...fields,
     }
     const value = Buffer.from(JSON.stringify(event))
-    return { topic: source, partition, offset, timestamp: at, key: null, value, headers: {} }
+    return { topic: source, partition, offset, timestamp: at, key: null, value, headers: [] }
   })
   let position = 0
   return {

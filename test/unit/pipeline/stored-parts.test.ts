@@ -61,7 +61,7 @@ function open() {
   })
   let offset = 0
   const insert = (customer: string): void => {
-    const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: {} }
+    const raw = { topic: 'tx', partition: 0, offset, timestamp: 0, key: null, value: null, headers: [] }
     const event = { id: String(offset), key: customer, time: offset, fields: { customer }, raw }
     memory.insert(layout, memory.put(layout, customer, null), event, null)
     offset++

@@ -13,7 +13,7 @@ import {
 import { isReject, type Event } from '../../../src/record/event.ts'
 
 function event(offset: number, time: number): Event {
-  const raw = { topic: 'tx', partition: 0, offset, timestamp: time, key: null, value: null, headers: {} }
+  const raw = { topic: 'tx', partition: 0, offset, timestamp: time, key: null, value: null, headers: [] }
   return { id: String(offset), key: 'k', time, fields: {}, raw }
 }
 

@@ -42,7 +42,7 @@ export function input(overrides: Partial<RawRecord> = {}): RawRecord {
     timestamp: 1_752_000_000_000,
     key: Buffer.from('c00001'),
     value: Buffer.from('{"id":"tx-1"}'),
-    headers: {},
+    headers: [],
     ...overrides,
   }
 }

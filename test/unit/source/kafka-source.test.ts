@@ -1,12 +1,14 @@
 import { beforeEach, expect, test, vi } from 'vitest'
 import type { KafkaClient } from '../../../src/kafka/client.ts'
 import type { ConsumerHooks } from '../../../src/kafka/consumer-hooks.ts'
-import type { FetchedBatch, GroupCoordinator, JoiningMember } from '../../../src/kafka/internals.ts'
+import type { Fetched } from '../../../src/kafka/fetched.ts'
+import type { GroupCoordinator, JoiningMember } from '../../../src/kafka/internals.ts'
 import type { KafkaPlan } from '../../../src/kafka/plan.ts'
 import { openKafkaSource } from '../../../src/source/kafka-source.ts'
 import type { InputStream, Source } from '../../../src/source/source.ts'
 import { manualClock } from '../../../src/time/manual-clock.ts'
 import type { ManualClock } from '../../../src/time/manual-clock.ts'
+import { plainBatch } from '../../support/record-batches.ts'
 
 const never = new AbortController().signal
 const plan: KafkaPlan = {
@@ -125,16 +127,15 @@ function stream(generation: number, partition = 0): InputStream {
   return found
 }
 
-const fetched = (topic: string, partition: number, offset: number) =>
-  ({
-    topic,
-    partition,
-    fetchedOffset: String(offset),
-    highWatermark: '10',
-    rawMessages: [{}],
-    messages: [],
-    lastOffset: () => String(offset),
-  }) as unknown as FetchedBatch
+const fetched = (topic: string, partition: number, offset: number): Fetched => ({
+  topic,
+  partition,
+  fetchedOffset: offset,
+  highWatermark: 10,
+  stableOffset: -1,
+  bytes: plainBatch([{ offset, timestamp: 0, key: null, value: null }]),
+  aborted: null,
+})
 
 test('a join pauses what was assigned and hands it out, named by source', async () => {
   await start()
@@ -177,7 +178,7 @@ test('the position of the client moves only over what the stream accepted', asyn
   consumer.hooks?.fetched(fetched('other', 0, 5), resolve)
   expect(resolve).not.toHaveBeenCalled()
   consumer.hooks?.fetched(fetched('t', 0, 5), resolve)
-  expect(resolve).toHaveBeenCalledExactlyOnceWith('5')
+  expect(resolve).toHaveBeenCalledExactlyOnceWith(6)
 })
 
 test('before a new join the handler finishes, and only then do the old streams end', async () => {

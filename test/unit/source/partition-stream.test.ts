@@ -1,8 +1,10 @@
 import { beforeEach, expect, test } from 'vitest'
-import type { FetchedBatch, FetchedMessage, GroupControl } from '../../../src/kafka/internals.ts'
+import type { Fetched } from '../../../src/kafka/fetched.ts'
+import type { GroupControl } from '../../../src/kafka/internals.ts'
 import { HeartbeatWaits } from '../../../src/source/heartbeat-waits.ts'
 import { manualClock } from '../../../src/time/manual-clock.ts'
 import { PartitionStream } from '../../../src/source/partition-stream.ts'
+import { plainBatch, type WireRecord } from '../../support/record-batches.ts'
 
 const never = new AbortController().signal
 
@@ -26,30 +28,34 @@ class FakeGroup implements GroupControl {
   async heartbeat(): Promise<void> {}
 }
 
-/** Data offsets of [from, to); all others of that range are control or aborted records. */
-function batch(from: number, to: number, offsets?: readonly number[], valueBytes = 1): FetchedBatch {
-  const all = Array.from({ length: to - from }, (_, index) => message(from + index, valueBytes))
-  const messages = offsets ? all.filter(({ offset }) => offsets.includes(Number(offset))) : all
+/** Data offsets of [from, to); all others of that range are gone, as by compaction. */
+function batch(from: number, to: number, offsets?: readonly number[], valueBytes = 1): Fetched {
+  const all = Array.from({ length: to - from }, (_, index) => record(from + index, valueBytes))
+  const records = offsets ? all.filter(({ offset }) => offsets.includes(offset)) : all
+  const bytes = plainBatch(records, { firstOffset: from, lastOffset: to - 1 })
+  return fetch(from, to === from ? Buffer.alloc(0) : bytes)
+}
+
+function fetch(fetchedOffset: number, bytes: Buffer): Fetched {
   return {
     topic: 't',
     partition: 1,
-    fetchedOffset: String(from),
-    highWatermark: '100',
-    rawMessages: all,
-    messages,
-    lastOffset: () => String(to - 1),
+    fetchedOffset,
+    highWatermark: 100,
+    stableOffset: -1,
+    bytes,
+    aborted: null,
   }
 }
 
-function message(offset: number, valueBytes: number): FetchedMessage {
+function record(offset: number, valueBytes: number): WireRecord {
+  const headers = [['h', Buffer.from('v')] as const]
   return {
-    offset: String(offset),
-    timestamp: String(1_000 + offset),
+    offset,
+    timestamp: 1_000 + offset,
     key: Buffer.from('k'),
     value: Buffer.alloc(valueBytes),
-    headers: { h: Buffer.from('v') },
-    isControlRecord: false,
-    batchContext: { producerId: '1', inTransaction: false },
+    headers,
   }
 }
 
@@ -91,17 +97,17 @@ test('a seek sets the fetch position and wakes the paused partition', () => {
 
 test('records come as they were fetched, with numbers for offset and timestamp', async () => {
   stream.seek(5)
-  expect(stream.accept(batch(5, 7))).toBe(true)
+  expect(stream.accept(batch(5, 7))).toBe(7)
   expect(stream.nextTimestamp).toBe(1_005)
   const { records, next } = await stream.take(10, never)
-  expect(records[0]).toEqual({
+  expect(records[0]).toMatchObject({
     topic: 't',
     partition: 1,
     offset: 5,
     timestamp: 1_005,
     key: Buffer.from('k'),
     value: Buffer.alloc(1),
-    headers: { h: Buffer.from('v') },
+    headers: [['h', Buffer.from('v')]],
   })
   expect([offsets(records), next, stream.position, stream.highWatermark]).toEqual([[5, 6], 7, 7, 100])
   expect(stream.nextTimestamp).toBeNull()
@@ -124,21 +130,21 @@ test('skipped records behind the last one are passed with it; in front of a cut 
 test('a fetch of nothing but control and aborted records moves the position', async () => {
   stream.seek(0)
   const taken = stream.take(10, never)
-  expect(stream.accept(batch(0, 4, []))).toBe(true)
+  expect(stream.accept(batch(0, 4, []))).toBe(4)
   expect(await taken).toEqual({ records: [], next: 4 })
-  expect(stream.accept(batch(4, 5))).toBe(true)
+  expect(stream.accept(batch(4, 5))).toBe(5)
 })
 
 test('an empty answer moves nothing, and tells the end of the log', () => {
   stream.seek(100)
-  expect(stream.accept(batch(100, 100))).toBe(false)
+  expect(stream.accept(batch(100, 100))).toBeNull()
   expect([stream.position, stream.highWatermark]).toEqual([100, 100])
 })
 
 test('what an open transaction holds back is known, and since when; the next stable offset begins anew', async () => {
   stream.seek(0)
   expect(stream.stableEnd).toBeNull()
-  const fetched = (stableOffset: number): FetchedBatch => ({ ...batch(0, 0), stableOffset })
+  const fetched = (stableOffset: number): Fetched => ({ ...batch(0, 0), stableOffset })
   stream.accept(fetched(100))
   expect(stream.stableEnd).toEqual({ offset: 100, heldSinceMs: null })
   await clock.advance(1_000)
@@ -169,23 +175,23 @@ test('what was fetched before a seek is refused, and the seek repeated', async (
   stream.seek(0)
   stream.accept(batch(0, 3))
   stream.seek(50)
-  expect(stream.accept(batch(3, 6))).toBe(false)
-  expect(stream.accept(batch(0, 4, []))).toBe(false)
+  expect(stream.accept(batch(3, 6))).toBeNull()
+  expect(stream.accept(batch(0, 4, []))).toBeNull()
   expect(group.calls.slice(-2)).toEqual(['seek 50', 'seek 50'])
-  expect(stream.accept(batch(50, 52))).toBe(true)
+  expect(stream.accept(batch(50, 52))).toBe(52)
   expect(offsets((await stream.take(10, never)).records)).toEqual([50, 51])
 })
 
 test('a fetch that skips or repeats records is refused', () => {
   stream.seek(0)
   stream.accept(batch(0, 3))
-  expect(stream.accept(batch(4, 6))).toBe(false)
-  expect(stream.accept(batch(2, 6))).toBe(false)
-  expect(stream.accept(batch(3, 6))).toBe(true)
+  expect(stream.accept(batch(4, 6))).toBeNull()
+  expect(stream.accept(batch(2, 6))).toBeNull()
+  expect(stream.accept(batch(3, 6))).toBe(6)
 })
 
 test('before the first seek nothing is accepted', () => {
-  expect(stream.accept(batch(0, 3))).toBe(false)
+  expect(stream.accept(batch(0, 3))).toBeNull()
   expect(group.calls).toEqual([])
 })
 
@@ -231,7 +237,7 @@ test('when the generation ends, a waiting take ends, queued records are gone, an
   const taken = stream.take(10, never)
   generation.abort(new Error('over'))
   await expect(taken).rejects.toThrow('over')
-  expect(stream.accept(batch(0, 1))).toBe(false)
+  expect(stream.accept(batch(0, 1))).toBeNull()
   await expect(stream.take(10, never)).rejects.toThrow('over')
   group.calls = []
   stream.seek(3)
@@ -258,7 +264,7 @@ test.each([
   await stream.outOfRange()
   await failed
   await expect(stream.take(10, never)).rejects.toMatchObject({ code })
-  expect(stream.accept(batch(5, 6))).toBe(false)
+  expect(stream.accept(batch(5, 6))).toBeNull()
 })
 
 test('a seek after an offset out of range starts afresh, also when the answer comes late', async () => {
@@ -278,4 +284,65 @@ test('a seek after an offset out of range starts afresh, also when the answer co
 
 test('an offset by time is asked of the log', async () => {
   expect(await stream.offsetAt(1_042)).toBe(42)
+})
+
+test('a batch that does not fit its checksum is fetched once more; what comes right then is what counts', async () => {
+  const good = batch(0, 3)
+  const bad = fetch(0, Buffer.from(good.bytes))
+  bad.bytes[70]! ^= 1
+  stream.seek(0)
+  stream.accept(bad)
+  const taken = stream.take(10, never)
+  await expect.poll(() => group.calls.filter((call) => call === 'seek 0')).toHaveLength(2)
+  expect(stream.accept(good)).toBe(3)
+  expect(offsets((await taken).records)).toEqual([0, 1, 2])
+})
+
+test('a batch that comes damaged twice is passed: one record stands for it, and what follows is read', async () => {
+  const bad = fetch(0, Buffer.concat([batch(0, 3).bytes, batch(3, 5).bytes]))
+  bad.bytes[70]! ^= 1
+  stream.seek(0)
+  stream.accept(bad)
+  const taken = stream.take(10, never)
+  await expect.poll(() => group.calls.filter((call) => call === 'seek 0')).toHaveLength(2)
+  expect(stream.accept(bad)).toBe(5)
+  const { records, next } = await taken
+  expect(records.map(({ offset, unreadable }) => [offset, unreadable?.lastOffset ?? 'read'])).toEqual([
+    [0, 2],
+    [3, 'read'],
+    [4, 'read'],
+  ])
+  expect(next).toBe(5)
+})
+
+test('an answer in which no batch begins is asked for again, and the second time it is an error that names the place', async () => {
+  stream.seek(7)
+  const nonsense = fetch(7, Buffer.alloc(100))
+  expect(stream.accept(nonsense)).toBeNull()
+  expect(group.calls.filter((call) => call === 'seek 7')).toHaveLength(2)
+  const taken = expect(stream.take(10, never)).rejects.toMatchObject({
+    code: 'KAFKA_LOG_DAMAGED',
+    message: expect.stringMatching(/^t:1 from offset 7: no record batch begins here/),
+  })
+  expect(stream.accept(nonsense)).toBeNull()
+  await taken
+})
+
+test('of a batch of 130 000 records only what is taken is made, and the partition is paused until the rest is', async () => {
+  const records = Array.from({ length: 130_000 }, (_, offset) => ({
+    offset,
+    timestamp: 1,
+    key: null,
+    value: null,
+  }))
+  stream.seek(0)
+  stream.accept(fetch(0, plainBatch(records)))
+  expect(group.paused).toBe(true)
+  let taken = 0
+  while (taken < 130_000) {
+    const { records: some, next } = await stream.take(1_000, never)
+    expect([some[0]?.offset, some.length, next]).toEqual([taken, 1_000, taken + 1_000])
+    taken += some.length
+  }
+  expect(group.paused).toBe(false)
 })

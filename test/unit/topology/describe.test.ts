@@ -18,7 +18,7 @@ test.each([
 test('bytes per event are those of the stored form', () => {
   const { features } = load(topology())
   for (const layout of features.layouts) {
-    const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: {} }
+    const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: [] }
     const fields = { customer: 'c', terminal: 't', amountCents: 1, ts: 0, fraud: true }
     const sizes = [1, 2].map((count) => {
       const part = features.newPart(layout)

@@ -30,7 +30,7 @@ const fields = fieldsOfJsonSchema({
   },
 })!
 const scope = eventScope(fields)
-const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: {} }
+const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: [] }
 const event: Event = {
   id: '1',
   key: 'c',

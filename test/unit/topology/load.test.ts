@@ -12,7 +12,7 @@ const root = resolve(import.meta.dirname, '../../..')
 const optional = { model: 'optional' } as const
 
 function event(fields: Readonly<Record<string, unknown>>): Event {
-  const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: {} }
+  const raw = { topic: 'in', partition: 0, offset: 0, timestamp: 0, key: null, value: null, headers: [] }
   return { id: '1', key: 'c', time: 0, fields, raw }
 }
 

@@ -6,7 +6,11 @@ import { outputBatches, type OutputBatch } from '../../../../src/kafka/wire/outp
 import type { OutputRecord } from '../../../../src/record/output.ts'
 
 function output(topic: string, partition: number, value: string | null): OutputRecord {
-  const headers = { a: 'bc', many: [Buffer.from('1'), '2'] }
+  const headers = [
+    ['a', 'bc'],
+    ['many', Buffer.from('1')],
+    ['many', '2'],
+  ] as const
   return { kind: 'prediction', topic, partition, key: Buffer.from('k'), value, headers }
 }
 

@@ -46,9 +46,13 @@ async function verdictOf(given: Given): Promise<Verdict> {
     timestamp: 0,
     key: Buffer.from(given.key ?? 'c1'),
     value: Buffer.from(given.value),
-    headers: {},
+    headers: [],
   }
-  const letter = { raw, source: { topic, partition: 0, offset: 9 } } as unknown as DeadLetter
+  const letter = {
+    raw,
+    holdsRecord: true,
+    source: { topic, partition: 0, offset: 9 },
+  } as unknown as DeadLetter
   return check(letter)
 }
 
@@ -130,8 +134,9 @@ test('a schema id that the registry does not know makes the partition wait, aske
     decoders: new Map([[source.name, { decoder: counting }]]),
     missing: null,
     largestTime: () => Promise.resolve(null),
-  })
-  const raw = { topic: 'dlq.in', partition: 0, offset: 1, timestamp: 0, key: null, headers: {} }
+    holdsRecord: true,
+    source: { topic: 'in', partition: 0, offset: 9 },
+  const raw = { topic: 'dlq.in', partition: 0, offset: 1, timestamp: 0, key: null, headers: [] }
   const letter = {
     raw: { ...raw, value: Buffer.from([0, 0, 0, 0, 42, 1]) },
     source: { topic: 'in', partition: 0, offset: 9 },

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { OutputRecord } from '../../../../src/record/output.ts'
-import type { RawRecord } from '../../../../src/record/raw-record.ts'
+import { headersOf, headerText } from '../../../../src/record/headers.ts'
+import type { Header, Headers, RawRecord } from '../../../../src/record/raw-record.ts'
 import {
   DeadLetterReplay,
   reasonToLeave,
@@ -34,7 +35,7 @@ function rawOf(offset: number, change: Partial<RawRecord> = {}): RawRecord {
     timestamp: Date.UTC(2026, 0, 5),
     key: Buffer.from('c1'),
     value: Buffer.from(`value ${offset}`),
-    headers: {
+    headers: headersOf({
       traceparent: Buffer.from('00-1-2-01'),
       '__dlq.errors.topic': Buffer.from('in'),
       '__dlq.errors.partition': Buffer.from('3'),
@@ -44,9 +45,13 @@ function rawOf(offset: number, change: Partial<RawRecord> = {}): RawRecord {
       'millrace.dlq.reason': Buffer.from('SCHEMA'),
       'millrace.dlq.stage': Buffer.from('decode'),
       'millrace.dlq.failed-at': Buffer.from('2026-01-04T00:00:00.000Z'),
-    },
+    }),
     ...change,
   }
+}
+
+function changed(headers: Headers, name: string, value: string): Headers {
+  return [...headers.filter(([each]) => each !== name), [name, value]]
 }
 
 function letter(offset: number, change: Partial<RawRecord> = {}): DeadLetter {
@@ -68,9 +73,9 @@ describe('a dead letter', () => {
 
   test('of an unknown reason is still one; a record without a source position is none', () => {
     const { headers } = rawOf(1)
-    expect(letter(1, { headers: { ...headers, 'millrace.dlq.reason': 'NEW' } }).reason).toBe('UNKNOWN')
-    expect(parseDeadLetter(rawOf(1, { headers: {} }))).toBeNull()
-    expect(parseDeadLetter(rawOf(1, { headers: { ...headers, '__dlq.errors.offset': 'x' } }))).toBeNull()
+    expect(letter(1, { headers: changed(headers, 'millrace.dlq.reason', 'NEW') }).reason).toBe('UNKNOWN')
+    expect(parseDeadLetter(rawOf(1, { headers: [] }))).toBeNull()
+    expect(parseDeadLetter(rawOf(1, { headers: changed(headers, '__dlq.errors.offset', 'x') }))).toBeNull()
   })
 
   test('places are read strictly', () => {
@@ -116,11 +121,11 @@ describe('a replayed record', () => {
       partition: 3,
       key: Buffer.from('c1'),
       value: Buffer.from('value 7'),
-      headers: {
+      headers: headersOf({
         traceparent: Buffer.from('00-1-2-01'),
         'millrace.replay.id': 'dlq.in:1@7',
         'millrace.replay.from': 'in:3@107',
-      },
+      }),
     })
   })
 
@@ -131,14 +136,14 @@ describe('a replayed record', () => {
   })
 
   test('that fails again and is replayed again names its last dead letter only', () => {
-    const second = letter(9, { headers: { ...rawOf(9).headers, 'millrace.replay.id': 'dlq.in:1@7' } })
+    const second = letter(9, { headers: changed(rawOf(9).headers, 'millrace.replay.id', 'dlq.in:1@7') })
     expect(second.replayOf).toBe('dlq.in:1@7')
-    expect(replayedRecord(second, 4).headers?.['millrace.replay.id']).toBe('dlq.in:1@9')
+    expect(headerText(replayedRecord(second, 4).headers ?? [], 'millrace.replay.id')).toBe('dlq.in:1@9')
   })
 })
 
 function stored({ key, value }: OutputRecord): RawRecord {
-  return { ...rawOf(0), topic: 'ledger', key, value: Buffer.from(String(value)), headers: {} }
+  return { ...rawOf(0), topic: 'ledger', key, value: Buffer.from(String(value)), headers: [] }
 }
 
 describe('the ledger', () => {
@@ -184,7 +189,7 @@ test('what would do harm is replayed only when its reason or its id is asked for
     filter: Partial<typeof everyDeadLetter> = {},
     group = 'g',
   ): ReplayStep | null => {
-    const headers = { ...rawOf(1).headers, 'millrace.dlq.reason': reason }
+    const headers = changed(rawOf(1).headers, 'millrace.dlq.reason', reason)
     const sources = new Set(['in'])
     const filters = { ...everyDeadLetter, ...filter }
     return reasonToLeave(letter(1, { headers }), { filter: filters, group, ledger, sources })
@@ -192,6 +197,11 @@ test('what would do harm is replayed only when its reason or its id is asked for
   expect(['DECODE', 'SCHEMA', 'VALIDATION', 'TIMESTAMP', 'LATE', 'OVERSIZE'].map((one) => left(one))).toEqual(
     Array.from({ length: 6 }, () => null),
   )
+  const stub: Header = ['millrace.dlq.content', 'stub']
+  const holdsNothing = letter(1, { headers: [...rawOf(1).headers, stub] })
+  const named = { ...everyDeadLetter, ids: new Set([holdsNothing.id]) }
+  const parts = { filter: named, group: 'g', ledger, sources: new Set(['in']) }
+  expect(reasonToLeave(holdsNothing, parts)).toBe('left: holds no record')
   expect(left('POISON')).toBe('left: killed the process')
   expect(['MISSING', 'INFERENCE', 'OUTPUT'].map((one) => left(one))).toEqual(
     Array.from({ length: 3 }, () => 'left: is in the windows'),
@@ -250,21 +260,23 @@ describe('a replay', () => {
       const ids = (topic: string) =>
         outputs
           .filter((output) => output.topic === topic)
-          .map(({ key, headers }) => (topic === 'ledger' ? String(key) : headers?.['millrace.replay.id']))
+          .map(({ key, headers }) =>
+            topic === 'ledger' ? String(key) : headerText(headers ?? [], 'millrace.replay.id'),
+          )
       expect(ids('in')).toEqual(ids('ledger'))
     }
   })
 
   test('leaves out stubs, and what its topic would refuse for its size', async () => {
     const { replay, transactions, steps } = replayOf()
-    const headers = { ...letter(0).raw.headers, 'millrace.dlq.stub': 'true' }
+    const headers: Headers = [...letter(0).raw.headers, ['millrace.dlq.content', 'stub']]
     await replay.add(letter(0, { headers }), never)
     await replay.add(letter(1, { value: Buffer.alloc(20_000) }), never)
     await replay.add(letter(2, { value: Buffer.alloc(19_000) }), never)
     await replay.flush(never)
     expect(transactions.length).toBe(1)
     expect(steps.map(([, step]) => step)).toEqual([
-      'left: a stub, the record is only in its source',
+      'left: holds no record',
       'left: larger than its topic takes',
       'replayed',
     ])

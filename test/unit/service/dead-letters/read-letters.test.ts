@@ -2,17 +2,18 @@ import { expect, test } from 'vitest'
 import type { RawRecord } from '../../../../src/record/raw-record.ts'
 import { everyDeadLetter, type DeadLetterFilter } from '../../../../src/service/dead-letters/dead-letter.ts'
 import type { LogReader } from '../../../../src/service/dead-letters/log-reader.ts'
+import { headersOf } from '../../../../src/record/headers.ts'
 import { readLetters, refuseLeft } from '../../../../src/service/dead-letters/read-letters.ts'
 
 const never = new AbortController().signal
 
 function rawOf(partition: number, offset: number): RawRecord {
-  const headers = {
+  const headers = headersOf({
     '__dlq.errors.topic': 'in',
     '__dlq.errors.partition': '0',
     '__dlq.errors.offset': String(offset),
     'millrace.dlq.reason': 'SCHEMA',
-  }
+  })
   return { topic: 'dlq.in', partition, offset, timestamp: 0, key: null, value: null, headers }
 }
 

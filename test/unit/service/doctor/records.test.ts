@@ -25,7 +25,7 @@ function record(topic: string, offset: number, { ts, at = ts, key, more = {} }: 
     topic === 'in' ? { customer: 'c', terminal: 't', amountCents: 5 } : { terminal: 't', fraud: true }
   const value = Buffer.from(JSON.stringify({ id: `e${offset}`, ...own, ts, ...more }))
   const keyBytes = Buffer.from(key ?? (topic === 'in' ? 'c' : 't'))
-  return { topic, partition: 0, offset, timestamp: at, key: keyBytes, value, headers: {} }
+  return { topic, partition: 0, offset, timestamp: at, key: keyBytes, value, headers: [] }
 }
 
 function sampled(name: string, written: readonly Written[]): SourceSample {
