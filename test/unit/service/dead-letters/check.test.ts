@@ -134,11 +134,11 @@ test('a schema id that the registry does not know makes the partition wait, aske
     decoders: new Map([[source.name, { decoder: counting }]]),
     missing: null,
     largestTime: () => Promise.resolve(null),
-    holdsRecord: true,
-    source: { topic: 'in', partition: 0, offset: 9 },
+  })
   const raw = { topic: 'dlq.in', partition: 0, offset: 1, timestamp: 0, key: null, headers: [] }
   const letter = {
     raw: { ...raw, value: Buffer.from([0, 0, 0, 0, 42, 1]) },
+    holdsRecord: true,
     source: { topic: 'in', partition: 0, offset: 9 },
   }
   const first = check(letter as unknown as DeadLetter)
