@@ -53,8 +53,8 @@ export const differentialMutants: readonly Mutant[] = [
   {
     name: 'the own part is added from the store, too',
     file: 'src/pipeline/part-loader.ts',
-    find: 'if (input === options.inputName) continue',
-    replace: 'if (input === options.topic) continue',
+    find: 'const watermark = input === options.inputName ? undefined : watermarks.get(input)',
+    replace: 'const watermark = input === options.topic ? undefined : watermarks.get(input)',
   },
   {
     name: 'where is ignored',

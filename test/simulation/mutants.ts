@@ -152,9 +152,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'nothing is re-applied at a takeover',
     file: 'src/pipeline/takeover.ts',
-    find: 'for (const event of events) owned.applier.replay(event)',
-    replace:
-      'for (const event of events) owned.memory.maxTime = Math.max(owned.memory.maxTime ?? 0, event.time)',
+    find: 'owned.applier.replay(event)',
+    replace: 'owned.memory.maxTime = Math.max(owned.memory.maxTime ?? 0, event.time)',
   },
   {
     name: 'what a bucket holds already is applied again',
@@ -256,8 +255,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'parts of other builds are read from the others',
     file: 'src/pipeline/part-loader.ts',
-    find: 'unwrapPart(stored.get(input) ?? null, watermark.build)',
-    replace: '(stored.get(input)?.subarray(4) ?? unwrapPart(null, watermark.build))',
+    find: 'unwrapPart(loaded.merged[index]?.get(input) ?? null, watermark.build)',
+    replace: '(loaded.merged[index]?.get(input)?.subarray(4) ?? unwrapPart(null, watermark.build))',
   },
   {
     name: 'records that wait for alignment are dropped',
