@@ -1,3 +1,4 @@
+import type { Decoder } from '../decode/decoder.ts'
 import { isReject, type Event, type Reject } from '../record/event.ts'
 
 /** From `offset` on, an event later than `until` (epoch ms) is a dead letter. */
@@ -62,6 +63,20 @@ function raised({ steps, refusedFrom }: TimeBounds, offset: number, until: numbe
     return { steps: all, refusedFrom: null }
   }
   return { steps: [{ offset: oldest.offset, until: next.until }, ...rest], refusedFrom: null }
+}
+
+/**
+ * For readers that know nothing of what was committed: what still lies in the future was refused when it came, too. What
+ * was refused and has become the past since is let through.
+ */
+export function refuseFuture(decoder: Decoder, until: number): Decoder {
+  return {
+    prepare: (records, signal) => decoder.prepare(records, signal),
+    decode: (record) => {
+      const item = decoder.decode(record)
+      return isReject(item) || item.time <= until ? item : futureReject(item, until)
+    },
+  }
 }
 
 /** Whether an event was let through when it came; the same each time it is applied again. */

@@ -4,6 +4,7 @@ import { openKafkaClient } from '../kafka/client.ts'
 import { waitForBroker } from '../kafka/wait-for-broker.ts'
 import type { Lack, Sight } from '../pipeline/lacking.ts'
 import { replayFeatures, type ReplayLog } from '../pipeline/replay-features.ts'
+import { refuseFuture } from '../pipeline/time-bounds.ts'
 import { isReject } from '../record/event.ts'
 import type { PredictionFlag } from '../record/prediction.ts'
 import type { RawRecord } from '../record/raw-record.ts'
@@ -61,9 +62,15 @@ export async function readReplay(
   const known = labels === null ? null : await readLabels(options, labels, signal)
   let scored = 0
   let rejected = 0
-  const opened = [...openDecoders(options)].map(([name, { decoder }]) => [name, decoder] as const)
+  const nowMs = clock.now()
+  const opened = openDecoders(options)
+  const decoders = new Map(
+    plan.sources.flatMap(({ name, limits }) => {
+      const decoder = opened.get(name)?.decoder
+      return decoder === undefined ? [] : [[name, refuseFuture(decoder, nowMs + limits.futureMaxMs)] as const]
+    }),
+  )
   await withLogs(options, sourcesRead(plan), async (logs) => {
-    const decoders = new Map(opened)
     for await (const result of replayFeatures({ plan, decoders, logs, tellsLacks }, signal)) {
       if ('rejected' in result) {
         rejected++

@@ -4,6 +4,7 @@ import { encodeMetadata, parseMetadata, type CommitMetadata } from '../../../src
 import {
   boundsFrom,
   boundTimes,
+  refuseFuture,
   timeStepsMax,
   trimBounds,
   unbounded,
@@ -11,6 +12,7 @@ import {
   type TimeBounds,
 } from '../../../src/pipeline/time-bounds.ts'
 import { isReject, type Event } from '../../../src/record/event.ts'
+import type { RawRecord } from '../../../src/record/raw-record.ts'
 
 function event(offset: number, time: number): Event {
   const raw = { topic: 'tx', partition: 0, offset, timestamp: time, key: null, value: null, headers: [] }
@@ -33,6 +35,14 @@ describe('an event time in the future', () => {
     expect(refused(items)).toEqual([false, true, false])
     expect(items[1]).toMatchObject({ reason: 'TIMESTAMP', stage: 'decode' })
     expect(bounds).toEqual({ steps: [{ offset: 0, until: 1_000 }], refusedFrom: 4_102_444_800_000 })
+  })
+
+  test('is refused by whoever reads the log later, while it is in the future', () => {
+    const given = [event(1, 900), event(2, 4_102_444_800_000)]
+    const decoder = { prepare: async () => {}, decode: ({ offset }: RawRecord) => given[offset - 1]! }
+    const items = given.map(({ raw }) => refuseFuture(decoder, 1_000).decode(raw))
+    expect(refused(items)).toEqual([false, true])
+    expect(items[1]).toMatchObject({ reason: 'TIMESTAMP', raw: given[1]!.raw })
   })
 
   test('far enough ahead costs one step, whatever time passes', () => {
