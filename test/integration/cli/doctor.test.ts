@@ -30,8 +30,13 @@ async function doctor(file: string): Promise<Examined> {
   }
 }
 
-/** What one broker and a Redis that forgets cannot have. */
-const smallStack: readonly CheckId[] = ['kafka.internal-topics', 'topics.durability', 'redis.persistence']
+/** What one broker that takes records of any time, and a Redis that forgets, cannot have. */
+const smallStack: readonly CheckId[] = [
+  'kafka.internal-topics',
+  'topics.durability',
+  'topics.future-times',
+  'redis.persistence',
+]
 
 async function alter(world: ServiceWorld, topic: string, settings: Record<string, string>): Promise<void> {
   const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
