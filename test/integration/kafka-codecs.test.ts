@@ -85,10 +85,10 @@ test('what we write, Java reads: uncompressed, and all four codecs', async () =>
       ours.map(({ key, value, headers }) => ({ key, value, headers })),
       codec,
     ).toEqual(
-      written.map(({ key, value, headers = {} }) => ({
+      written.map(({ key, value, headers = [] }) => ({
         key: key?.toString() ?? null,
         value: value?.toString() ?? null,
-        headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, String(text)])),
+        headers: Object.fromEntries(headers.map(([name, text]) => [String(name), String(text)])),
       })),
     )
   }
