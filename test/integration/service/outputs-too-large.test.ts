@@ -41,7 +41,7 @@ test('an alert too large for its topic becomes a dead letter, and one too large 
     '__dlq.errors.topic': world.topics.transactions,
     '__dlq.errors.offset': '41',
     'millrace.dlq.content': 'stub',
-    'millrace.dlq.value-digest': expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+    'millrace.dlq.digest': expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
   })
   expect(service.exit).toBeNull()
   expect(await service.stop()).toEqual({ code: 0, signal: null })
