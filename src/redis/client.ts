@@ -128,7 +128,7 @@ export function openRedis(options: RedisOptions): RedisClient {
       untilAnswered(commandOf(script), () => runScript(connection, script, keys, args), signal),
     masters: (signal) => untilAnswered('other', () => describeMasters(connection), signal),
     close: async () => {
-      connection.commands.disconnect()
+      connection.close()
       await Promise.resolve()
     },
   }

@@ -14,6 +14,8 @@ export interface Connection {
   ready(): Promise<void>
   /** The one server, or every master of a cluster. */
   masters(): readonly Redis[]
+  /** For good. */
+  close(): void
   /** Why there is no connection; null while none is missed. */
   failure: unknown
 }
@@ -33,12 +35,17 @@ export function openConnection(
   clock: Clock,
 ): Connection {
   const commands = address.kind === 'cluster' ? openCluster(address) : openServer(address)
+  let isClosed = false
   const connection: Connection = {
     commands,
     get isReady() {
       return commands.status === 'ready'
     },
-    ready: becomesReady(commands, clock),
+    ready: becomesReady(commands, clock, () => isClosed),
+    close: () => {
+      isClosed = true
+      commands.disconnect()
+    },
     masters: () => (commands instanceof Cluster ? commands.nodes('master') : [commands]),
     failure: null,
   }
@@ -107,7 +114,7 @@ function backOff(times: number): number {
 }
 
 /** Everybody who waits shares one wait: the listeners stay few. */
-function becomesReady(commands: Redis | Cluster, clock: Clock): () => Promise<void> {
+function becomesReady(commands: Redis | Cluster, clock: Clock, isClosed: () => boolean): () => Promise<void> {
   let waiting: Promise<void> | null = null
   const nextAttempt = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -122,11 +129,12 @@ function becomesReady(commands: Redis | Cluster, clock: Clock): () => Promise<vo
         settle(() => reject(error instanceof Error ? error : new Error('Connection is closed.')))
       commands.on('ready', ready)
       for (const event of ends) commands.on(event, fail)
-      if (commands.status === 'wait') commands.connect().catch(() => undefined) // an event says it too
+      // ioredis ends by itself where a failover is detected while it asks the sentinels: it would never try again.
+      if (['wait', 'end'].includes(commands.status)) commands.connect().catch(() => undefined) // an event says it too
     })
   return async () => {
+    if (isClosed()) throw new MillraceError('INTERNAL', 'the Redis client is closed')
     if (commands.status === 'ready') return
-    if (commands.status === 'end') throw new MillraceError('INTERNAL', 'the Redis client is closed')
     waiting ??= withTimeout(nextAttempt(), commandTimeoutMs, clock, 'connecting').finally(
       () => (waiting = null),
     )

@@ -58,7 +58,7 @@ export async function inspectRedis(
       { cause: error },
     )
   } finally {
-    connection.commands.disconnect()
+    connection.close()
   }
 }
 
