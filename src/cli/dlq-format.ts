@@ -55,7 +55,7 @@ export function createLetterFormat(
       letter.id,
       isoTime(letter.failedAtMs),
       letter.reason,
-      plain(letter.stage),
+      visible(letter.stage),
       placeText(letter.source),
       shortened(last),
     )
@@ -144,17 +144,17 @@ export function letterDetails(letter: DeadLetter, verdict: Verdict, output: 'tab
     })
   }
   const headers = raw.headers.map(
-    ([name, value]) => `  ${plain(nameText(name))}: ${plain(value?.toString() ?? '')}\n`,
+    ([name, value]) => `  ${visible(nameText(name))}: ${visible(value?.toString() ?? '')}\n`,
   )
   return [
-    `${letter.id}: ${letter.reason} in stage ${plain(letter.stage)}, ${isoTime(letter.failedAtMs)}\n`,
+    `${letter.id}: ${letter.reason} in stage ${visible(letter.stage)}, ${isoTime(letter.failedAtMs)}\n`,
     `  was ${placeText(letter.source)}\n`,
-    `  ${plain(letter.message)}\n`,
+    `  ${visible(letter.message)}\n`,
     'headers\n',
     ...headers,
     `key     ${bytesText(raw.key)}\n`,
     `value   ${bytesText(raw.value)}\n`,
-    `now     ${plain(verdictText(verdict))}\n`,
+    `now     ${visible(verdictText(verdict))}\n`,
   ].join('')
 }
 
@@ -170,7 +170,7 @@ const rowBytes = 16
 function bytesText(bytes: Buffer | null): string {
   if (bytes === null) return 'none (null)'
   const text = utf8(bytes)
-  if (text !== null) return `${bytes.length} bytes, text\n  ${plain(text)}`
+  if (text !== null) return `${bytes.length} bytes, text\n  ${visible(text)}`
   const rows = Array.from({ length: Math.ceil(bytes.length / rowBytes) }, (_, row) => {
     const some = bytes.subarray(row * rowBytes, (row + 1) * rowBytes)
     const hex = some.toString('hex').replace(/../g, '$& ')
@@ -190,11 +190,6 @@ function utf8(bytes: Buffer): string | null {
 }
 
 function shortened(text: string): string {
-  const line = plain(text)
+  const line = visible(text)
   return line.length > messageCharsMax ? `${line.slice(0, messageCharsMax - 1)}…` : line
-}
-
-/** Contents come from anywhere: a control character among them must not steer the terminal. */
-function plain(text: string): string {
-  return visible(text)
 }

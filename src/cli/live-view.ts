@@ -169,19 +169,14 @@ function totalLag(partitions: readonly LivePartition[]): number | null {
 
 /** At most `columns` characters; what is cut off is shown by an ellipsis. */
 function fit(text: string, columns: number): string {
-  const clean = printable(text)
+  const clean = visible(text)
   return clean.length <= columns ? clean : `${clean.slice(0, Math.max(0, columns - 1))}…`.slice(0, columns)
 }
 
 /** Keeps the end, where the partition number is. */
 function fitEnd(text: string, columns: number): string {
-  const clean = printable(text)
+  const clean = visible(text)
   return clean.length <= columns ? clean : `…${clean.slice(clean.length - columns + 1)}`
-}
-
-/** Keys and messages come from records: a control character among them must not steer the terminal. */
-function printable(text: string): string {
-  return visible(text)
 }
 
 function formatClock(epochMs: number): string {

@@ -5,7 +5,7 @@ import { compileStructureCheck, MalformedAvro } from './avro-structure.ts'
 import { differingTimestamps, essential } from './avro-schema.ts'
 import { exactNumbers, fieldConversions } from './avro-values.ts'
 import { Fault } from './fault.ts'
-import type { Fields } from './json-codec.ts'
+import type { Fields } from '../record/event.ts'
 import type { AvroCodecPlan } from './plan.ts'
 import { frameHeaderBytes } from './schema-frame.ts'
 

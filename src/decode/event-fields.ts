@@ -3,7 +3,7 @@ import { fieldAt, pointerOf } from '../record/field-path.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import { compileTimeReader } from './event-time.ts'
 import { Fault, show, showAt } from './fault.ts'
-import type { Fields } from './json-codec.ts'
+import type { Fields } from '../record/event.ts'
 import { keyDifference } from './key-difference.ts'
 import type { SourcePlan } from './plan.ts'
 

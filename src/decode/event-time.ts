@@ -1,7 +1,7 @@
 import { fieldAt, pointerOf } from '../record/field-path.ts'
 import type { RawRecord } from '../record/raw-record.ts'
 import { Fault, show, showAt } from './fault.ts'
-import type { Fields } from './json-codec.ts'
+import type { Fields } from '../record/event.ts'
 import type { SourcePlan, TimeFormat } from './plan.ts'
 
 /** 9999-12-31T23:59:59.999Z: the last time RFC 3339 can write. */

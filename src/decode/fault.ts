@@ -1,6 +1,7 @@
 import type { Reject, RejectReason } from '../record/event.ts'
 import { fieldAt, missingStep } from '../record/field-path.ts'
 import type { RawRecord } from '../record/raw-record.ts'
+import { steering } from '../telemetry/visible.ts'
 
 /** Why a record is refused, before it is tied to the record. */
 export class Fault {
@@ -46,8 +47,10 @@ export function showAt(fields: Readonly<Record<string, unknown>>, name: string):
   return step === null ? show(value) : `nothing (${step} is no object)`
 }
 
+const steeringRun = new RegExp(`${steering.source}+`, 'gu')
+
 /** Control characters, line ends and what turns the direction of text become spaces; lone surrogates become U+FFFD; the rest is cut at `maxChars`. */
 export function oneLine(text: string, maxChars: number): string {
   const cut = text.length > maxChars ? `${text.slice(0, maxChars - 1)}…` : text
-  return cut.replace(/[\p{Cc}\p{Bidi_Control}\u2028\u2029]+/gu, ' ').toWellFormed()
+  return cut.replace(steeringRun, ' ').toWellFormed()
 }

@@ -1,6 +1,7 @@
+import type { Fields } from '../record/event.ts'
 import type { RegisteredSchema } from '../registry/registry.ts'
 import { Fault } from './fault.ts'
-import { compileJsonCodec, type Fields } from './json-codec.ts'
+import { compileJsonCodec } from './json-codec.ts'
 import type { JsonCodecPlan } from './plan.ts'
 import { frameHeaderBytes } from './schema-frame.ts'
 

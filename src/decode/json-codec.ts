@@ -11,6 +11,7 @@ import {
   linearUniqueItems,
   standIns,
 } from './exact-keywords.ts'
+import type { Fields } from '../record/event.ts'
 import { rewritten, unmarked } from './escaped-names.ts'
 import { Fault } from './fault.ts'
 import { foreignBytes, withoutBom } from './foreign-bytes.ts'
@@ -18,8 +19,6 @@ import { holdsLarge, parseExact } from './json-numbers.ts'
 import { compileJsonScan } from './json-scan.ts'
 import type { JsonCodecPlan } from './plan.ts'
 import { schemaFault } from './schema-fault.ts'
-
-export type Fields = Readonly<Record<string, unknown>>
 
 type JsonRead = (bytes: Buffer) => Fields | Fault
 

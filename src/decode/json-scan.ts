@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { asciiText } from './ascii-text.ts'
-import type { Fields } from './json-codec.ts'
+import type { Fields } from '../record/event.ts'
 import { literalMaker } from './literal-maker.ts'
 import { anyShape, depthMax, kinds, scanShapeOf, type ObjectShape, type ValueShape } from './scan-shape.ts'
 

@@ -1,4 +1,4 @@
-import type { Fields } from './json-codec.ts'
+import type { Fields } from '../record/event.ts'
 
 type Values = readonly unknown[]
 

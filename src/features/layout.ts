@@ -99,7 +99,7 @@ function planLayout(
 }
 
 /** The expression whose column a feature reads; null for those that only count events or look at times. */
-export function valueOf({ aggregate, value }: AggregateSpec): EventExpression | null {
+function valueOf({ aggregate, value }: AggregateSpec): EventExpression | null {
   return aggregateOf(aggregate).value === 'none' ? null : value
 }
 

@@ -1,5 +1,6 @@
 import { firstAfter, hiddenTime, maskColumn, offsetColumn, visibleStart } from './part-log.ts'
 import type { Part } from './part-log.ts'
+import type { Cut } from './window.ts'
 import { collect } from './window-log.ts'
 import type { Collection, LogWindow } from './window-log.ts'
 
@@ -22,13 +23,6 @@ export interface Reader {
   readonly latests: readonly Span[]
   readonly oldests: readonly Span[]
   readonly collections: readonly Collection[]
-}
-
-/** Splits a sorted log between the events up to t − distanceMs and those after. */
-export interface Cut {
-  readonly distanceMs: number
-  /** The event itself, last of its millisecond so far, falls to the newer side. */
-  readonly withoutCurrent: boolean
 }
 
 /** Counts events and adds up a column over nested windows, or finds its extremes. */

@@ -1,6 +1,6 @@
 import { maskColumn } from './part-log.ts'
 import type { Part } from './part-log.ts'
-import type { Cut } from './scan.ts'
+import type { Cut } from './window.ts'
 
 const capacityMin = 64
 

@@ -12,6 +12,13 @@ export interface Reach {
   readonly withoutCurrent: boolean
 }
 
+/** Splits a sorted log between the events up to t − distanceMs and those after. */
+export interface Cut {
+  readonly distanceMs: number
+  /** The event itself, last of its millisecond so far, falls to the newer side. */
+  readonly withoutCurrent: boolean
+}
+
 export function reachOf(window: WindowSpec): Reach {
   const leftClosed = window.edges.startsWith('[')
   const rightClosed = window.edges.endsWith(']')

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { digestOf } from '../record/digest.ts'
 import type { Headers, HeaderSize, RawRecord, UnreadableRecords } from '../record/raw-record.ts'
 import type { Frame } from './wire/read-frames.ts'
 import { readHeaders } from './wire/read-headers.ts'
@@ -63,11 +63,10 @@ export function unreadableRecord(
   offset: number,
   { unreadable, message }: Unreadable,
 ): RawRecord {
-  const digest = createHash('sha256').update(bytes.subarray(start, end)).digest('hex')
   const what: UnreadableRecords = {
     lastOffset: Math.max(lastOffset, offset),
     bytes: end - start,
-    digest: `sha256:${digest}`,
+    digest: digestOf(bytes.subarray(start, end)),
     message,
     isDoubtful: unreadable === 'checksum',
   }

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { MillraceError } from '../errors.ts'
 import { readModelFacts, type ModelFileFacts } from '../onnx/model-file.ts'
 import type { ExternalData } from '../onnx/protocol.ts'
+import { digestOf } from '../record/digest.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
 import { parseBaseline, parseGolden, parseManifest } from './manifest.ts'
 import type { Baseline, Golden, Manifest } from './manifest.ts'
@@ -150,10 +150,6 @@ function digestMismatch(file: string, expected: string, actual: string): Millrac
     'MODEL_INVALID',
     `${text} Restore the file, or correct the manifest if it was replaced on purpose.`,
   )
-}
-
-function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 }
 
 async function readRequired(file: string, why: string): Promise<Uint8Array> {

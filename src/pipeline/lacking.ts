@@ -52,11 +52,12 @@ export function lacksOf(
       const log = input === ownInput ? null : others.logOf(read.layout, input, key)
       if (log === null) continue
       const held = heldOf(sight, feature.over, input)
+      const lacking = (offset: number): boolean =>
+        offset >= held && others.stoodAt(input, offset) < event.raw.timestamp
       const needed = features
         .offsetsWithin(log, event.time - reachMs, event.time - lagMs)
-        .filter((offset) => offset >= held && others.stoodAt(input, offset) < event.raw.timestamp)
-      if (needed.length > 0)
-        found.push({ feature: feature.name, input, held, needed: Math.max(...needed) + 1 })
+        .reduce((most, offset) => (lacking(offset) ? Math.max(most, offset + 1) : most), 0)
+      if (needed > 0) found.push({ feature: feature.name, input, held, needed })
     }
   }
   return found

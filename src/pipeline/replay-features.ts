@@ -10,7 +10,7 @@ import { createApplier, type AppliedRow, type Applier, type ForeignParts } from 
 import { lacksOf, type Lack, type Sight } from './lacking.ts'
 import { sourceOf, visibleSpanMs } from './partition-context.ts'
 import { PartitionMemory } from './partition-memory.ts'
-import { mergedReads, type MergedRead } from './peers.ts'
+import { awaitedFor, mergedReads, type MergedRead } from './peers.ts'
 import { WriteTimes } from './write-times.ts'
 
 /** One partition's log, from its start to its end of now. */
@@ -245,9 +245,7 @@ class Replay {
     this.#merged = mergedReads(this.#plan, new Map([...counts].map(([topic, { length }]) => [topic, length])))
     for (const { input } of logs) {
       const fed = features.layoutsFedBy(input.source)
-      const isAwaited = this.#merged.some(
-        ({ layout, delayMs }) => layout.source === input.source && delayMs > 0,
-      )
+      const isAwaited = awaitedFor(this.#merged, input.source) !== 'no'
       const times = (): WriteTimes | null => (tellsLacks && isAwaited ? new WriteTimes() : null)
       const stateOf = (layouts: readonly Layout[], written: WriteTimes | null): ReplayedState =>
         new ReplayedState(this.#plan, input, layouts, () => this.#slowest(), written)

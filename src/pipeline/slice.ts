@@ -43,14 +43,16 @@ export async function prepareSlice(
   await run.enter(wait)
   const read = decodeAll(setup, owned, records)
   const until = shared.clock.now() + setup.source.limits.futureMaxMs
-  const decoded = boundTimes(owned.times, read, until).items
+  const bounded = boundTimes(owned.times, read, until)
+  const decoded = bounded.items
   const decodedAt = shared.clock.monotonic()
   await run.leave()
   const aligned = await loadAligned(setup, owned, decoded, { signal, wait })
   await run.enter(wait)
   const { count } = aligned
   const applied = applyAll(owned, inputName(setup.input), decoded.slice(0, count), aligned)
-  owned.times = boundTimes(owned.times, read.slice(0, count), until).bounds
+  owned.times =
+    count === read.length ? bounded.bounds : boundTimes(owned.times, read.slice(0, count), until).bounds
   const { items, matrix } = buildMatrix(shared, applied)
   evict(setup, owned)
   const whole = count === records.length

@@ -1,6 +1,8 @@
 import type { RawRecord } from './raw-record.ts'
 
 export type FieldValue = unknown
+/** What was decoded of one record, by name. */
+export type Fields = Readonly<Record<string, FieldValue>>
 
 /** A decoded, valid record. */
 export interface Event {
@@ -10,7 +12,7 @@ export interface Event {
   readonly key: string
   /** Event time, epoch milliseconds, integer. */
   readonly time: number
-  readonly fields: Readonly<Record<string, FieldValue>>
+  readonly fields: Fields
   readonly raw: RawRecord
 }
 

@@ -1,8 +1,9 @@
+import type { Fields } from './event.ts'
+
 /**
  * How a topology names a field: the name as it stands at the top of the event, or else the way down to it, with dots
  * (`after.id`). A field whose own name holds a dot (`a.b`) is found first; no other character has a meaning.
  */
-type Fields = Readonly<Record<string, unknown>>
 
 /** Undefined: the event has no such field. */
 export function fieldAt(fields: Fields, name: string): unknown {

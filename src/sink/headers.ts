@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { digestOf } from '../record/digest.ts'
 import type { Reject } from '../record/event.ts'
 import type { ModelIdentity } from '../record/prediction.ts'
 import { headerSize, headersOf, headerValues, nameText } from '../record/headers.ts'
@@ -45,7 +45,7 @@ export interface DeadLetterFacts {
  * replayed record that fails again tells its last failure.
  */
 export function deadLetterHeaders(reject: Reject, facts: DeadLetterFacts): Headers {
-  return [...ownHeaders(reject.raw.headers), ...whyHeaders(reject, facts)]
+  return [...originalHeaders(reject.raw.headers), ...whyHeaders(reject, facts)]
 }
 
 /** For a dead letter that cannot hold its record: where it was, why it is here, how large it is and its digest. */
@@ -58,9 +58,7 @@ export function stubHeaders(reject: Reject, facts: DeadLetterFacts): Headers {
           'millrace.dlq.size': String(
             (key?.length ?? 0) + (value?.length ?? 0) + headerSize(reject.raw).bytes,
           ),
-          'millrace.dlq.digest': `sha256:${createHash('sha256')
-            .update(value ?? '')
-            .digest('hex')}`,
+          'millrace.dlq.digest': digestOf(value ?? ''),
         }
       : {
           [contentHeader]: 'pointer',
@@ -94,8 +92,9 @@ function whyHeaders({ raw, ...reject }: Reject, facts: DeadLetterFacts): Headers
 }
 
 /** Headers that a dead letter has beside those of the record. */
-export const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
+const deadLetterHeader = /^(__dlq\.errors|millrace\.dlq)\./
 
-function ownHeaders(headers: Headers): Headers {
+/** Headers of a record, without what a dead letter of it says. */
+export function originalHeaders(headers: Headers): Headers {
   return headers.filter(([name]) => !deadLetterHeader.test(nameText(name)))
 }

@@ -1,5 +1,5 @@
 /** Controls (C0, DEL, C1), what turns the direction of text, and the line ends that only Unicode knows. */
-const steering = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu
+export const steering = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu
 
 /** For one line of a terminal. Contents come from anywhere: nothing among them may steer it, or reorder what is read. */
 export function visible(text: string): string {

@@ -1,7 +1,7 @@
 /** Runs beside the event loop and ends the process when that has not moved for too long. */
 import { writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
-import { beatIndex, nameBytesMax, nameLengthIndex, type WatchedMemory } from './watchdog.ts'
+import { beatIndex, beatsPerStall, nameBytesMax, nameLengthIndex, type WatchedMemory } from './watchdog.ts'
 
 const { memory, stallMs, where } = workerData as {
   readonly memory: WatchedMemory
@@ -12,7 +12,7 @@ const counts = new Int32Array(memory.counts)
 const offsets = new Float64Array(memory.offset)
 const nameBytes = new Uint8Array(memory.name)
 
-const tickMs = Math.max(10, Math.floor(stallMs / 20))
+const tickMs = Math.max(10, Math.floor(stallMs / beatsPerStall))
 const sleeping = new Int32Array(new SharedArrayBuffer(4))
 // Ticks, not time: while the whole process is stopped, this thread is too, and nothing of it counts.
 const ticksMax = Math.ceil(stallMs / tickMs)

@@ -15,7 +15,7 @@ export const nameLengthIndex = 1
 export const nameBytesMax = 300
 
 /** Beats are this many per limit: one that is late by a few is no stall. */
-const beatsPerStall = 20
+export const beatsPerStall = 20
 
 export interface Watchdog {
   [Symbol.dispose](): void

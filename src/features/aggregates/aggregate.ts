@@ -49,7 +49,7 @@ export interface Aggregate {
   readonly source?: 'scored'
   /** `default` where none is written. */
   readonly empty: (settings: AggregateSettings) => number | null
-  /** What else people call it, in lower case. */
+  /** What else people call it; capitals and underscores do not count. */
   readonly aliases: readonly string[]
   /**
    * How the parts of several partitions become one: added up, the first of each compared, or all events put in one order
@@ -65,3 +65,18 @@ export interface Aggregate {
 
 /** `default` of most: the model's missing policy decides. */
 export const missing = (): null => null
+
+/** Those that give a number of the events' own kind: what `value` is, or a share of it by `divideBy`. */
+export const ofValues = {
+  ofNothing: 'missing',
+  value: 'number',
+  where: 'optional',
+  divided: true,
+  settings: {},
+  empty: missing,
+} as const satisfies Partial<Aggregate>
+
+/** Those that look only at when events happened. */
+export const ofTimes = { ...ofValues, value: 'none', divided: false } as const satisfies Partial<Aggregate>
+
+export const msPerSecond = 1000

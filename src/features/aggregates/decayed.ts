@@ -1,20 +1,16 @@
 import { formatDuration } from '../../expression/quantity.ts'
 import type { AggregateSettings } from '../spec.ts'
 import type { LogWindow } from '../window-log.ts'
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 const phrase = ({ halfLifeMs }: AggregateSettings): string => ` with half-life ${formatDuration(halfLifeMs!)}`
 
 export const ewma: Aggregate = {
+  ...ofValues,
   gives:
     'mean of `value`, weighted by age: an event counts half as much as one that is `halfLife` younger (EWMA in time)',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
   settings: { halfLife: 'needed' },
-  empty: missing,
   aliases: ['ema', 'ewm', 'decayedmean', 'weightedmean', 'expmovingavg'],
   merged: 'log',
   example: { lines: ['value: amountCents', 'halfLife: 10m'], gives: 22.0339 },
@@ -33,14 +29,10 @@ export const ewma: Aggregate = {
 }
 
 export const decayedSum: Aggregate = {
+  ...ofValues,
   gives:
     'sum of `value`, each halved for every `halfLife` that the event is older than the end of the window',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
   settings: { halfLife: 'needed' },
-  empty: missing,
   aliases: ['decayed_sum', 'decay', 'expsum'],
   merged: 'log',
   example: { lines: ['value: amountCents', 'halfLife: 10m'], gives: 40.625 },

@@ -13,7 +13,6 @@ export const distinct: Aggregate = {
     'nunique',
     'unique',
     'countdistinct',
-    'count_distinct',
     'approx_count_distinct',
     'approx_distinct',
     'cardinality',

@@ -1,14 +1,9 @@
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const first: Aggregate = {
+  ...ofValues,
   gives: '`value` of the oldest event',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
   aliases: ['earliest', 'oldest', 'firstvalue'],
   merged: 'each',
   example: { lines: ['value: amountCents'], gives: 20 },

@@ -1,17 +1,11 @@
-import { missing } from './aggregate.ts'
+import { msPerSecond, ofTimes } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
-const msPerSecond = 1000
-
 export const gapMean: Aggregate = {
+  ...ofTimes,
   gives: 'mean seconds between one event and the next',
   ofNothing: 'missing, also of one event',
-  value: 'none',
-  where: 'optional',
-  divided: false,
-  settings: {},
-  empty: missing,
-  aliases: ['interarrival', 'inter_arrival', 'interval', 'meangap', 'period'],
+  aliases: ['interarrival', 'interval', 'meangap', 'period'],
   merged: 'each',
   example: { lines: [], gives: 750 },
   read: ({ where }, reads) => {

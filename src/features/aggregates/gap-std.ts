@@ -1,8 +1,6 @@
-import { missing } from './aggregate.ts'
+import { missing, msPerSecond } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
-import { varianceOf } from './moments.ts'
-
-const msPerSecond = 1000
+import { estimatePhrase, varianceOf } from './moments.ts'
 
 export const gapStd: Aggregate = {
   gives: 'standard deviation of the seconds between one event and the next',
@@ -15,7 +13,7 @@ export const gapStd: Aggregate = {
   aliases: ['jitter', 'interarrivalstd', 'gapdeviation'],
   merged: 'log',
   example: { lines: [], gives: 300 },
-  phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
+  phrase: estimatePhrase,
   read: ({ where, settings: { estimate } }, reads) => {
     const slot = reads.log(where, null)
     return ({ windows }) => {
@@ -23,13 +21,13 @@ export const gapStd: Aggregate = {
       const { times, length } = log
       const count = length - start - 1
       if (count < 1) return NaN
-      const offset = (times[length - 1]! - times[start]!) / count
+      const mean = (times[length - 1]! - times[start]!) / count
       let squares = 0
       for (let i = start + 1; i < length; i++) {
-        const deviation = times[i]! - times[i - 1]! - offset
+        const deviation = times[i]! - times[i - 1]! - mean
         squares += deviation * deviation
       }
-      return Math.sqrt(varianceOf({ count, origin: 0, offset, squares }, estimate)) / msPerSecond
+      return Math.sqrt(varianceOf({ count, squares }, estimate)) / msPerSecond
     }
   },
 }

@@ -1,14 +1,9 @@
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const last: Aggregate = {
+  ...ofValues,
   gives: '`value` of the newest event',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
   aliases: ['latest', 'newest', 'lastvalue'],
   merged: 'each',
   example: { lines: ['value: amountCents'], gives: 30 },

@@ -1,14 +1,9 @@
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const max: Aggregate = {
+  ...ofValues,
   gives: 'largest `value`',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
   aliases: ['maximum', 'greatest', 'highest', 'peak'],
   merged: 'each',
   example: { lines: ['value: amountCents'], gives: 40 },

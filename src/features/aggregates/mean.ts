@@ -1,14 +1,9 @@
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const mean: Aggregate = {
+  ...ofValues,
   gives: 'mean of `value`',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
   aliases: ['avg', 'average'],
   merged: 'sum',
   example: { lines: ['value: amountCents'], gives: 22 },

@@ -1,14 +1,9 @@
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const min: Aggregate = {
+  ...ofValues,
   gives: 'smallest `value`',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
   aliases: ['minimum', 'least', 'lowest'],
   merged: 'each',
   example: { lines: ['value: amountCents'], gives: 10 },

@@ -1,16 +1,11 @@
 import type { LogWindow } from '../window-log.ts'
-import { missing } from './aggregate.ts'
+import { missing, ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const mode: Aggregate = {
+  ...ofValues,
   gives: 'most frequent `value`; of equally frequent ones the one seen last',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
-  aliases: ['mostfrequent', 'most_frequent', 'top', 'top1'],
+  aliases: ['mostfrequent', 'top', 'top1'],
   merged: 'log',
   example: { lines: ['value: amountCents'], gives: 10 },
   read: ({ where, value, divideBy }, reads) => {
@@ -27,7 +22,7 @@ export const modeShare: Aggregate = {
   divided: false,
   settings: {},
   empty: missing,
-  aliases: ['mode_share', 'topshare', 'top_share', 'concentration'],
+  aliases: ['mode_share', 'topshare', 'concentration'],
   merged: 'log',
   example: { lines: ['value: amountCents'], gives: 0.4 },
   read: ({ where, value }, reads) => {

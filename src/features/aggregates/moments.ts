@@ -1,3 +1,5 @@
+import type { AggregateSettings } from '../spec.ts'
+
 /**
  * Mean and sum of squared deviations of the values in [start, end), at least one. In two passes over differences from the
  * first: equal values have no deviation at all, and large ones that lie close together lose nothing.
@@ -24,11 +26,14 @@ export function momentsOf(values: Float64Array, start: number, end: number): Mom
   return { count, origin, offset, squares }
 }
 
-/** `sample` (the default) divides by n − 1 and needs two values, `population` by n. */
-export type Estimate = 'sample' | 'population'
-
-/** NaN of too few values. */
-export function varianceOf({ count, squares }: Moments, estimate: Estimate = 'sample'): number {
+/** NaN of too few values: `sample` (the default) divides by n − 1 and needs two, `population` by n. */
+export function varianceOf(
+  { count, squares }: Pick<Moments, 'count' | 'squares'>,
+  estimate: AggregateSettings['estimate'] = 'sample',
+): number {
   const freedom = estimate === 'sample' ? count - 1 : count
   return freedom > 0 ? squares / freedom : NaN
 }
+
+/** In the line of `describe`. */
+export const estimatePhrase = ({ estimate = 'sample' }: AggregateSettings): string => ` (${estimate})`

@@ -9,7 +9,7 @@ export const nthLast: Aggregate = {
   divided: true,
   settings: { n: 'needed' },
   empty: missing,
-  aliases: ['nth', 'lag', 'lastn', 'last_n', 'previous', 'shift'],
+  aliases: ['nth', 'lag', 'lastn', 'previous', 'shift'],
   merged: 'log',
   example: { lines: ['value: amountCents', 'n: 2'], gives: 10 },
   phrase: ({ n }) => ` at place ${n} from the newest`,

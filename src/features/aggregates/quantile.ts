@@ -1,16 +1,12 @@
 import type { LogWindow } from '../window-log.ts'
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const quantile: Aggregate = {
+  ...ofValues,
   gives:
     '`value` below which the share `q` of the events lies; between two events in proportion (linear, as NumPy and pandas do); exact',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
   settings: { q: 'needed' },
-  empty: missing,
   aliases: ['percentile', 'percentile_cont', 'approx_percentile', 'approx_quantile'],
   merged: 'log',
   example: { lines: ['value: amountCents', 'q: 0.9'], gives: 36 },
@@ -22,13 +18,8 @@ export const quantile: Aggregate = {
 }
 
 export const median: Aggregate = {
+  ...ofValues,
   gives: '`value` in the middle; of an even number the mean of the two in the middle; exact',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
   aliases: ['middle', 'med'],
   merged: 'log',
   example: { lines: ['value: amountCents'], gives: 20 },

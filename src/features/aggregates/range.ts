@@ -1,14 +1,9 @@
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const range: Aggregate = {
+  ...ofValues,
   gives: 'largest less smallest `value`',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
   aliases: ['spread', 'minmax'],
   merged: 'each',
   example: { lines: ['value: amountCents'], gives: 30 },

@@ -1,17 +1,10 @@
-import { missing } from './aggregate.ts'
+import { msPerSecond, ofTimes } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
-const msPerSecond = 1000
-
 export const secondsSinceFirst: Aggregate = {
+  ...ofTimes,
   gives: 'seconds from the oldest event of the window to t',
-  ofNothing: 'missing',
-  value: 'none',
-  where: 'optional',
-  divided: false,
-  settings: {},
-  empty: missing,
-  aliases: ['firstseen', 'first_seen', 'timesincefirst', 'time_since_first', 'tenure'],
+  aliases: ['firstseen', 'timesincefirst', 'tenure'],
   merged: 'each',
   example: { lines: [], gives: 3000 },
   read: ({ where }, reads) => {

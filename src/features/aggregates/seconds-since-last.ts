@@ -1,17 +1,10 @@
-import { missing } from './aggregate.ts'
+import { msPerSecond, ofTimes } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
-const msPerSecond = 1000
-
 export const secondsSinceLast: Aggregate = {
+  ...ofTimes,
   gives: 'seconds from the newest event to t; with `current: false` to the one before',
-  ofNothing: 'missing',
-  value: 'none',
-  where: 'optional',
-  divided: false,
-  settings: {},
-  empty: missing,
-  aliases: ['recency', 'timesincelast', 'time_since_last', 'age'],
+  aliases: ['recency', 'timesincelast', 'age'],
   merged: 'each',
   example: { lines: ['current: false'], gives: 600 },
   read: ({ where }, reads) => {

@@ -1,6 +1,6 @@
 import { missing } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
-import { momentsOf, varianceOf } from './moments.ts'
+import { estimatePhrase, momentsOf, varianceOf } from './moments.ts'
 
 export const std: Aggregate = {
   gives: 'standard deviation of `value`: of a sample (÷ n − 1), or with `estimate: population` ÷ n',
@@ -13,7 +13,7 @@ export const std: Aggregate = {
   aliases: ['stddev', 'stdev', 'stddev_samp', 'stddev_pop', 'sigma', 'deviation'],
   merged: 'log',
   example: { lines: ['value: amountCents'], gives: 13.0384 },
-  phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
+  phrase: estimatePhrase,
   read: ({ where, value, divideBy, settings: { estimate } }, reads) => {
     const slot = reads.log(where, value)
     return ({ windows }) => {

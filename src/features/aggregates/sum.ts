@@ -1,14 +1,9 @@
-import { missing } from './aggregate.ts'
+import { ofValues } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
 
 export const sum: Aggregate = {
+  ...ofValues,
   gives: 'sum of `value`',
-  ofNothing: 'missing',
-  value: 'number',
-  where: 'optional',
-  divided: true,
-  settings: {},
-  empty: missing,
   aliases: ['total', 'add'],
   merged: 'sum',
   example: { lines: ['value: amountCents'], gives: 110 },

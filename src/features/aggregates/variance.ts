@@ -1,6 +1,6 @@
 import { missing } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
-import { momentsOf, varianceOf } from './moments.ts'
+import { estimatePhrase, momentsOf, varianceOf } from './moments.ts'
 
 export const variance: Aggregate = {
   gives:
@@ -14,7 +14,7 @@ export const variance: Aggregate = {
   aliases: ['var', 'var_samp', 'var_pop'],
   merged: 'log',
   example: { lines: ['value: amountCents'], gives: 170 },
-  phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
+  phrase: estimatePhrase,
   read: ({ where, value, divideBy, settings: { estimate } }, reads) => {
     const slot = reads.log(where, value)
     return ({ windows }) => {

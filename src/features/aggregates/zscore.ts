@@ -1,6 +1,6 @@
 import { missing } from './aggregate.ts'
 import type { Aggregate } from './aggregate.ts'
-import { momentsOf, varianceOf } from './moments.ts'
+import { estimatePhrase, momentsOf, varianceOf } from './moments.ts'
 
 export const zscore: Aggregate = {
   gives:
@@ -16,7 +16,7 @@ export const zscore: Aggregate = {
   aliases: ['z', 'z_score', 'zvalue', 'standardized', 'normalized'],
   merged: 'log',
   example: { lines: ['value: amountCents', 'estimate: population'], gives: 0.8165 },
-  phrase: ({ estimate = 'sample' }) => ` (${estimate})`,
+  phrase: estimatePhrase,
   read: ({ where, value, settings: { estimate } }, reads) => {
     const slot = reads.log(where, value)
     return ({ windows }, event, failures) => {

@@ -1,4 +1,4 @@
-import type { Headers, HeaderValue, RawRecord } from '../../record/raw-record.ts'
+import type { RawRecord } from '../../record/raw-record.ts'
 import { hooksOf } from '../consumer-hooks.ts'
 import { readFetched } from '../fetched.ts'
 import type { ConsumerGroup, KafkajsBatch, Patchable } from '../internals.ts'
@@ -50,29 +50,7 @@ async function fillIn(batch: KafkajsBatch): Promise<void> {
   batch.rawMessages = batch.messagesWithinOffset = [...batch.messages, end]
 }
 
+/** What kafkajs itself reads of a message, and the record. */
 function messageOf(raw: RawRecord) {
-  return {
-    raw,
-    magicByte: 2,
-    attributes: 0,
-    offset: String(raw.offset),
-    timestamp: String(raw.timestamp),
-    key: raw.key,
-    value: raw.value,
-    headers: byName(raw.headers),
-    isControlRecord: false,
-  }
-}
-
-/** In the form of kafkajs, but for names that every object has. */
-function byName(headers: Headers): Record<string, (HeaderValue | null) | (HeaderValue | null)[]> {
-  const named = Object.create(null) as ReturnType<typeof byName>
-  for (const [name, value] of headers) {
-    const text = name.toString()
-    const before = named[text]
-    if (before === undefined) named[text] = value
-    else if (Array.isArray(before)) before.push(value)
-    else named[text] = [before, value]
-  }
-  return named
+  return { raw, offset: String(raw.offset), isControlRecord: false }
 }

@@ -3,6 +3,7 @@ import type { Headers } from '../../record/raw-record.ts'
 import { codecs, compressionIds, type Compression } from '../codecs.ts'
 import { crc32c } from './crc32c.ts'
 import { GrowingBuffer, varintBytes } from './growing-buffer.ts'
+import { attributesAt, batchHeadBytes, checksumAt, transactionalMask } from './read-frames.ts'
 
 /** What a broker needs to know of a record batch besides its records. */
 export interface BatchHead {
@@ -20,11 +21,7 @@ export interface BatchHead {
  * follows, attributes, last offset delta, first and last timestamp, producer id, epoch, sequence, number of records.
  */
 const lengthAt = 8
-const checksumAt = 17
-const attributesAt = 21
-export const batchHeadBytes = 61
 const magic = 2
-const transactional = 16
 
 /** Writes one record batch of a transaction behind what `buffer` holds. Waits only for a codec. */
 export function encodeRecordBatch(
@@ -57,7 +54,7 @@ function finishBatch(buffer: GrowingBuffer, start: number, count: number, head: 
   buffer.int32(0) // leader epoch: the broker's business
   buffer.byte(magic)
   buffer.int32(0) // checksum
-  buffer.int16(compressionIds[compression] | transactional)
+  buffer.int16(compressionIds[compression] | transactionalMask)
   buffer.int32(count - 1)
   buffer.int64(timestamp)
   buffer.int64(timestamp)

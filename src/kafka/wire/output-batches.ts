@@ -1,5 +1,6 @@
 import type { OutputRecord } from '../../record/output.ts'
-import { batchHeadBytes, recordBytes, type HeaderBytes } from './encode-record-batch.ts'
+import { recordBytes, type HeaderBytes } from './encode-record-batch.ts'
+import { batchHeadBytes } from './read-frames.ts'
 
 /** What goes to one partition in one request, in order. */
 export interface OutputBatch {

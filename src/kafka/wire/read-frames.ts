@@ -28,7 +28,7 @@ export interface Frame {
 
 export const compressionMask = 0x07
 const logAppendTimeMask = 0x08
-const transactionalMask = 0x10
+export const transactionalMask = 0x10
 const controlMask = 0x20
 
 export const hasLogAppendTime = ({ attributes }: Frame): boolean => (attributes & logAppendTimeMask) !== 0
@@ -38,8 +38,10 @@ export const isControl = ({ attributes }: Frame): boolean => (attributes & contr
 /** Offset and length, before everything that the length counts. */
 const frameHeadBytes = 12
 const magicAt = 16
-/** Fields of a record batch before its first record. */
+/** Fields of a record batch before its first record; the checksum is that of all from the attributes on. */
 export const batchHeadBytes = 61
+export const checksumAt = 17
+export const attributesAt = 21
 /** CRC, magic, attributes and two lengths. */
 const entryBytesMin = 14
 

@@ -1,8 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { codecOf } from '../codecs.ts'
 import { compressionMask, framesOf, hasLogAppendTime, type Frame } from './read-frames.ts'
-import type { RecordReader } from './read-records.ts'
-import type { RecordColumns } from './record-columns.ts'
+import type { RecordColumns, RecordReader } from './record-columns.ts'
 import { Unreadable } from './unreadable.ts'
 
 /*

@@ -1,23 +1,18 @@
 import { codecOf } from '../codecs.ts'
 import { crc32c } from './crc32c.ts'
-import { batchHeadBytes, compressionMask, hasLogAppendTime, isControl, type Frame } from './read-frames.ts'
+import {
+  attributesAt,
+  batchHeadBytes,
+  checksumAt,
+  compressionMask,
+  hasLogAppendTime,
+  isControl,
+  type Frame,
+} from './read-frames.ts'
 import { openEntry } from './read-message-set.ts'
-import type { RecordColumns } from './record-columns.ts'
+import type { RecordColumns, RecordReader } from './record-columns.ts'
 import { Unreadable } from './unreadable.ts'
 
-/** The records of one frame, read some at a time. */
-export interface RecordReader {
-  /** Records that are left, as the frame says. */
-  readonly left: number
-  /**
-   * Fills the columns with the next records that have at least `fromOffset`, as many as there is room for. Throws
-   * Unreadable at the first that is damaged, with those before it filled in.
-   */
-  read(columns: RecordColumns, fromOffset: number): void
-}
-
-const crcAt = 17
-const crcFrom = 21
 /** Length, attributes, two deltas, two lengths and the number of headers: one byte each. */
 const recordBytesMin = 7
 
@@ -32,7 +27,10 @@ export function openFrame(
 ): RecordReader | Promise<RecordReader> {
   if (frame.magic < 2) return openEntry(bytes, frame, bytesMax)
   const { start, end, attributes, count } = frame
-  const [stored, computed] = [bytes.readUInt32BE(start + crcAt), crc32c(bytes, start + crcFrom, end)]
+  const [stored, computed] = [
+    bytes.readUInt32BE(start + checksumAt),
+    crc32c(bytes, start + attributesAt, end),
+  ]
   if (stored !== computed) {
     throw new Unreadable(
       'checksum',

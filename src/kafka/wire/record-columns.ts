@@ -21,6 +21,17 @@ export interface RecordColumns {
   readonly headersEnd: Int32Array
 }
 
+/** The records of one frame, read some at a time. */
+export interface RecordReader {
+  /** Records that are left, as the frame says. */
+  readonly left: number
+  /**
+   * Fills the columns with the next records that have at least `fromOffset`, as many as there is room for. Throws
+   * Unreadable at the first that is damaged, with those before it filled in.
+   */
+  read(columns: RecordColumns, fromOffset: number): void
+}
+
 export function createColumns(rowsMax: number): RecordColumns {
   const ints = (): Int32Array => new Int32Array(rowsMax)
   return {

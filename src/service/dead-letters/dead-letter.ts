@@ -1,7 +1,7 @@
 import { rejectReasons, type RejectReason } from '../../record/event.ts'
-import { headerText, nameText } from '../../record/headers.ts'
-import type { Headers, RawRecord } from '../../record/raw-record.ts'
-import { contentHeader, deadLetterHeader } from '../../sink/headers.ts'
+import { headerText } from '../../record/headers.ts'
+import type { RawRecord } from '../../record/raw-record.ts'
+import { contentHeader } from '../../sink/headers.ts'
 import { deadLetterTopic } from '../../sink/sink.ts'
 import type { Plan } from '../../topology/plan.ts'
 
@@ -73,11 +73,6 @@ export function parseDeadLetter(raw: RawRecord): DeadLetter | null {
     holdsRecord: text(contentHeader) === null,
     replayOf: text(replayHeaders.id),
   }
-}
-
-/** Headers of the record as it was before it became a dead letter. */
-export function originalHeaders(headers: Headers): Headers {
-  return headers.filter(([name]) => !deadLetterHeader.test(nameText(name)))
 }
 
 /** Which dead letters somebody wants to see or replay; null: any. All speak of the record that failed. */

@@ -1,8 +1,9 @@
 import type { OutputRecord } from '../../record/output.ts'
 import { aloneBytes, defaultBatchBytesMax } from '../../record/size.ts'
+import { originalHeaders } from '../../sink/headers.ts'
 import { partitionOfKey } from '../../sink/murmur2.ts'
 import type { Clock } from '../../time/clock.ts'
-import { originalHeaders, placeText, replayHeaders, selects } from './dead-letter.ts'
+import { placeText, replayHeaders, selects } from './dead-letter.ts'
 import type { DeadLetter, DeadLetterFilter } from './dead-letter.ts'
 import { ledgerRecord, type ReplayLedger } from './ledger.ts'
 
