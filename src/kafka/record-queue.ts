@@ -3,8 +3,8 @@ import { offsetBehind } from '../record/raw-record.ts'
 import { decompressedBytesMax } from './codecs.ts'
 import { rawRecord, unreadableRecord, type LogPlace } from './raw-record.ts'
 import type { Frame } from './wire/read-frames.ts'
-import { openFrame, type RecordReader } from './wire/read-records.ts'
-import { createColumns } from './wire/record-columns.ts'
+import { openFrame } from './wire/read-records.ts'
+import { createColumns, type RecordReader } from './wire/record-columns.ts'
 import { Unreadable } from './wire/unreadable.ts'
 
 /** Object, offset and timestamps beside key and value; measured order of magnitude on V8. */
@@ -119,8 +119,9 @@ export class RecordQueue {
     const taken = this.#ready.slice(this.#taken, this.#taken + rowsMax)
     for (const record of taken) this.#readyBytes -= bytesOf(record)
     this.#taken += taken.length
-    if (this.#taken === this.#ready.length) {
-      this.#ready = []
+    // Keeps the cost of a take proportional to what it takes, and the memory to what is queued.
+    if (this.#taken * 2 >= this.#ready.length) {
+      this.#ready = this.#ready.slice(this.#taken)
       this.#taken = 0
     }
     const last = taken.at(-1)
