@@ -1,4 +1,5 @@
 import ajvFormats from 'ajv-formats'
+import { linearPattern } from '../expression/linear-pattern.ts'
 import { multipleOf } from './decimal.ts'
 
 /**
@@ -224,7 +225,7 @@ function textTestsOf({ pattern, format }: Written): readonly ((text: string) => 
   const tests: ((text: string) => boolean)[] = []
   if (pattern !== undefined) {
     if (typeof pattern !== 'string') throw new NotUnderstood()
-    const compiled = new RegExp(pattern, 'u')
+    const compiled = linearPattern(pattern)
     tests.push((text) => compiled.test(text))
   }
   // Of numbers, and no test of texts.

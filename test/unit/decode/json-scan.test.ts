@@ -52,6 +52,20 @@ function compareAll(
 }
 
 describe('the scanner agrees with the parser or abstains', () => {
+  test.each([
+    ['^\\s$', '\u00a0'],
+    ['^\\s$', ' '],
+    ['(?i)^ab$', 'AB'],
+    ['\\Aab\\z', 'ab'],
+    ['^(a+)+$', `${'a'.repeat(20_000)}!`],
+  ])('for the pattern %s, in time in proportion to the text', (pattern, text) => {
+    const schema = { type: 'object', properties: { name: { type: 'string', pattern } } }
+    const scan = compileJsonScan(schema, ['name'])!
+    const bytes = Buffer.from(JSON.stringify({ name: text }))
+    const isValid = !(parserOf(schema)(bytes) instanceof Fault)
+    expect(checkAgreement(scan, parserOf(schema), ['name'], bytes)).toBe(isValid)
+  })
+
   test('for any schema and any text, valid or not', { timeout: 120_000 }, () => {
     const { valid, taken } = compareAll(compileJsonScan)
     expect(taken).toBeGreaterThan(500)

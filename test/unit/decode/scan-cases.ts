@@ -67,7 +67,8 @@ const lengths = fc.record(
   {
     minLength: fc.constantFrom(0, 1, 3),
     maxLength: fc.constantFrom(1, 2, 4, 40),
-    pattern: fc.constantFrom('^[a-z]*$', '^.{1,2}$', 'E'),
+    // RE2's: to JavaScript a no-break space is \s, (?i) alone is an error, and the last takes for ever.
+    pattern: fc.constantFrom('^[a-z]*$', '^.{1,2}$', 'E', '\\s', '(?i)e', '^(a+)+$'),
     format: fc.constantFrom('date-time', 'email', 'date', 'uuid'),
   },
   { requiredKeys: ['maxLength'] },
