@@ -10,7 +10,7 @@ import { Failure } from './failure.ts'
 import { functionOf, methodOf } from './functions.ts'
 import { arithmetic, numberFunctions } from './language.ts'
 import type { NumberFunction } from './language.ts'
-import { firstFailure, loops } from './loops.ts'
+import { firstFailure, loopOf } from './loops.ts'
 import type { Loop } from './loops.ts'
 import { precisionOf, rounded } from './precision.ts'
 import type { Precision } from './precision.ts'
@@ -44,19 +44,21 @@ interface Compiling<Context> {
   readonly scope: ExpressionScope<Context>
   readonly locals: ReadonlyMap<string, Cell>
   readonly budget: Budget
+  /** It is run once for each item of something. */
+  readonly inLoop: boolean
 }
 
 /** `node` must have passed the type check. */
 export function toClosure<Context>(node: ASTNode, scope: ExpressionScope<Context>): Closure<Context> {
   const budget: Budget = { left: 0 }
-  const run = compile(node, { scope, locals: new Map(), budget })
+  const run = compile(node, { scope, locals: new Map(), budget, inLoop: false })
   return hasLoop(node) ? withinBudget(budget, run) : run
 }
 
 function hasLoop(root: ASTNode): boolean {
   let found = false
   visit(root, (node) => {
-    if (node.op === 'rcall') found ||= `${node.args[0]}/${node.args[2].length}` in loops
+    found ||= loopOf(node) !== null
   })
   return found
 }
@@ -260,8 +262,8 @@ function comparing<Context>(
 }
 
 /** Inside a loop: what looks at all of a list or a text is paid for. */
-function charged<Context>(run: Closure<Context>, { locals, budget }: Compiling<Context>): Closure<Context> {
-  if (locals.size === 0) return run
+function charged<Context>(run: Closure<Context>, { inLoop, budget }: Compiling<Context>): Closure<Context> {
+  if (!inLoop) return run
   return (context) => {
     const value = run(context)
     takeStepsFor(budget, value)
@@ -382,12 +384,12 @@ function method<Context>(node: ASTNode, at: Compiling<Context>): Closure<Context
   }
   const [name, receiver, operands] = node.args as [string, ASTNode, readonly ASTNode[]]
   const held = charged(compile(receiver, at), at)
-  const loop = loops[`${name}/${operands.length}`]
-  if (loop !== undefined && operands[0]?.op === 'id') {
+  const found = loopOf(node)
+  if (found !== null) {
     const cell: Cell = { value: undefined }
-    const inner = within(at, operands[0].args, cell)
+    const inner = { ...within(at, found.local, cell), inLoop: true }
     return looping(
-      loop,
+      found.loop,
       held,
       operands.slice(1).map((step) => compile(step, inner)),
       cell,

@@ -1,4 +1,5 @@
 /** `exists(x, …)` and its like. */
+import type { ASTNode } from '@marcbachmann/cel-js'
 import { Failure } from './failure.ts'
 import { condition } from './values.ts'
 import type { Value } from './values.ts'
@@ -6,7 +7,7 @@ import type { Value } from './values.ts'
 /** Goes over the items; `steps` see the one in turn. */
 export type Loop = (items: readonly Value[], steps: readonly ((item: Value) => Value)[]) => Value
 
-export const loops: Readonly<Record<string, Loop>> = {
+const loops: Readonly<Record<string, Loop>> = {
   'exists/2': (items, [test]) => settled(items, test!, true),
   'all/2': (items, [test]) => settled(items, test!, false),
   'exists_one/2': (items, [test]) => {
@@ -19,6 +20,15 @@ export const loops: Readonly<Record<string, Loop>> = {
     const kept = filtered(items, test!)
     return Array.isArray(kept) ? firstFailure(kept.map(transform!)) : kept
   },
+}
+
+/** The loop that a node is, and the name that its items have in there; null: it is none. */
+export function loopOf(node: ASTNode): { readonly loop: Loop; readonly local: string } | null {
+  if (node.op !== 'rcall') return null
+  const [name, , operands] = node.args
+  const loop = loops[`${name}/${operands.length}`]
+  const local = operands[0]
+  return loop === undefined || local?.op !== 'id' ? null : { loop, local: local.args }
 }
 
 /** As `||` (or `&&`) over all of them: one that settles it hides errors of the others. */

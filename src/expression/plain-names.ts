@@ -1,6 +1,7 @@
 /** One name for each field: `event.amount` and `event["amount"]` are `amount`, `payload["cents"]` is `payload.cents`. */
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { memberOf, visit } from './ast.ts'
+import { bindingOf, memberOf, visit } from './ast.ts'
+import { loopOf } from './loops.ts'
 import type { ExpressionScope } from './scope.ts'
 
 const group = 'event'
@@ -11,9 +12,9 @@ const words: ReadonlySet<string> = new Set(['in', 'true', 'false', 'null'])
 export function withPlainNames<Context>(root: ASTNode, scope: ExpressionScope<Context>): ASTNode {
   let isHidden = false
   visit(root, (node) => {
-    // `list.exists(event, …)`: there the name stands for something else.
-    if (node.op === 'rcall' && node.args[2].some((arg) => arg.op === 'id' && arg.args === group))
-      isHidden = true
+    // `list.exists(amount, …)`, `cel.bind(event, …)`: there the name stands for something else.
+    const local = loopOf(node)?.local ?? bindingOf(node)?.name
+    if (local !== undefined) isHidden ||= local === group || scope.groups.get(group)?.has(local) === true
   })
   return isHidden ? root : plain(root, scope)
 }

@@ -42,6 +42,12 @@ describe('loops of an expression', () => {
     expect(run(text, { nums: items(1_000), name: 'y'.repeat(1_000) })).toEqual({ value: true, heard: [] })
   })
 
+  test('are paid for, and what is only given a name is not', () => {
+    const text = 'cel.bind(t, name, t.contains("x"))'
+    for (let again = 0; again < 3; again++)
+      expect(run(text, { name: `${'y'.repeat(1_000_000)}x` })).toEqual({ value: true, heard: [] })
+  })
+
   test('may go over every item of the longest list, each time anew', () => {
     for (let again = 0; again < 3; again++)
       expect(run('nums.all(a, a >= 0.0)', { nums: items(90_000) })).toEqual({ value: true, heard: [] })

@@ -182,6 +182,8 @@ test.each([
   ['event["user-id"] > 1', 'event["user-id"] > 1'],
   ['event["in"] > 1', 'event["in"] > 1'],
   ['[payload].exists(event, event.cents > 1)', '[payload].exists(event, event.cents > 1)'],
+  ['[1.0].exists(amount, event.amount > amount)', '[1.0].exists(amount, event.amount > amount)'],
+  ['cel.bind(amount, 1.0, event.amount > amount)', 'cel.bind(amount, 1.0, event.amount > amount)'],
 ])('%s names what %s names', (text, expected) => {
   const compiled = compileExpression(text, scope, 'boolean')
   expect(compiled.ok && compiled.canonical).toBe(expected)
