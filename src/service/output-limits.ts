@@ -45,9 +45,12 @@ export class OutputLimits {
   }
 
   #take(described: readonly TopicDescription[]): void {
-    for (const { topic, maxMessageBytes, segmentBytes } of described) {
-      const told = [maxMessageBytes, segmentBytes].filter((bytes) => bytes > 0)
-      this.bytesMax.set(topic, told.length === 0 ? defaultBatchBytesMax : Math.min(...told))
-    }
+    for (const topic of described) this.bytesMax.set(topic.topic, batchBytesTaken(topic))
   }
+}
+
+/** Largest record batch that a topic takes; Kafka's default where it does not tell. */
+export function batchBytesTaken({ maxMessageBytes, segmentBytes }: TopicDescription): number {
+  const told = [maxMessageBytes, segmentBytes].filter((bytes) => bytes > 0)
+  return told.length === 0 ? defaultBatchBytesMax : Math.min(...told)
 }

@@ -12,6 +12,7 @@ import type { Log } from '../../telemetry/log.ts'
 import type { Clock } from '../../time/clock.ts'
 import type { Plan } from '../../topology/plan.ts'
 import { openDecoders } from '../codecs.ts'
+import { batchBytesTaken } from '../output-limits.ts'
 import { createDeadLetterCheck, type Verdict } from './check.ts'
 import { DeadLetterReplay, reasonToLeave, type ReplayStep } from './replay.ts'
 import {
@@ -199,7 +200,7 @@ export async function replayDeadLetters(
       ledgerTopic,
       sources: sourceTopics(plan),
       partitionCounts: new Map(described.map(({ topic, partitions }) => [topic, partitions])),
-      bytesMax: new Map(described.map(({ topic, maxMessageBytes }) => [topic, maxMessageBytes])),
+      bytesMax: new Map(described.map((topic) => [topic.topic, batchBytesTaken(topic)])),
       write: (outputs) => claimed.claim.run(outputs),
       clock,
       rate,
@@ -232,7 +233,7 @@ async function openClaim(
       transactionalId: [plan.name, plan.kafka.group, 'dlq-replay'].join(nameSeparator),
       clock,
       log,
-      batchBytesMax: Math.min(...described.map(({ maxMessageBytes }) => maxMessageBytes)),
+      batchBytesMax: Math.min(...described.map(batchBytesTaken)),
     },
     signal,
   )
