@@ -72,6 +72,7 @@ function compileRow(
   const defaults = Float64Array.from(windowed, (feature) => feature.default ?? NaN)
   const { readers, finishes, registers } = planReads(layouts, windowed)
   const ratios = planRatios(spec.features, names)
+  const row = rowsOf(names.length)
   const reads = layouts.map((layout, index) => ({
     reader: readers[index]!,
     own: layout.source === spec.scored,
@@ -93,7 +94,7 @@ function compileRow(
         if (readPart(reader, ours(other), elsewhere, registers)) capped = true
       }
     }
-    const numbers = new Float64Array(names.length)
+    const numbers = row()
     for (let i = 0; i < values.length; i++)
       numbers[i] = finiteOrNaN(values[i]!.expression.evaluate(event, failures))
     for (let i = 0; i < finishes.length; i++) {
@@ -102,6 +103,21 @@ function compileRow(
     }
     runRatios(ratios, numbers)
     return { numbers, capped }
+  }
+}
+
+const rowsPerBlock = 128
+
+/** Rows of zeros, many in one block of memory: one of its own costs V8 as much as computing what goes into it. */
+function rowsOf(width: number): () => Float64Array {
+  let block = new Float64Array(0)
+  let used = 0
+  return () => {
+    if (used === block.length) {
+      block = new Float64Array(width * rowsPerBlock)
+      used = 0
+    }
+    return block.subarray(used, (used += width))
   }
 }
 

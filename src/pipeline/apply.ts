@@ -87,12 +87,14 @@ export function createApplier(options: ApplierOptions): Applier {
       policy: source.late,
     })
   const failures = new EventFailures(options.failed ?? (() => undefined))
+  const view = new RowView(plan, memory)
   const insert = (event: Event, heard?: FailureSink): void => {
     for (const layout of fed) {
       const key = features.entityKey(layout, event)
       if (key === null || event.raw.offset < options.storedBelow(key)) continue
       const held = memory.find(layout, key)
       if (held === null) throw new Error(`part ${layout.entity} was not loaded`)
+      view.found(event, layout, held)
       memory.insert(layout, held, event, trimUntil(layout), heard)
     }
   }
@@ -101,7 +103,6 @@ export function createApplier(options: ApplierOptions): Applier {
     failures.first !== null && plan.expressions.onError === 'dead-letter'
       ? expressionReject(event, failures.first, 'feature')
       : null
-  const view = new RowView(plan, memory)
 
   return {
     fed,
@@ -161,10 +162,20 @@ class RowView implements PartView {
   readonly #memory: PartitionMemory
   #event: Event | null = null
   #foreign: ForeignParts | null = null
+  /** By layout: what the event was inserted into. */
+  readonly #inserted: (HeldPart | null)[]
+  #insertedFor: Event | null = null
 
   constructor(plan: Plan, memory: PartitionMemory) {
     this.#plan = plan
     this.#memory = memory
+    this.#inserted = plan.features.layouts.map(() => null)
+  }
+  /** Saves looking for it again. */
+  found(event: Event, { index }: Layout, held: HeldPart): void {
+    if (this.#insertedFor !== event) this.#inserted.fill(null)
+    this.#insertedFor = event
+    this.#inserted[index] = held
   }
   show(event: Event, foreign: ForeignParts | null, lateBeforeMs: number): void {
     this.#event = event
@@ -172,7 +183,8 @@ class RowView implements PartView {
     this.lateBeforeMs = lateBeforeMs
   }
   own(index: number): PartLog | null {
-    const held = this.#held(index)
+    const inserted = this.#insertedFor === this.#event ? this.#inserted[index] : null
+    const held = inserted ?? this.#held(index)
     return held === null ? null : held.log
   }
   foreign(index: number): readonly PartLog[] {

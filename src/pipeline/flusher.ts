@@ -43,16 +43,20 @@ export interface FlusherOptions {
   readonly flushed: (offset: number, changes: number, durationMs: number) => void
 }
 
-/** Commits of a quarter second share one flush: an entity seen twice is written once. */
-const flushIntervalMs = 250
+/** Commits of a second share one flush: an entity seen twice is written once. A takeover applies as many again. */
+const flushIntervalMs = 1_000
+/** Where others wait for event times. */
+const timelyIntervalMs = 250
 /** Where others wait for the end, what was committed is written at once; commits of some milliseconds still share. */
 const promptIntervalMs = 25
-/** Quiet buckets are advanced as often: it renews expiry and `caughtUpAt`, and notices an emptied store. */
-const quietIntervalMs = 1000
+/** Quiet buckets are advanced as often, a turn earlier or later: it renews expiry and `caughtUpAt`, and notices an emptied store. */
+const quietIntervalMs = 900
 /** Of many buckets that nobody waits for, each comes after so many intervals, below the 5 s that `caughtUpAt` holds. */
 const quietRounds = 4
 /** A takeover applies no more than this again on account of a quiet bucket. */
 const quietOffsetsMax = 10_000
+
+const intervalsMs = { no: flushIntervalMs, times: timelyIntervalMs, end: promptIntervalMs } as const
 
 interface Bucket {
   readonly build: string
@@ -140,7 +144,7 @@ export class Flusher {
     this.#target = target
     this.#rows += rows
     this.#oldestUnflushedAt ??= this.#options.clock.monotonic()
-    if (!this.hasRoom) this.#wake?.()
+    if (this.#rows >= this.#options.rowsMax / 2) this.#wake?.()
   }
 
   /** False: the partition has to pause until `room` resolves. */
@@ -217,8 +221,7 @@ export class Flusher {
   async #pause(signal: AbortSignal): Promise<void> {
     const woken = new AbortController()
     this.#wake = (): void => woken.abort()
-    const intervalMs = this.#options.awaited === 'end' ? promptIntervalMs : flushIntervalMs
-    await this.#options.clock.sleep(intervalMs, woken.signal).catch(() => undefined)
+    await this.#options.clock.sleep(intervalsMs[this.#options.awaited], woken.signal).catch(() => undefined)
     this.#wake = null
     signal.throwIfAborted()
   }

@@ -9,5 +9,7 @@ export interface OutputRecord {
   readonly partition: number
   readonly key: Buffer | null
   readonly value: Buffer | string | null
+  /** Of `value` in UTF-8, where whoever made it has counted them. */
+  readonly valueBytes?: number
   readonly headers: Headers | undefined
 }

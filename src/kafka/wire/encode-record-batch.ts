@@ -1,5 +1,6 @@
 import type { OutputRecord } from '../../record/output.ts'
 import type { Headers } from '../../record/raw-record.ts'
+import { valueBytesOf } from '../../record/size.ts'
 import { codecs, compressionIds, type Compression } from '../codecs.ts'
 import { crc32c } from './crc32c.ts'
 import { GrowingBuffer, varintBytes } from './growing-buffer.ts'
@@ -74,10 +75,10 @@ function encodeRecord(
   headerBytes: HeaderBytes,
 ): void {
   const { key, value } = record
-  const valueBytes = byteLengthOf(value)
+  const length = valueLength(record)
   const headers = headerBytes.of(record.headers)
   const bodyBytes =
-    2 + varintBytes(index) + sizedBytes(key?.length ?? -1) + sizedBytes(valueBytes) + headers.length
+    2 + varintBytes(index) + sizedBytes(key?.length ?? -1) + sizedBytes(length) + headers.length
   buffer.reserve(5 + bodyBytes)
   buffer.varint(bodyBytes)
   buffer.byte(0)
@@ -88,18 +89,23 @@ function encodeRecord(
     buffer.varint(key.length)
     buffer.raw(key)
   }
-  buffer.varint(valueBytes)
-  if (typeof value === 'string') buffer.text(value, valueBytes)
+  buffer.varint(length)
+  if (typeof value === 'string') buffer.text(value, length)
   else if (value !== null) buffer.raw(value)
   buffer.raw(headers)
 }
 
 /** Bytes of a record in a batch, with its length; the offset delta at its longest. */
 export function recordBytes(record: OutputRecord, headerBytes: HeaderBytes): number {
-  const { key, value, headers } = record
+  const { key, headers } = record
   const bodyBytes =
-    7 + sizedBytes(key?.length ?? -1) + sizedBytes(byteLengthOf(value)) + headerBytes.of(headers).length
+    7 + sizedBytes(key?.length ?? -1) + sizedBytes(valueLength(record)) + headerBytes.of(headers).length
   return varintBytes(bodyBytes) + bodyBytes
+}
+
+/** −1: none. */
+function valueLength(record: OutputRecord): number {
+  return record.value === null ? -1 : valueBytesOf(record)
 }
 
 /** −1: none. */

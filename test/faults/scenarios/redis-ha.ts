@@ -112,7 +112,7 @@ export const redisHaScenarios: readonly Scenario[] = [
       const affected = seat.partitions(world.topic)
       const input = `${world.topic}:${affected[0]}`
       let apart = 0
-      // Looked at first and killed after, so not every try leaves the buckets apart; the next flush is 250 ms away.
+      // Looked at first and killed after, so not every try leaves the buckets apart; the next flush is a second away.
       await world.until('the buckets of a partition are apart', async () => {
         apart = await offsetsApart(world, input)
         return apart > 1

@@ -85,7 +85,7 @@ export const zombieScenarios: readonly Scenario[] = [
         at,
         affected,
         heal: async () => {
-          await pause(300) // the successor flushes every quarter second
+          await pause(1_100) // the successor flushes every second
           release()
           await seat.start()
         },
