@@ -38,6 +38,8 @@ export interface FlusherOptions {
    * they need, or for the end of the log, which takes until everything is flushed.
    */
   readonly awaited: 'no' | 'times' | 'end'
+  /** Other partitions read parts of this one, whether they wait or not. */
+  readonly isShared: boolean
   /** Wall clock when nothing in the log lies at or behind `offset`, 0 when something does. */
   readonly caughtUpAt: (offset: number) => number
   readonly flushed: (offset: number, changes: number, durationMs: number) => void
@@ -45,8 +47,8 @@ export interface FlusherOptions {
 
 /** Commits of a second share one flush: an entity seen twice is written once. A takeover applies as many again. */
 const flushIntervalMs = 1_000
-/** Where others wait for event times. */
-const timelyIntervalMs = 250
+/** Where other partitions read what is written: how old it may be when nobody waits. */
+const sharedIntervalMs = 250
 /** Where others wait for the end, what was committed is written at once; commits of some milliseconds still share. */
 const promptIntervalMs = 25
 /** Quiet buckets are advanced as often, a turn earlier or later: it renews expiry and `caughtUpAt`, and notices an emptied store. */
@@ -55,8 +57,6 @@ const quietIntervalMs = 900
 const quietRounds = 4
 /** A takeover applies no more than this again on account of a quiet bucket. */
 const quietOffsetsMax = 10_000
-
-const intervalsMs = { no: flushIntervalMs, times: timelyIntervalMs, end: promptIntervalMs } as const
 
 interface Bucket {
   readonly build: string
@@ -221,7 +221,9 @@ export class Flusher {
   async #pause(signal: AbortSignal): Promise<void> {
     const woken = new AbortController()
     this.#wake = (): void => woken.abort()
-    await this.#options.clock.sleep(intervalsMs[this.#options.awaited], woken.signal).catch(() => undefined)
+    const { awaited, isShared, clock } = this.#options
+    const intervalMs = awaited === 'end' ? promptIntervalMs : isShared ? sharedIntervalMs : flushIntervalMs
+    await clock.sleep(intervalMs, woken.signal).catch(() => undefined)
     this.#wake = null
     signal.throwIfAborted()
   }

@@ -13,7 +13,7 @@ import { loadParts, type LoaderOptions } from './part-loader.ts'
 import { keptForMs, type PartitionSetup, type StateSetup } from './partition-context.ts'
 import { PartitionMemory } from './partition-memory.ts'
 import { awaitedFor, mergedReads, type MergedRead } from './peers.ts'
-import { readFacts, type KnownBefore } from './takeover-facts.ts'
+import { readFacts, storesMerged, type KnownBefore } from './takeover-facts.ts'
 import { planTakeover } from './takeover-plan.ts'
 import type { TakeoverPlan } from './takeover-types.ts'
 import { unbounded, wasAccepted, type TimeBounds } from './time-bounds.ts'
@@ -158,6 +158,7 @@ export function hold(
     ageMaxMs: limits.unflushedAgeMaxMs,
     outageMaxMs: limits.outageMaxMs,
     awaited: awaitedFor(merged, source.name),
+    isShared: storesMerged(setup),
     // Of what is flushed, not of what is committed: in a rebuild the others must not take an empty share for a whole one.
     // As old as the news of the log's end: a partition that does not fetch does not know what arrives.
     caughtUpAt: (offset) =>

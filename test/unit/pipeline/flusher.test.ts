@@ -59,6 +59,7 @@ function open(store = new MemoryStore(features.layouts), rowsMax = 100, bucket =
     ageMaxMs: 5_000,
     outageMaxMs: 86_400_000,
     awaited: 'no',
+    isShared: false,
     caughtUpAt: () => 0,
     flushed: () => undefined,
   })
@@ -303,7 +304,7 @@ describe('a flush that holds more than the store takes at once', () => {
 })
 
 describe('flushing many buckets', () => {
-  function openMany(awaited: boolean) {
+  function openMany(awaited: boolean, isShared = awaited) {
     const store = new MemoryStore(features.layouts, 8)
     const clock = manualClock(10_000)
     const bucketOf = (entityKey: string): number => Number(entityKey)
@@ -340,6 +341,7 @@ describe('flushing many buckets', () => {
       ageMaxMs: 5_000,
       outageMaxMs: 86_400_000,
       awaited: awaited ? 'times' : 'no',
+      isShared,
       caughtUpAt: () => 0,
       flushed: () => flushed.push(calls.store.splice(0)),
     })
@@ -370,6 +372,31 @@ describe('flushing many buckets', () => {
     await clock.advance(1_000)
     await clock.advance(1_000)
     expect(flushed.map((pass) => pass.length)).toEqual([8, 8])
+    flusher.stop()
+    await running
+  })
+
+  test('what other partitions read is written every quarter of a second, also where none of them waits', async () => {
+    const { clock, flusher, flushed, apply } = openMany(false, true)
+    const running = flusher.run(signal)
+    apply(0, '3')
+    await clock.advance(250)
+    expect(flushed).toEqual([[3]])
+    apply(1, '5')
+    await clock.advance(250)
+    expect(flushed).toEqual([[3], [5]])
+    flusher.stop()
+    await running
+  })
+
+  test('what no other partition reads is written every second', async () => {
+    const { clock, flusher, flushed, apply } = openMany(false)
+    const running = flusher.run(signal)
+    apply(0, '3')
+    await clock.advance(999)
+    expect(flushed).toEqual([])
+    await clock.advance(1)
+    expect(flushed.flat()).toContain(3)
     flusher.stop()
     await running
   })

@@ -61,6 +61,7 @@ function open() {
     ageMaxMs: 5_000,
     outageMaxMs: 86_400_000,
     awaited: 'no',
+    isShared: false,
     caughtUpAt: () => 0,
     flushed: () => undefined,
   })
