@@ -6,32 +6,29 @@ import type { ScoreType } from '../record/prediction.ts'
  */
 export function writtenScore(score: number, scoreType: ScoreType): number {
   if (scoreType !== 'float32' || Math.fround(score) !== score) return score
-  return score >= exactFrom && score < 1 ? writtenShare(score) : written(score)
+  const round = score >= exactFrom && score < 1 ? roundShare : roundAny
+  // Nine digits tell all float32 apart.
+  for (let digits = 6; digits < 9; digits++) {
+    const written = round(score, digits)
+    if (Math.fround(written) === score) return written
+  }
+  return round(score, 9)
+}
+
+/** To significant digits. */
+function roundAny(score: number, digits: number): number {
+  return Number(score.toPrecision(digits))
 }
 
 const exactFrom = 1e-4
 const powersOfTen = Array.from({ length: 13 }, (_, power) => 10 ** power)
 
 /**
- * As `written`, by arithmetic alone: a float32 of this size times a power of ten up to 12 has at most 53 bits, so it is
+ * As `roundAny`, by arithmetic alone: a float32 of this size times a power of ten up to 12 has at most 53 bits, so it is
  * exact, and a whole number divided by such a power is rounded once, as the parser of its digits rounds.
  */
-function writtenShare(score: number): number {
+function roundShare(score: number, digits: number): number {
   const zeros = score >= 0.1 ? 0 : score >= 0.01 ? 1 : score >= 0.001 ? 2 : 3
-  for (let digits = 6; digits < 9; digits++) {
-    const power = powersOfTen[zeros + digits]!
-    const share = Math.round(score * power) / power
-    if (Math.fround(share) === score) return share
-  }
-  const power = powersOfTen[zeros + 9]!
+  const power = powersOfTen[zeros + digits]!
   return Math.round(score * power) / power
-}
-
-function written(score: number): number {
-  // Nine digits tell all float32 apart.
-  for (let digits = 6; digits < 9; digits++) {
-    const written = Number(score.toPrecision(digits))
-    if (Math.fround(written) === score) return written
-  }
-  return Number(score.toPrecision(9))
 }

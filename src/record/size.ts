@@ -10,22 +10,28 @@ const recordOverheadBytes = 40
 /** Lengths of one header's name and value. */
 const headerOverheadBytes = 10
 
-/** Upper bound of a record's share of an uncompressed batch. `headerBytes`: where they are known. */
-export function recordBytes(record: SizedRecord, headerBytes = headersBytes(record.headers)): number {
-  return recordOverheadBytes + (record.key?.length ?? 0) + valueBytesOf(record) + headerBytes
-}
-
 type SizedRecord = Pick<OutputRecord, 'key' | 'value' | 'valueBytes' | 'headers'>
 
-/** Upper bound of the batch that holds nothing but this record. */
-export function aloneBytes(record: SizedRecord, headerBytes?: number): number {
-  return batchOverheadBytes + recordBytes(record, headerBytes)
+/** Upper bound of a record's share of an uncompressed batch. */
+function recordBytes(record: SizedRecord): number {
+  const { key, headers = [] } = record
+  return recordOverheadBytes + (key?.length ?? 0) + valueBytesOf(record) + headersBytes(headers)
 }
 
-/** Upper bound of what headers take in a record. */
-export function headersBytes(headers: Headers | undefined): number {
+/** Upper bound of the batch that holds nothing but this record. */
+export function aloneBytes(record: SizedRecord): number {
+  return batchOverheadBytes + recordBytes(record)
+}
+
+/** Of frozen headers, which are the same for many records. */
+const knownBytes = new WeakMap<Headers, number>()
+
+function headersBytes(headers: Headers): number {
+  const known = knownBytes.get(headers)
+  if (known !== undefined) return known
   let bytes = 0
-  for (const [name, header] of headers ?? []) bytes += headerOverheadBytes + bytesOf(name) + bytesOf(header)
+  for (const [name, header] of headers) bytes += headerOverheadBytes + bytesOf(name) + bytesOf(header)
+  if (Object.isFrozen(headers)) knownBytes.set(headers, bytes)
   return bytes
 }
 

@@ -5,7 +5,7 @@ import { inputName } from '../record/input.ts'
 import type { OutputKind, OutputRecord } from '../record/output.ts'
 import type { Alert, ModelIdentity, Prediction } from '../record/prediction.ts'
 import type { Headers, RawRecord } from '../record/raw-record.ts'
-import { aloneBytes, defaultBatchBytesMax, headersBytes } from '../record/size.ts'
+import { aloneBytes, defaultBatchBytesMax, valueBytesOf } from '../record/size.ts'
 import type { AvroEncoders } from './avro-encoder.ts'
 import { deadLetterHeaders, modelHeaders, outputHeaders, stubHeaders } from './headers.ts'
 import type { SinkPlan } from './plan.ts'
@@ -49,7 +49,6 @@ type Encode<T> = (value: T) => Buffer | string
 export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
   const { partitionCounts, bytesMax, group, serviceVersion, model } = setup
   const constantHeaders = modelHeaders(model)
-  const constantHeaderBytes = headersBytes(constantHeaders)
   const encodePrediction: Encode<Prediction> = setup.encoders.predictions ?? createPredictionText()
   const encodeAlert: Encode<Alert> = setup.encoders.alerts ?? JSON.stringify
 
@@ -67,9 +66,8 @@ export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
       const message = `the ${kind} does not fit the schema of ${topic}: ${(error as Error).message}`
       return { rejected: true, reason: 'OUTPUT', stage: 'sink', message: bounded(message), raw }
     }
-    const headers = outputHeaders(constantHeaders, raw)
-    const made = record(kind, topic, raw, encoded, headers)
-    const bytes = aloneBytes(made, headers === constantHeaders ? constantHeaderBytes : headersBytes(headers))
+    const made = record(kind, topic, raw, encoded, outputHeaders(constantHeaders, raw))
+    const bytes = aloneBytes(made)
     const max = bytesMaxOf(topic)
     if (bytes <= max) return made
     const message = `the ${kind} takes ${bytes} bytes, ${topic} takes at most ${max} (max.message.bytes)`
@@ -90,7 +88,7 @@ export function createSink(plan: SinkPlan, setup: SinkSetup): Sink {
     partition: outputPartition(raw, topic, partitionCounts),
     key: raw.key,
     value,
-    valueBytes: value === null ? 0 : typeof value === 'string' ? Buffer.byteLength(value) : value.length,
+    valueBytes: valueBytesOf({ value }),
     headers,
   })
 
